@@ -1,0 +1,1 @@
+//! What the agent decides: parsing, matching, aggregation, file identity, sealing and delivery, without any I/O.

@@ -1,0 +1,1 @@
+//! Watchkeeper: the operator's command.

@@ -1,0 +1,1 @@
+//! What the collector decides: deduplication, series, SLOs, alerts, routes and notifications, without any I/O.

@@ -1,0 +1,1 @@
+//! What the collector does: intake, store, channels and API around its core.

@@ -1,0 +1,1 @@
+//! End-to-end tests: harness, fakes, scenarios and the protocol model.
