@@ -1,1 +1,10 @@
 //! What the agent does: sources, spool, transports and the admin endpoint around its core.
+
+pub mod admin;
+pub mod delivery;
+mod facts;
+pub mod spool;
+pub mod status;
+pub mod telemetry;
+pub mod transports;
+pub mod wire;

@@ -1,1 +1,17 @@
-//! Watchkeeper: the operator's command.
+//! The operator's command: asks a collector, checks files, and shows the whole product in one process.
+//!
+//! Owns what people type and what they see. Never decides anything about alerts or counts, and never reads a
+//! collector's files behind its back: everything shown comes over its HTTP API.
+//!
+//! In reading order: `args` is what may be typed and `context` what every command gets; `api` asks the collector and
+//! knows its answers; `terminal` draws them; each command stands in `commands`, and `demo` runs agent and collector
+//! together.
+
+mod api;
+mod args;
+mod commands;
+mod context;
+mod demo;
+mod terminal;
+
+pub use args::run;

@@ -48,6 +48,19 @@ pub struct Epoch {
     pub random: u64,
 }
 
+impl Epoch {
+    /// The epoch of a batch whose number was taken by another one: its own, and the same on every copy of its spool,
+    /// so that two machines which both hold it still count it once.
+    #[must_use]
+    pub fn orphan_of(key: &BatchKey, digest: Digest) -> Self {
+        let origin = key.stream.epoch;
+        let mut content = digest.0.to_vec();
+        content.extend_from_slice(&origin.random.to_be_bytes());
+        content.extend_from_slice(&key.seq.to_be_bytes());
+        Self { created_at: origin.created_at, random: Guard::of(&content).hash }
+    }
+}
+
 /// `1793491200000000000-00000000deadbeef`.
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,13 +180,19 @@ pub enum Body {
         series: Vec<SeriesWindows>,
         /// What sources read, counted and skipped since the seal before.
         tallies: Vec<SourceTally>,
-        /// How far files were read, as of this seal.
+        /// How far files were read, as of this seal: on every body of it, if it was cut into several.
         frontiers: Vec<Frontier>,
+        /// The latest events of this seal, shortened, at most three, for whoever is told about these counts.
+        samples: Vec<Event>,
+        /// Not the first body of its seal and service: its frontiers were covered by the first.
+        continued: bool,
     },
     /// Bodies.
     Events {
         /// The events, in the order seen.
         events: Vec<Event>,
+        /// How far files were read as of this seal: for the fence around a lost spool, not for coverage.
+        frontiers: Vec<Frontier>,
     },
 }
 
@@ -284,6 +303,8 @@ pub struct SourceTally {
     pub bytes_unknown: u64,
     /// How often a file was truncated in place.
     pub truncations: u64,
+    /// Event bodies sealed: what the events stream must bring.
+    pub events: u64,
     /// Event bodies dropped under pressure.
     pub events_dropped: u64,
     /// Label values that became `__overflow__`.
@@ -344,6 +365,8 @@ pub struct Frontier {
     pub file: FileRef,
     /// Its first bytes, up to 1 024.
     pub prefix: Guard,
+    /// Where reading began in it under this epoch.
+    pub begin: u64,
     /// Where this seal began in it.
     pub from: u64,
     /// Where this seal ended in it; always at a record's end.

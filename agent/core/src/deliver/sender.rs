@@ -1,0 +1,710 @@
+//! The agent's half of the protocol as a state machine: one connection, several batches in flight, two lanes.
+//!
+//! Owns what is in flight and every deadline. Never holds a batch's body: the spool does, and rows are named by their
+//! place in it. Nothing here needs to survive a crash: a batch stays pending in the spool until its receipt is stored.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use watchkeeper_model::{BatchKey, Frontier, Kind, SeqSet, StreamKey, Timestamp};
+
+use super::Backoff;
+
+/// How often the agent says that it lives.
+const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// How long connecting and being welcomed may take.
+const GREETING_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a batch may be without an answer before the connection is taken for dead.
+const RECEIPT_DEADLINE: Duration = Duration::from_secs(30);
+/// How many rows are asked of the spool at once.
+const LOAD_ROWS: usize = 64;
+
+/// A row of the spool, in the order of sealing.
+pub type RowId = i64;
+
+/// What travels apart from the rest: counts must not wait for bodies.
+pub type Lane = Kind;
+
+/// A pending batch of the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Where it lies.
+    pub row: RowId,
+    /// Which one it is.
+    pub key: BatchKey,
+    /// How large.
+    pub n_bytes: usize,
+}
+
+/// The collector's word on one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// On disk there.
+    Durable,
+    /// Its number is taken by another batch.
+    Forked,
+    /// Never acceptable.
+    Refused,
+    /// Not now.
+    NotYet,
+    /// It broke on the way.
+    Damaged,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Counted.
+    Durable,
+    /// A dead letter at the collector.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the collector has of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamAnswer {
+    /// Which.
+    pub stream: StreamKey,
+    /// The numbers it needs no more.
+    pub answered: SeqSet,
+}
+
+/// Why an agent leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Stopped by a person.
+    Stop,
+    /// Stopped to be replaced.
+    Upgrade,
+    /// The machine sleeps.
+    Sleep,
+    /// The machine is going down.
+    Shutdown,
+}
+
+/// What happens to the sender.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The road is open: time to say hello.
+    Connected,
+    /// The road is closed, or could not be opened.
+    Disconnected {
+        /// A random number from 0 to 1.
+        jitter: f64,
+    },
+    /// The collector's answer to hello.
+    Welcome {
+        /// Changes when the collector's data are restored: receipts of another life of it say nothing.
+        incarnation: u64,
+        /// What it has.
+        streams: Vec<StreamAnswer>,
+        /// How far this agent's files were read.
+        frontiers: Vec<Frontier>,
+    },
+    /// The collector's answer to a batch.
+    Receipt {
+        /// Which life of the collector says so.
+        incarnation: u64,
+        /// Which batch.
+        key: BatchKey,
+        /// The answer.
+        outcome: Outcome,
+        /// In words; "" if durable.
+        reason: String,
+        /// A random number from 0 to 1.
+        jitter: f64,
+    },
+    /// The collector asks to connect again.
+    Reconnect,
+    /// The spool has more pending batches than before.
+    Sealed,
+    /// The answer to [`Effect::Load`]: rows in order, fewer than asked for if there are no more.
+    Loaded {
+        /// Of which lane.
+        lane: Lane,
+        /// The rows.
+        offers: Vec<Offer>,
+        /// Whether these are all there are.
+        complete: bool,
+    },
+    /// A row could not be sent because its body is not what was sealed; it has been taken out of the spool.
+    Broken {
+        /// Which.
+        row: RowId,
+    },
+    /// Time has passed.
+    Tick,
+    /// The agent is stopping: say goodbye.
+    Leave {
+        /// Why.
+        farewell: Farewell,
+    },
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Open the road.
+    Connect,
+    /// Close it and report [`Input::Disconnected`].
+    Hangup {
+        /// For the log.
+        reason: &'static str,
+    },
+    /// Send a hello.
+    SayHello,
+    /// Send a beat.
+    SendBeat,
+    /// Send a bye.
+    SayBye {
+        /// Why.
+        farewell: Farewell,
+    },
+    /// Read pending rows of a lane behind a row, in order. Of events only those before the first pending row of
+    /// windows: a body must never be durable before the counts of the same seal, or a spool lost in between would
+    /// have its lines read, and the body sent, again.
+    Load {
+        /// Which lane.
+        lane: Lane,
+        /// Rows behind this one.
+        after: RowId,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Send the batch in this row.
+    Send {
+        /// Which.
+        row: RowId,
+    },
+    /// Store the end of a batch.
+    Settle {
+        /// Where it lies.
+        row: RowId,
+        /// Which one.
+        key: BatchKey,
+        /// How it ended.
+        settled: Settled,
+    },
+    /// Give the batch in this row the identity of an orphan ([`watchkeeper_model::Epoch::orphan_of`], number 1), in its
+    /// place; and if its epoch is the current one, begin a new epoch for all that is sealed from now on.
+    Rekey {
+        /// Where it lies.
+        row: RowId,
+        /// The identity that is taken.
+        key: BatchKey,
+    },
+    /// Make every kept batch that these answers lack pending again.
+    Reoffer {
+        /// What the collector has.
+        streams: Vec<StreamAnswer>,
+    },
+    /// Tell the sources how far their files were read, as far as the collector knows.
+    Frontiers {
+        /// What it was told.
+        frontiers: Vec<Frontier>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Until then.
+    Down {
+        retry_at: Timestamp,
+    },
+    Connecting {
+        deadline: Timestamp,
+    },
+    Greeting {
+        deadline: Timestamp,
+    },
+    Open {
+        next_beat: Timestamp,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct InFlight {
+    row: RowId,
+    sent_at: Timestamp,
+    n_bytes: usize,
+}
+
+/// How much may be without a receipt at once.
+#[derive(Clone, Copy, Debug)]
+struct Quota {
+    n_batches: usize,
+    n_bytes: usize,
+}
+
+impl Quota {
+    const fn of(lane: Lane) -> Self {
+        match lane {
+            Kind::Windows => Self { n_batches: 32, n_bytes: 4 << 20 },
+            Kind::Events => Self { n_batches: 8, n_bytes: 2 << 20 },
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct LaneState {
+    /// Rows up to this one were loaded.
+    cursor: RowId,
+    loading: bool,
+    /// The spool may have more behind the cursor.
+    more: bool,
+    queue: std::collections::VecDeque<Offer>,
+    in_flight: BTreeMap<BatchKey, InFlight>,
+    n_bytes: usize,
+}
+
+impl LaneState {
+    /// Nothing is known to be delivered; everything pending is to be read again.
+    fn reset(&mut self) {
+        *self = Self { more: true, ..Self::default() };
+    }
+
+    /// Some row behind the cursor is to be offered again.
+    fn rewind(&mut self) {
+        self.cursor = 0;
+        self.queue.clear();
+        self.loading = false;
+        self.more = true;
+    }
+
+    fn has_room(&self, quota: Quota) -> bool {
+        self.in_flight.len() < quota.n_batches
+            && (self.n_bytes < quota.n_bytes || self.in_flight.is_empty())
+    }
+
+    fn take(&mut self, key: &BatchKey) -> Option<InFlight> {
+        let taken = self.in_flight.remove(key)?;
+        self.n_bytes = self.n_bytes.saturating_sub(taken.n_bytes);
+        Some(taken)
+    }
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Sender {
+    link: Link,
+    reconnecting: Backoff,
+    /// Waiting after answers that say "again, later".
+    retrying: Backoff,
+    windows: LaneState,
+    events: LaneState,
+    /// When rows that were answered "not yet" or "damaged" are read again.
+    reread_at: Option<Timestamp>,
+    leaving: Option<Farewell>,
+    incarnation: u64,
+}
+
+impl Sender {
+    /// A sender that connects at once.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            link: Link::Down { retry_at: now },
+            reconnecting: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
+            retrying: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
+            windows: LaneState::default(),
+            events: LaneState::default(),
+            reread_at: None,
+            leaving: None,
+            incarnation: 0,
+        }
+    }
+
+    /// Whether batches can be sent at present.
+    pub fn is_open(&self) -> bool {
+        matches!(self.link, Link::Open { .. })
+    }
+
+    /// How many batches are without a receipt.
+    pub fn n_in_flight(&self) -> usize {
+        self.windows.in_flight.len() + self.events.in_flight.len()
+    }
+
+    /// When to call again at the latest.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let link = match self.link {
+            Link::Down { retry_at } => (self.leaving.is_none()).then_some(retry_at),
+            Link::Connecting { deadline } | Link::Greeting { deadline } => Some(deadline),
+            Link::Open { next_beat } => Some(next_beat),
+        };
+        let receipts = [&self.windows, &self.events]
+            .into_iter()
+            .flat_map(|lane| lane.in_flight.values())
+            .map(|b| b.sent_at + RECEIPT_DEADLINE);
+        link.into_iter().chain(self.reread_at).chain(receipts.min()).min()
+    }
+
+    /// Takes in what happened and says what to do.
+    pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Connected => self.connected(now, &mut effects),
+            Input::Disconnected { jitter } => self.disconnected(jitter, now),
+            Input::Welcome { incarnation, streams, frontiers } => {
+                self.incarnation = incarnation;
+                self.welcomed(streams, frontiers, now, &mut effects);
+            }
+            Input::Receipt { incarnation, key, outcome, reason, jitter } => {
+                if incarnation == self.incarnation {
+                    self.answered(&key, outcome, reason, jitter, now, &mut effects);
+                }
+            }
+            Input::Reconnect => self.hang_up("the collector asked to connect again", &mut effects),
+            Input::Sealed => {
+                self.windows.more = true;
+                self.events.more = true;
+            }
+            Input::Loaded { lane, offers, complete } => self.loaded(lane, offers, complete),
+            Input::Broken { row } => self.broken(row),
+            Input::Tick => {}
+            Input::Leave { farewell } => self.leave(farewell, &mut effects),
+        }
+        self.keep_deadlines(now, &mut effects);
+        self.pump(now, &mut effects);
+        effects
+    }
+
+    fn connected(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if matches!(self.link, Link::Connecting { .. }) {
+            self.link = Link::Greeting { deadline: now + GREETING_DEADLINE };
+            effects.push(Effect::SayHello);
+        }
+    }
+
+    fn disconnected(&mut self, jitter: f64, now: Timestamp) {
+        self.windows.reset();
+        self.events.reset();
+        self.reread_at = None;
+        self.link = Link::Down { retry_at: now + self.reconnecting.failed(jitter) };
+    }
+
+    fn welcomed(
+        &mut self,
+        streams: Vec<StreamAnswer>,
+        frontiers: Vec<Frontier>,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !matches!(self.link, Link::Greeting { .. }) {
+            return;
+        }
+        self.reconnecting.succeeded();
+        self.windows.reset();
+        self.events.reset();
+        self.link = Link::Open { next_beat: now + BEAT_EVERY };
+        effects.push(Effect::Frontiers { frontiers });
+        effects.push(Effect::Reoffer { streams });
+        effects.push(Effect::SendBeat);
+        if let Some(farewell) = self.leaving {
+            effects.push(Effect::SayBye { farewell });
+        }
+    }
+
+    fn answered(
+        &mut self,
+        key: &BatchKey,
+        outcome: Outcome,
+        reason: String,
+        jitter: f64,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(batch) = self.lane(key.stream.kind).take(key) else { return };
+        let (row, key) = (batch.row, key.clone());
+        match outcome {
+            Outcome::Durable => {
+                effects.push(Effect::Settle { row, key, settled: Settled::Durable })
+            }
+            Outcome::Refused => {
+                effects.push(Effect::Settle { row, key, settled: Settled::Refused { reason } })
+            }
+            Outcome::Forked => {
+                self.lane(key.stream.kind).rewind();
+                effects.push(Effect::Rekey { row, key });
+            }
+            Outcome::NotYet | Outcome::Damaged => {
+                let wait = self.retrying.failed(jitter);
+                let at = self.reread_at.map_or(now + wait, |earlier| earlier.min(now + wait));
+                self.reread_at = Some(at);
+                return;
+            }
+        }
+        self.retrying.succeeded();
+        // Bodies whose counts are durable now may follow.
+        self.events.more = true;
+    }
+
+    fn loaded(&mut self, lane: Lane, offers: Vec<Offer>, complete: bool) {
+        let open = self.is_open();
+        let state = self.lane(lane);
+        if !open || !state.loading {
+            return;
+        }
+        state.loading = false;
+        // Rows sealed while the spool was read have set `more` again.
+        state.more |= !complete;
+        for offer in offers {
+            state.cursor = state.cursor.max(offer.row);
+            if !state.in_flight.contains_key(&offer.key) {
+                state.queue.push_back(offer);
+            }
+        }
+    }
+
+    fn broken(&mut self, row: RowId) {
+        for lane in [&mut self.windows, &mut self.events] {
+            let key = lane.in_flight.iter().find(|(_, b)| b.row == row).map(|(key, _)| key.clone());
+            if let Some(key) = key {
+                lane.take(&key);
+            }
+        }
+    }
+
+    fn leave(&mut self, farewell: Farewell, effects: &mut Vec<Effect>) {
+        self.leaving = Some(farewell);
+        if self.is_open() {
+            effects.push(Effect::SayBye { farewell });
+        }
+    }
+
+    fn hang_up(&mut self, reason: &'static str, effects: &mut Vec<Effect>) {
+        if !matches!(self.link, Link::Down { .. }) {
+            effects.push(Effect::Hangup { reason });
+        }
+    }
+
+    fn keep_deadlines(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        match self.link {
+            Link::Down { retry_at } if retry_at <= now && self.leaving.is_none() => {
+                self.link = Link::Connecting { deadline: now + GREETING_DEADLINE };
+                effects.push(Effect::Connect);
+            }
+            Link::Connecting { deadline } | Link::Greeting { deadline } if deadline <= now => {
+                // Asked once: the answer to a hangup is a disconnection, which sets the next deadline.
+                self.link = Link::Connecting { deadline: Timestamp::MAX };
+                self.hang_up("no welcome in time", effects);
+            }
+            Link::Open { .. } if self.receipt_is_overdue(now) => {
+                self.link = Link::Connecting { deadline: Timestamp::MAX };
+                self.hang_up("no receipt in time", effects);
+            }
+            Link::Open { next_beat } if next_beat <= now => {
+                self.link = Link::Open { next_beat: now + BEAT_EVERY };
+                effects.push(Effect::SendBeat);
+            }
+            _ => {}
+        }
+        if self.reread_at.is_some_and(|at| at <= now) {
+            self.reread_at = None;
+            self.windows.rewind();
+            self.events.rewind();
+        }
+    }
+
+    fn receipt_is_overdue(&self, now: Timestamp) -> bool {
+        [&self.windows, &self.events]
+            .into_iter()
+            .flat_map(|lane| lane.in_flight.values())
+            .any(|b| b.sent_at + RECEIPT_DEADLINE <= now)
+    }
+
+    /// Sends what there is room for, counts first, and asks the spool for more.
+    fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if !self.is_open() {
+            return;
+        }
+        for kind in [Kind::Windows, Kind::Events] {
+            let quota = Quota::of(kind);
+            let lane = self.lane(kind);
+            while lane.has_room(quota) {
+                let Some(offer) = lane.queue.pop_front() else { break };
+                lane.n_bytes += offer.n_bytes;
+                let in_flight = InFlight { row: offer.row, sent_at: now, n_bytes: offer.n_bytes };
+                lane.in_flight.insert(offer.key, in_flight);
+                effects.push(Effect::Send { row: offer.row });
+            }
+            if lane.queue.is_empty() && lane.more && !lane.loading {
+                lane.loading = true;
+                lane.more = false;
+                effects.push(Effect::Load { lane: kind, after: lane.cursor, limit: LOAD_ROWS });
+            }
+        }
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        match lane {
+            Kind::Windows => &mut self.windows,
+            Kind::Events => &mut self.events,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watchkeeper_model::{AgentId, Epoch, Service};
+
+    const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn key(kind: Kind, seq: u64) -> BatchKey {
+        let epoch = Epoch { created_at: T0, random: 1 };
+        let service = Service::new("shop").unwrap();
+        BatchKey { stream: StreamKey { agent: AgentId::new("web-1"), epoch, service, kind }, seq }
+    }
+
+    fn offers(kind: Kind, rows: std::ops::RangeInclusive<i64>) -> Vec<Offer> {
+        rows.map(|row| Offer { row, key: key(kind, row.unsigned_abs()), n_bytes: 100 }).collect()
+    }
+
+    fn open() -> Sender {
+        let mut sender = Sender::new(T0);
+        assert_eq!(sender.handle(Input::Tick, T0), [Effect::Connect]);
+        assert_eq!(sender.handle(Input::Connected, T0), [Effect::SayHello]);
+        let effects = sender
+            .handle(Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![] }, T0);
+        assert!(
+            effects.contains(&Effect::SendBeat)
+                && effects.contains(&Effect::Reoffer { streams: vec![] })
+        );
+        assert!(effects.contains(&Effect::Load {
+            lane: Kind::Windows,
+            after: 0,
+            limit: LOAD_ROWS
+        }));
+        sender
+    }
+
+    fn loaded(sender: &mut Sender, lane: Kind, rows: std::ops::RangeInclusive<i64>) -> Vec<Effect> {
+        sender.handle(Input::Loaded { lane, offers: offers(lane, rows), complete: true }, T0)
+    }
+
+    fn receipt(sender: &mut Sender, seq: u64, outcome: Outcome) -> Vec<Effect> {
+        let input = Input::Receipt {
+            incarnation: 7,
+            key: key(Kind::Windows, seq),
+            outcome,
+            reason: String::new(),
+            jitter: 1.0,
+        };
+        sender.handle(input, T0)
+    }
+
+    #[test]
+    fn several_batches_are_in_flight_and_no_more_than_the_quota() {
+        let mut sender = open();
+        let effects = loaded(&mut sender, Kind::Windows, 1..=40);
+        assert_eq!(effects.iter().filter(|e| matches!(e, Effect::Send { .. })).count(), 32);
+        let effects = receipt(&mut sender, 5, Outcome::Durable);
+        assert_eq!(
+            effects,
+            [
+                Effect::Settle { row: 5, key: key(Kind::Windows, 5), settled: Settled::Durable },
+                Effect::Send { row: 33 }
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_settled_without_a_receipt() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=2);
+        sender.handle(Input::Disconnected { jitter: 0.0 }, T0);
+        assert_eq!(
+            receipt(&mut sender, 1, Outcome::Durable),
+            [],
+            "a receipt of a closed connection is ignored"
+        );
+        assert_eq!(sender.n_in_flight(), 0);
+    }
+
+    #[test]
+    fn a_batch_without_an_answer_ends_the_connection() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=1);
+        let late = T0 + RECEIPT_DEADLINE;
+        assert!(sender.next_deadline().unwrap() <= late);
+        let effects = sender.handle(Input::Tick, late);
+        assert_eq!(effects, [Effect::Hangup { reason: "no receipt in time" }]);
+        sender.handle(Input::Disconnected { jitter: 1.0 }, late);
+        assert_eq!(sender.next_deadline(), Some(late + Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn what_was_sealed_while_the_spool_was_read_is_not_forgotten() {
+        let mut sender = open();
+        sender.handle(Input::Sealed, T0);
+        let effects = loaded(&mut sender, Kind::Windows, 1..=0);
+        assert_eq!(effects, [Effect::Load { lane: Kind::Windows, after: 0, limit: LOAD_ROWS }]);
+    }
+
+    #[test]
+    fn a_receipt_of_an_earlier_life_of_the_collector_says_nothing() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=1);
+        let (key, outcome, reason) = (key(Kind::Windows, 1), Outcome::Durable, String::new());
+        let stale = Input::Receipt { incarnation: 6, key, outcome, reason, jitter: 1.0 };
+        assert_eq!(sender.handle(stale, T0), []);
+        assert_eq!(sender.n_in_flight(), 1);
+    }
+
+    #[test]
+    fn a_fork_is_given_a_new_identity_and_the_rest_goes_on() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=2);
+        let effects = receipt(&mut sender, 1, Outcome::Forked);
+        assert_eq!(effects[0], Effect::Rekey { row: 1, key: key(Kind::Windows, 1) });
+        assert!(
+            matches!(effects[1], Effect::Load { lane: Kind::Windows, .. }),
+            "the new row is to be loaded"
+        );
+        assert_eq!(sender.n_in_flight(), 1);
+    }
+
+    #[test]
+    fn what_is_not_yet_acceptable_is_offered_again_later() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=1);
+        assert_eq!(receipt(&mut sender, 1, Outcome::NotYet), []);
+        let again = T0 + Duration::from_millis(500);
+        assert_eq!(sender.next_deadline(), Some(again));
+        let effects = sender.handle(Input::Tick, again);
+        assert!(effects.contains(&Effect::Load {
+            lane: Kind::Windows,
+            after: 0,
+            limit: LOAD_ROWS
+        }));
+    }
+
+    #[test]
+    fn counts_do_not_wait_for_bodies() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Events, 1..=20);
+        assert_eq!(sender.n_in_flight(), 8, "bodies have a quota of their own");
+        let effects = loaded(&mut sender, Kind::Windows, 21..=21);
+        assert!(effects.contains(&Effect::Send { row: 21 }));
+    }
+
+    #[test]
+    fn a_leaving_agent_says_goodbye_and_does_not_connect_again() {
+        let mut sender = open();
+        let effects = sender.handle(Input::Leave { farewell: Farewell::Stop }, T0);
+        assert_eq!(effects, [Effect::SayBye { farewell: Farewell::Stop }]);
+        sender.handle(Input::Disconnected { jitter: 0.0 }, T0);
+        assert_eq!(sender.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_welcome_that_does_not_come_is_not_waited_for() {
+        let mut sender = Sender::new(T0);
+        sender.handle(Input::Tick, T0);
+        sender.handle(Input::Connected, T0);
+        let effects = sender.handle(Input::Tick, T0 + GREETING_DEADLINE);
+        assert_eq!(effects, [Effect::Hangup { reason: "no welcome in time" }]);
+    }
+}

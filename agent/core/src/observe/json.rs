@@ -1,0 +1,583 @@
+//! One pass over a line of JSON that picks the wanted fields and checks the rest.
+//!
+//! Owns the scanner: strict JSON, an object at the top, nothing behind it, at most 128 levels deep. A field is found
+//! by its path; of a key that stands twice the last one holds. Never allocates for fields without escapes, never
+//! decides what a field means.
+
+use super::slots::{Child, Node, Slots};
+use watchkeeper_expr::{Record, Value};
+
+/// Nesting beyond this makes a line unparsable.
+const MAX_DEPTH: u32 = 128;
+
+/// One field of a line, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// The line has no such field.
+    Absent,
+    /// JSON's null.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A number, as written.
+    Number(&'a str),
+    /// Text, unescaped.
+    Text(&'a str),
+    /// An object or array, as written.
+    Json(&'a str),
+}
+
+impl<'a> Field<'a> {
+    /// The field as a label's value: text as it is, numbers as written, `true`, `false`; the rest is no label.
+    pub fn as_label(self) -> &'a str {
+        match self {
+            Self::Number(text) | Self::Text(text) => text,
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+            Self::Absent | Self::Null | Self::Json(_) => "",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Found {
+    #[default]
+    Absent,
+    Null,
+    True,
+    False,
+    Number,
+    Text,
+    /// Text with escapes; unescaped it lies in [`Extractor::unescaped`].
+    Escaped,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    found: Found,
+    start: u32,
+    end: u32,
+}
+
+/// Finds the fields of a slot table in one line after another.
+#[derive(Debug)]
+pub struct Extractor {
+    slots: Slots,
+    spans: Vec<Span>,
+    unescaped: Vec<String>,
+}
+
+/// The line is not one JSON object and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl Extractor {
+    /// An extractor of these fields.
+    pub fn new(slots: Slots) -> Self {
+        let n = slots.len();
+        Self { slots, spans: vec![Span::default(); n], unescaped: vec![String::new(); n] }
+    }
+
+    /// Reads a line; the fields found are valid for this very line only.
+    pub fn read<'a>(&'a mut self, line: &'a str) -> Result<Fields<'a>, Malformed> {
+        self.spans.fill(Span::default());
+        let mut scan = Scan {
+            text: line,
+            bytes: line.as_bytes(),
+            at: 0,
+            spans: &mut self.spans,
+            unescaped: &mut self.unescaped,
+        };
+        scan.line(self.slots.root()).ok_or(Malformed)?;
+        Ok(Fields { line, spans: &self.spans, unescaped: &self.unescaped })
+    }
+}
+
+/// The fields found in one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    line: &'a str,
+    spans: &'a [Span],
+    unescaped: &'a [String],
+}
+
+impl<'a> Fields<'a> {
+    /// The field of a slot.
+    pub fn get(&self, slot: usize) -> Field<'a> {
+        let Some(span) = self.spans.get(slot) else { return Field::Absent };
+        let written = || self.line.get(span.start as usize..span.end as usize).unwrap_or("");
+        match span.found {
+            Found::Absent => Field::Absent,
+            Found::Null => Field::Null,
+            Found::True => Field::Bool(true),
+            Found::False => Field::Bool(false),
+            Found::Number => Field::Number(written()),
+            Found::Text => Field::Text(written()),
+            Found::Escaped => Field::Text(&self.unescaped[slot]),
+            Found::Json => Field::Json(written()),
+        }
+    }
+}
+
+impl Record for Fields<'_> {
+    fn value(&self, slot: usize) -> Value<'_> {
+        match self.get(slot) {
+            Field::Absent => Value::Absent,
+            Field::Null => Value::Null,
+            Field::Bool(b) => Value::Bool(b),
+            Field::Text(text) => Value::Str(text),
+            Field::Json(text) => Value::Json(text),
+            Field::Number(text) => match text.parse::<i64>() {
+                Ok(whole) => Value::Int(whole),
+                Err(_) => Value::Double(text.parse().unwrap_or(f64::NAN)),
+            },
+        }
+    }
+}
+
+/// A cursor over one line. `None` from any step means: malformed.
+struct Scan<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    spans: &'a mut [Span],
+    unescaped: &'a mut [String],
+}
+
+/// The inside of a string and whether it holds escapes.
+struct Quoted {
+    start: usize,
+    end: usize,
+    escaped: bool,
+}
+
+impl Scan<'_> {
+    fn line(&mut self, root: &Node) -> Option<()> {
+        self.space();
+        if self.peek()? != b'{' {
+            return None;
+        }
+        self.object(root, 1)?;
+        self.space();
+        (self.at == self.bytes.len()).then_some(())
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// An object of which some fields are wanted. Recurses only as deep as wanted paths go.
+    fn object(&mut self, node: &Node, depth: u32) -> Option<()> {
+        self.at += 1;
+        self.space();
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            let key = self.string()?;
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            match self.child(node, &key) {
+                Some(child) => self.wanted(child, depth)?,
+                None => self.skip(depth)?,
+            }
+            self.space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+            self.space();
+        }
+    }
+
+    fn child<'n>(&self, node: &'n Node, key: &Quoted) -> Option<&'n Child> {
+        let raw = &self.text[key.start..key.end];
+        if key.escaped {
+            let mut plain = String::new();
+            unescape(raw, &mut plain);
+            node.find(plain.as_bytes())
+        } else {
+            node.find(raw.as_bytes())
+        }
+    }
+
+    /// A value that somebody asked for, or for something inside it.
+    fn wanted(&mut self, child: &Child, depth: u32) -> Option<()> {
+        if let Some(inside) = &child.inside {
+            // This occurrence of the key replaces an earlier one together with everything below it.
+            inside.each_slot(&mut |slot| self.spans[slot] = Span::default());
+        }
+        let start = self.at;
+        let (found, start, end) = match self.peek()? {
+            b'"' => {
+                let quoted = self.string()?;
+                if quoted.escaped
+                    && let Some(slot) = child.slot
+                {
+                    unescape(&self.text[quoted.start..quoted.end], &mut self.unescaped[slot]);
+                }
+                let found = if quoted.escaped { Found::Escaped } else { Found::Text };
+                (found, quoted.start, quoted.end)
+            }
+            b'{' if depth < MAX_DEPTH && child.inside.is_some() => {
+                let inside = child.inside.as_ref()?;
+                self.object(inside, depth + 1)?;
+                (Found::Json, start, self.at)
+            }
+            first => {
+                self.skip(depth)?;
+                let found = match first {
+                    b'{' | b'[' => Found::Json,
+                    b't' => Found::True,
+                    b'f' => Found::False,
+                    b'n' => Found::Null,
+                    _ => Found::Number,
+                };
+                (found, start, self.at)
+            }
+        };
+        if let Some(slot) = child.slot {
+            let fits = |n: usize| u32::try_from(n).ok();
+            self.spans[slot] = Span { found, start: fits(start)?, end: fits(end)? };
+        }
+        Some(())
+    }
+
+    /// Any value, checked and passed over. Keeps one bit per level instead of recursing.
+    fn skip(&mut self, depth: u32) -> Option<()> {
+        // The lowest bit says whether the innermost container is an object.
+        let (mut objects, mut level) = (0_u128, 0_u32);
+        loop {
+            match self.peek()? {
+                b'"' => drop(self.string()?),
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    self.space();
+                    let close = if open == b'{' { b'}' } else { b']' };
+                    if self.peek()? == close {
+                        self.at += 1;
+                    } else {
+                        if depth + level >= MAX_DEPTH {
+                            return None;
+                        }
+                        level += 1;
+                        objects = (objects << 1) | u128::from(open == b'{');
+                        if open == b'{' {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                }
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.number()?,
+            }
+            // A value has ended: so may its containers.
+            loop {
+                if level == 0 {
+                    return Some(());
+                }
+                self.space();
+                let in_object = objects & 1 == 1;
+                match self.peek()? {
+                    b',' => {
+                        self.at += 1;
+                        self.space();
+                        if in_object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    b'}' if in_object => {}
+                    b']' if !in_object => {}
+                    _ => return None,
+                }
+                self.at += 1;
+                level -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.string()?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Some(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.bytes[self.at..].starts_with(word).then(|| self.at += word.len())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek()? {
+            b'0' => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<Quoted> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = next_special(self.bytes, self.at)?;
+            match self.bytes[self.at] {
+                b'"' => {
+                    self.at += 1;
+                    return Some(Quoted { start, end: self.at - 1, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                // A control character has to be escaped.
+                _ => return None,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let kind = *self.bytes.get(self.at + 1)?;
+        self.at += 2;
+        match kind {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let hex = self.bytes.get(self.at..self.at + 4)?;
+                self.at += 4;
+                hex.iter().all(u8::is_ascii_hexdigit).then_some(())
+            }
+            _ => None,
+        }
+    }
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
+
+/// The next quote, backslash or control character at or after `at`, eight bytes at a time.
+fn next_special(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        // Borrows can only raise false marks above a true one: the lowest mark is always true.
+        let marks = (control | quote | backslash) & HIGHS;
+        if marks != 0 {
+            return Some(at + (marks.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).map(|i| at + i)
+}
+
+/// Writes checked JSON text without its escapes; a lone surrogate becomes U+FFFD.
+fn unescape(raw: &str, into: &mut String) {
+    into.clear();
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        into.push_str(&rest[..at]);
+        let kind = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');
+        let mut used = 2;
+        into.push(match kind {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let (c, n) = code_point(&rest[at..]);
+                used = n;
+                c
+            }
+            other => char::from(other),
+        });
+        rest = &rest[at + used..];
+    }
+    into.push_str(rest);
+}
+
+/// The character of the `\uXXXX` that `text` begins with, or of two that are a surrogate pair, and their length.
+fn code_point(text: &str) -> (char, usize) {
+    let unit = |at: usize| {
+        let hex = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(hex, 16).ok()
+    };
+    let first = unit(0).unwrap_or(0xFFFD);
+    if let Some(second) = unit(6)
+        && let Some(Ok(c)) = char::decode_utf16([first, second]).next()
+        && c.len_utf16() == 2
+    {
+        return (c, 12);
+    }
+    (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn extractor(names: &[&str]) -> Extractor {
+        let mut slots = Slots::default();
+        for name in names {
+            slots.slot(name);
+        }
+        Extractor::new(slots)
+    }
+
+    #[test]
+    fn fields_are_found_as_written() {
+        let mut e = extractor(&["a", "b", "n.x", "n", "no", "t", "z", "d.o.t", "q"]);
+        let line = r#" {"a":"x\n\u00e9\ud83d\ude00\ud800","b":-1.50e+3,"n":{"x":[1,{"y":2}],"w":{}},
+            "t":true,"z":null,"d.o.t":"1","\u0071":false} "#;
+        let f = e.read(line).unwrap();
+        assert_eq!(f.get(0), Field::Text("x\né😀\u{fffd}"));
+        assert_eq!(f.get(1), Field::Number("-1.50e+3"));
+        assert_eq!(f.get(2), Field::Json(r#"[1,{"y":2}]"#));
+        assert_eq!(f.get(3), Field::Json(r#"{"x":[1,{"y":2}],"w":{}}"#));
+        assert_eq!(f.get(4), Field::Absent);
+        assert_eq!(f.get(5), Field::Bool(true));
+        assert_eq!(f.get(6), Field::Null);
+        assert_eq!(f.get(7), Field::Text("1"), "a key with dots is found as it stands");
+        assert_eq!(f.get(8), Field::Bool(false), "an escaped key is the same key");
+        assert_eq!(f.get(99), Field::Absent);
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_holds() {
+        let mut e = extractor(&["a", "n.x", "n.y"]);
+        let f = e.read(r#"{"a":1,"n":{"x":1,"y":1},"a":"\t","a":2,"n":{"y":2}}"#).unwrap();
+        assert_eq!(f.get(0), Field::Number("2"));
+        assert_eq!((f.get(1), f.get(2)), (Field::Absent, Field::Number("2")));
+    }
+
+    #[test]
+    fn what_is_not_one_object_and_nothing_else_is_malformed() {
+        let mut e = extractor(&["a"]);
+        for line in [
+            "", " ", "1", "[]", "null", "{", "}", "{}}", "{} x", "{}{}", "{\"a\"}", "{\"a\":}",
+            "{\"a\":1,}", "{,}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}",
+            "{\"a\":-}", "{\"a\":1e}", "{\"a\":\"\t\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}",
+            "{\"a\":\"x}", "{\"a\":tru}", "{\"a\":[1,]}", "{\"a\":[1}}", "{\"b\":{\"c\":1]}",
+            "{\"b\":{1:2}}", "{'a':1}", "{\"a\":NaN}", "{\"b\":[,]}", "{\"a\":1 \"b\":2}",
+        ] {
+            assert_eq!(e.read(line).err(), Some(Malformed), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_malformed_and_costs_no_stack() {
+        let mut e = extractor(&["a", "n.x"]);
+        for key in ["a", "b", "n"] {
+            for (open, close) in [("[", "]"), ("{\"k\":", "}")] {
+                let deep = |n: usize| {
+                    format!("{{\"{key}\":{}1{}}}", open.repeat(n), close.repeat(n))
+                };
+                assert!(e.read(&deep(100)).is_ok());
+                assert!(e.read(&deep(10_000)).is_err());
+            }
+        }
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            (-1e9..1e9_f64).prop_map(Into::into),
+            "[a-z\"\\\\\u{1}é😀]{0,12}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                proptest::collection::hash_map("[abc]", inner, 0..4)
+                    .prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_what_is_json(value in json(), cut in 0..400_usize, with in "[{}\\[\\],:\"a1\\\\ ]{0,2}") {
+            let mut text = value.to_string();
+            let cut = (0..=cut.min(text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap();
+            text.insert_str(cut, &with);
+            let reference = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
+            let mut e = extractor(&["a", "b.c", "c"]);
+            let got = e.read(&text);
+            prop_assert_eq!(got.is_ok(), reference.is_ok(), "{}", text);
+            if let (Ok(fields), Ok(map)) = (got, reference) {
+                for (slot, wanted) in [map.get("a"), map.get("b").and_then(|b| b.get("c")), map.get("c")].into_iter().enumerate() {
+                    let same = match (fields.get(slot), wanted) {
+                        (Field::Absent, None) => true,
+                        (Field::Null, Some(v)) => v.is_null(),
+                        (Field::Bool(b), Some(v)) => v.as_bool() == Some(b),
+                        (Field::Text(t), Some(v)) => v.as_str() == Some(t),
+                        (Field::Number(t) | Field::Json(t), Some(v)) => serde_json::from_str::<serde_json::Value>(t).ok().as_ref() == Some(v),
+                        _ => false,
+                    };
+                    prop_assert!(same, "{text}: {:?} is not {wanted:?}", fields.get(slot));
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused_without_panic(text in ".{0,80}") {
+            let _ = extractor(&["a"]).read(&text);
+            let _ = extractor(&["a"]).read(&format!("{{\"a\":\"{text}\"}}"));
+        }
+
+        #[test]
+        fn the_next_special_byte_is_the_first(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let slow = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
+            prop_assert_eq!(next_special(&bytes, 0), slow);
+        }
+    }
+}

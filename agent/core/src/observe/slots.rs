@@ -1,0 +1,96 @@
+//! The slot table of a source: which fields of a line are needed, each once.
+//!
+//! Owns how a field's name becomes a place in a line. Never reads a line.
+
+/// The fields that signals, events and conditions of one source need.
+#[derive(Debug, Default)]
+pub struct Slots {
+    root: Node,
+    names: Vec<String>,
+}
+
+/// The wanted keys of one object.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    children: Vec<Child>,
+}
+
+/// One wanted key: itself, something inside it, or both.
+#[derive(Debug)]
+pub(super) struct Child {
+    key: Box<[u8]>,
+    pub(super) slot: Option<usize>,
+    pub(super) inside: Option<Node>,
+}
+
+impl Slots {
+    /// The slot of a field by name. `a.b` is `b` inside `a`, or a key that is written with the dot; the one that
+    /// stands later in a line holds.
+    pub fn slot(&mut self, name: &str) -> usize {
+        if let Some(slot) = self.names.iter().position(|n| *n == name) {
+            return slot;
+        }
+        let slot = self.names.len();
+        self.names.push(name.to_owned());
+        let keys: Vec<&str> = name.split('.').collect();
+        self.root.want(&keys, slot);
+        self.root.want(&[name], slot);
+        slot
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether no field is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+}
+
+impl Node {
+    fn want(&mut self, keys: &[&str], slot: usize) {
+        let Some((key, rest)) = keys.split_first() else { return };
+        let at = self.children.iter().position(|c| *c.key == *key.as_bytes()).unwrap_or_else(|| {
+            self.children.push(Child { key: key.as_bytes().into(), slot: None, inside: None });
+            self.children.len() - 1
+        });
+        let child = &mut self.children[at];
+        if rest.is_empty() {
+            child.slot.get_or_insert(slot);
+        } else {
+            child.inside.get_or_insert_default().want(rest, slot);
+        }
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Option<&Child> {
+        self.children.iter().find(|c| *c.key == *key)
+    }
+
+    /// Calls `with` for every slot at or below this node.
+    pub(super) fn each_slot(&self, with: &mut impl FnMut(usize)) {
+        for child in &self.children {
+            child.slot.into_iter().for_each(&mut *with);
+            if let Some(inside) = &child.inside {
+                inside.each_slot(with);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_named_twice_has_one_slot() {
+        let mut slots = Slots::default();
+        assert_eq!((slots.slot("a"), slots.slot("a.b"), slots.slot("a")), (0, 1, 0));
+        assert_eq!(slots.len(), 2);
+    }
+}

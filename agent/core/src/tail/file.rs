@@ -1,0 +1,243 @@
+//! One life of one file while it is followed.
+//!
+//! Owns what is known of it between two looks: how far it was read, what stands just before, whether it was rotated.
+//! Never looks itself.
+
+use std::path::PathBuf;
+
+use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
+
+use super::disk::Stat;
+use super::framer::{Framed, Framer};
+use super::pace::Pace;
+use super::position::{MAX_GUARD_BYTES, Position};
+
+/// Paths in frontiers are for people; a longer one keeps its end.
+const MAX_PATH_BYTES: usize = 200;
+
+/// The bytes just before a place in a file, or their guard if they were not read by this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Bytes(Vec<u8>),
+    Guard(Guard),
+}
+
+impl Before {
+    pub(super) fn nothing() -> Self {
+        Self::Bytes(Vec::new())
+    }
+
+    /// The last bytes of what was read up to a place.
+    pub(super) fn of(read: &[u8]) -> Self {
+        Self::Bytes(read[read.len().saturating_sub(MAX_GUARD_BYTES)..].to_vec())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Guard(guard) => guard.len as usize,
+        }
+    }
+
+    pub(super) fn guard(&self) -> Guard {
+        match self {
+            Self::Bytes(bytes) => Guard::of(bytes),
+            Self::Guard(guard) => *guard,
+        }
+    }
+
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Bytes(known) => known == bytes,
+            Self::Guard(guard) => is_guarded_by(bytes, *guard),
+        }
+    }
+}
+
+/// Whether these are the bytes that a guard was made of. No bytes guard nothing, whatever the hash says.
+pub(super) fn is_guarded_by(bytes: &[u8], guard: Guard) -> bool {
+    bytes.len() == guard.len as usize && (bytes.is_empty() || Guard::of(bytes) == guard)
+}
+
+/// Where a file stands with its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Under one of the source's paths.
+    Present,
+    /// Renamed, to a name of a rotated sibling (`listed`) or out of sight.
+    Rotated { since: Timestamp, listed: bool },
+    /// Without a name; only our handle keeps it.
+    Deleted { since: Timestamp },
+}
+
+impl Sight {
+    pub(super) fn rotated_since(self) -> Option<Timestamp> {
+        match self {
+            Self::Present => None,
+            Self::Rotated { since, .. } | Self::Deleted { since } => Some(since),
+        }
+    }
+}
+
+/// One life of one file.
+#[derive(Debug)]
+pub(super) struct File<H> {
+    pub(super) id: FileRef,
+    pub(super) dev: u64,
+    pub(super) path: PathBuf,
+    pub(super) created: Option<Timestamp>,
+    pub(super) modified: Timestamp,
+    pub(super) handle: Option<H>,
+    /// As last seen.
+    pub(super) size: u64,
+    /// Where reading began under this epoch.
+    pub(super) begin: u64,
+    /// Everything before is counted.
+    pub(super) offset: u64,
+    /// Everything before is sealed.
+    pub(super) sealed: u64,
+    /// The offset that the last checkpoint covers.
+    pub(super) checkpointed: u64,
+    pub(super) before: Before,
+    pub(super) framer: Framer,
+    /// Inside a record that is passed over: how far, and what stands before that place.
+    pub(super) beyond: Option<(u64, Before)>,
+    /// The size at which everything that is left was found to be a line without end.
+    pub(super) held_at: Option<u64>,
+    pub(super) prefix: Guard,
+    pub(super) sight: Sight,
+    pub(super) grown_at: Timestamp,
+    pub(super) pace: Pace,
+    pub(super) copy_of: Option<FileRef>,
+    /// Its offset is that of `start_at`: nothing is known of it, here at least.
+    pub(super) placed_by_start: bool,
+    /// Its last record without line end was taken.
+    pub(super) ended: bool,
+    /// Its position has to be stored though nothing was read.
+    pub(super) dirty: bool,
+}
+
+impl<H> File<H> {
+    /// A life that nothing is known of yet, to be read from its beginning.
+    pub(super) fn new(
+        id: FileRef,
+        path: PathBuf,
+        stat: &Stat,
+        handle: Option<H>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            dev: stat.dev,
+            path,
+            created: stat.created,
+            modified: stat.modified,
+            handle,
+            size: stat.size,
+            begin: 0,
+            offset: 0,
+            sealed: 0,
+            checkpointed: 0,
+            before: Before::nothing(),
+            framer: Framer::default(),
+            beyond: None,
+            held_at: None,
+            prefix: Guard::default(),
+            sight: Sight::Present,
+            grown_at: now,
+            pace: Pace::new(),
+            copy_of: None,
+            placed_by_start: false,
+            ended: false,
+            dirty: true,
+        }
+    }
+
+    /// Goes on where a position says.
+    pub(super) fn resume(&mut self, position: &Position) {
+        self.id = position.file;
+        self.begin = position.begin;
+        self.prefix = position.prefix;
+        self.copy_of = position.copy_of;
+        self.jump(position.offset, position.guard);
+    }
+
+    /// Goes on at a record's end up to which everything is counted and sealed elsewhere.
+    pub(super) fn jump(&mut self, offset: u64, guard: Guard) {
+        self.offset = offset;
+        self.sealed = offset;
+        self.checkpointed = offset;
+        self.before = Before::Guard(guard);
+        self.framer = Framer::default();
+        self.beyond = None;
+        self.held_at = None;
+        self.ended = false;
+        self.dirty = true;
+        self.pace.more();
+    }
+
+    /// Where to read next, and what has to stand before that place.
+    pub(super) fn next_read(&self) -> (u64, &Before) {
+        self.beyond.as_ref().map_or((self.offset, &self.before), |(at, before)| (*at, before))
+    }
+
+    /// Whether there are bytes that were not looked at.
+    pub(super) fn has_unread(&self) -> bool {
+        self.copy_of.is_none() && self.size > self.next_read().0 && self.held_at != Some(self.size)
+    }
+
+    /// Bytes that are not counted yet.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        if self.copy_of.is_some() || self.ended { 0 } else { self.size.saturating_sub(self.offset) }
+    }
+
+    pub(super) fn is_unsealed(&self) -> bool {
+        self.offset != self.sealed
+    }
+
+    /// Takes note of how far `seen`, read from `n_before` bytes before `from`, was understood.
+    pub(super) fn advance(&mut self, from: u64, seen: &[u8], n_before: usize, framed: Framed) {
+        if let Some(boundary) = framed.boundary {
+            self.offset = from + boundary as u64;
+            self.before = Before::of(&seen[..n_before + boundary]);
+        }
+        self.beyond = (!self.framer.at_boundary()).then(|| {
+            let before = Before::of(&seen[..n_before + framed.used]);
+            (from + framed.used as u64, before)
+        });
+    }
+
+    /// Its position, everything counted so far being sealed with it.
+    pub(super) fn position(&self, source: &str) -> Position {
+        Position {
+            source: source.to_owned(),
+            file: self.id,
+            dev: self.dev,
+            path: self.path.to_string_lossy().into_owned(),
+            created: self.created,
+            size: self.size,
+            begin: self.begin,
+            offset: self.offset,
+            prefix: self.prefix,
+            guard: self.before.guard(),
+            rotated: self.sight.rotated_since(),
+            copy_of: self.copy_of,
+        }
+    }
+
+    /// How far it was read since the last seal.
+    pub(super) fn frontier(&self, source: &str) -> Frontier {
+        let path = self.path.to_string_lossy();
+        let start = path.ceil_char_boundary(path.len().saturating_sub(MAX_PATH_BYTES));
+        Frontier {
+            source: source.to_owned(),
+            path: path[start..].to_owned(),
+            file: self.id,
+            prefix: self.prefix,
+            begin: self.begin,
+            from: self.sealed,
+            to: self.offset,
+            guard: self.before.guard(),
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! A small file system in memory, for tests.
+//!
+//! Owns inodes, names and handles as Linux has them: an inode lives as long as it has a name or a handle, and is used
+//! again after that. Never fails unless told to.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use watchkeeper_model::Timestamp;
+
+use super::disk::{Disk, Entry, Kind, Listing, Stat};
+use super::names::classify;
+
+#[derive(Debug, Default)]
+struct Node {
+    bytes: Vec<u8>,
+    created: Timestamp,
+    modified: Timestamp,
+    n_handles: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Timestamp,
+    pub(super) dev: u64,
+    nodes: BTreeMap<u64, Node>,
+    names: BTreeMap<PathBuf, u64>,
+    pub(super) unreadable: BTreeSet<PathBuf>,
+    pub(super) directories: BTreeSet<PathBuf>,
+}
+
+/// Shared by the test, which changes it, and by each process under test, which looks.
+#[derive(Clone, Debug)]
+pub(super) struct MemoryDisk {
+    pub(super) world: Rc<RefCell<World>>,
+    /// Names that match begin so and end so.
+    pattern: (&'static str, &'static str),
+}
+
+#[derive(Debug)]
+pub(super) struct Open {
+    world: Rc<RefCell<World>>,
+    inode: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut world = self.world.borrow_mut();
+        if let Some(node) = world.nodes.get_mut(&self.inode) {
+            node.n_handles -= 1;
+        }
+        world.free(self.inode);
+    }
+}
+
+impl World {
+    fn free(&mut self, inode: u64) {
+        let named = self.names.values().any(|i| *i == inode);
+        if !named && self.nodes.get(&inode).is_some_and(|n| n.n_handles == 0) {
+            self.nodes.remove(&inode);
+        }
+    }
+
+    fn stat_of(&self, inode: u64) -> Stat {
+        let node = &self.nodes[&inode];
+        Stat {
+            dev: self.dev,
+            inode,
+            size: node.bytes.len() as u64,
+            created: Some(node.created),
+            modified: node.modified,
+            n_links: self.names.values().filter(|i| **i == inode).count() as u64,
+            kind: Kind::Regular,
+        }
+    }
+
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.names.contains_key(Path::new(path))
+    }
+
+    /// Appends, making the file if there is none; inode numbers are used again, lowest first.
+    pub(super) fn append(&mut self, path: &str, bytes: impl AsRef<[u8]>) {
+        let inode = match self.names.get(Path::new(path)) {
+            Some(inode) => *inode,
+            None => {
+                let inode = (1..).find(|i| !self.nodes.contains_key(i)).unwrap();
+                let node = Node { created: self.now, ..Node::default() };
+                self.nodes.insert(inode, node);
+                self.names.insert(path.into(), inode);
+                inode
+            }
+        };
+        let node = self.nodes.get_mut(&inode).unwrap();
+        node.bytes.extend_from_slice(bytes.as_ref());
+        node.modified = self.now;
+    }
+
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let inode = self.names.remove(Path::new(from)).unwrap();
+        if let Some(replaced) = self.names.insert(to.into(), inode) {
+            self.free(replaced);
+        }
+    }
+
+    pub(super) fn remove(&mut self, path: &str) {
+        let inode = self.names.remove(Path::new(path)).unwrap();
+        self.free(inode);
+    }
+
+    pub(super) fn link(&mut self, from: &str, to: &str) {
+        let inode = self.names[Path::new(from)];
+        self.names.insert(to.into(), inode);
+    }
+
+    pub(super) fn content(&self, path: &str) -> Vec<u8> {
+        self.nodes[&self.names[Path::new(path)]].bytes.clone()
+    }
+
+    pub(super) fn copy(&mut self, from: &str, to: &str) {
+        if self.exists(to) {
+            self.remove(to);
+        }
+        let bytes = self.content(from);
+        self.append(to, bytes);
+    }
+
+    pub(super) fn truncate(&mut self, path: &str, len: usize) {
+        let now = self.now;
+        let node = self.nodes.get_mut(&self.names[Path::new(path)]).unwrap();
+        node.bytes.truncate(len);
+        node.modified = now;
+    }
+}
+
+impl MemoryDisk {
+    pub(super) fn new(pattern: (&'static str, &'static str)) -> Self {
+        let world = World {
+            now: Timestamp::from_secs(1_000),
+            dev: 1,
+            nodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            directories: BTreeSet::new(),
+        };
+        Self { world: Rc::new(RefCell::new(world)), pattern }
+    }
+
+    fn matches(&self, path: &Path) -> bool {
+        let (start, end) = self.pattern;
+        path.to_str().is_some_and(|p| p.starts_with(start) && p.ends_with(end))
+    }
+}
+
+impl Disk for MemoryDisk {
+    type Handle = Open;
+
+    fn list(&mut self) -> Listing {
+        let world = self.world.borrow();
+        let mut listing = Listing::default();
+        for (path, inode) in &world.names {
+            if let Some(named) = classify(path, |p| self.matches(p)) {
+                let stat = world.stat_of(*inode);
+                listing.entries.push(Entry { path: path.clone(), named, stat });
+            }
+        }
+        for path in &world.directories {
+            if let Some(named) = classify(path, |p| self.matches(p)) {
+                let stat = Stat {
+                    dev: 1,
+                    inode: 999,
+                    size: 0,
+                    created: None,
+                    modified: Timestamp(0),
+                    n_links: 2,
+                    kind: Kind::Directory,
+                };
+                listing.entries.push(Entry { path: path.clone(), named, stat });
+            }
+        }
+        listing
+    }
+
+    fn open(&mut self, path: &Path) -> Result<(Open, Stat), String> {
+        let mut world = self.world.borrow_mut();
+        if world.unreadable.contains(path) {
+            return Err("permission denied".into());
+        }
+        let inode = *world.names.get(path).ok_or("no such file")?;
+        world.nodes.get_mut(&inode).unwrap().n_handles += 1;
+        let stat = world.stat_of(inode);
+        Ok((Open { world: Rc::clone(&self.world), inode }, stat))
+    }
+
+    fn stat(&mut self, handle: &Open) -> Result<Stat, String> {
+        Ok(self.world.borrow().stat_of(handle.inode))
+    }
+
+    fn read_at(&mut self, handle: &Open, offset: u64, into: &mut [u8]) -> Result<usize, String> {
+        let world = self.world.borrow();
+        let bytes = &world.nodes[&handle.inode].bytes;
+        let rest = bytes.get(offset as usize..).unwrap_or(&[]);
+        let n = rest.len().min(into.len());
+        into[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+}
+
+/// An agent reduced to one tail and what is durable of it.
+pub(super) struct Agent {
+    pub(super) disk: MemoryDisk,
+    pub(super) settings: super::TailSettings,
+    tail: Option<super::Tail<MemoryDisk>>,
+    rows: BTreeMap<watchkeeper_model::FileRef, String>,
+    last_seal: Option<Timestamp>,
+    pub(super) wait: bool,
+    unsealed: Seen,
+    pub(super) sealed: Seen,
+    /// What the collector would know.
+    pub(super) frontiers: BTreeMap<watchkeeper_model::FileRef, watchkeeper_model::Frontier>,
+}
+
+/// What came out of a tail.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) lines: Vec<String>,
+    pub(super) n_too_long: u64,
+    pub(super) n_blank: u64,
+    pub(super) n_compressed: u64,
+    pub(super) n_truncated: u64,
+    pub(super) bytes: u64,
+    pub(super) unknown: u64,
+    pub(super) abandoned: u64,
+}
+
+impl super::Sink for Seen {
+    fn record(&mut self, record: super::Record<'_>) {
+        match record {
+            super::Record::Line(line) => {
+                self.lines.push(String::from_utf8_lossy(line).into_owned());
+            }
+            super::Record::TooLong => self.n_too_long += 1,
+            super::Record::Blank => self.n_blank += 1,
+        }
+    }
+
+    fn report(&mut self, report: super::Report) {
+        match report {
+            super::Report::Read { bytes } => self.bytes += bytes,
+            super::Report::Truncated { bytes_unknown } => {
+                self.n_truncated += 1;
+                self.unknown += bytes_unknown;
+            }
+            super::Report::Unknown { bytes } => self.unknown += bytes,
+            super::Report::Abandoned { bytes } => self.abandoned += bytes,
+            super::Report::Compressed => self.n_compressed += 1,
+        }
+    }
+}
+
+impl Agent {
+    pub(super) fn new() -> Self {
+        Self {
+            disk: MemoryDisk::new(("/l/", ".log")),
+            settings: super::TailSettings {
+                start_at: super::StartAt::Beginning,
+                ..super::TailSettings::new("s")
+            },
+            tail: None,
+            rows: BTreeMap::new(),
+            last_seal: None,
+            wait: false,
+            unsealed: Seen::default(),
+            sealed: Seen::default(),
+            frontiers: BTreeMap::new(),
+        }
+    }
+
+    /// Changes the world, a moment later.
+    pub(super) fn world(&self) -> std::cell::RefMut<'_, World> {
+        let mut world = self.disk.world.borrow_mut();
+        world.now = world.now.shifted(1_000_000);
+        world
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.disk.world.borrow().now
+    }
+
+    pub(super) fn wait_for(&self, secs: u64) {
+        let mut world = self.disk.world.borrow_mut();
+        world.now = world.now + std::time::Duration::from_secs(secs);
+    }
+
+    pub(super) fn tail(&mut self) -> &mut super::Tail<MemoryDisk> {
+        if self.tail.is_none() {
+            let bodies: Vec<String> = self.rows.values().cloned().collect();
+            let stored = super::Stored::read(self.last_seal, bodies, self.wait);
+            let tail = super::Tail::new(self.settings.clone(), stored, self.disk.clone());
+            self.tail = Some(tail);
+        }
+        self.tail.as_mut().unwrap()
+    }
+
+    pub(super) fn poll_with(&mut self, may_read: bool) -> super::Progress {
+        let now = self.now();
+        self.tail();
+        let (tail, unsealed) = (self.tail.as_mut().unwrap(), &mut self.unsealed);
+        tail.poll(now, may_read, unsealed)
+    }
+
+    pub(super) fn poll(&mut self) -> super::Progress {
+        self.poll_with(true)
+    }
+
+    /// Looks at everything until there is nothing more to do at once.
+    pub(super) fn catch_up(&mut self) {
+        self.tail().hint(None);
+        for _ in 0..100 {
+            let next = self.poll().next;
+            if next > self.now() {
+                return;
+            }
+        }
+        panic!("never done");
+    }
+
+    pub(super) fn seal(&mut self) {
+        let now = self.now();
+        let checkpoint = self.tail().checkpoint();
+        for frontier in &checkpoint.frontiers {
+            assert!(frontier.begin <= frontier.from && frontier.from < frontier.to);
+            self.frontiers.insert(frontier.file, frontier.clone());
+        }
+        for file in &checkpoint.forget {
+            self.rows.remove(file);
+        }
+        for position in &checkpoint.store {
+            self.rows.insert(position.file, position.encode());
+        }
+        self.last_seal = Some(now);
+        self.tail().committed(now);
+        let Seen { lines, n_too_long, n_blank, n_compressed, n_truncated, bytes, unknown, abandoned } =
+            std::mem::take(&mut self.unsealed);
+        self.sealed.lines.extend(lines);
+        self.sealed.n_too_long += n_too_long;
+        self.sealed.n_blank += n_blank;
+        self.sealed.n_compressed += n_compressed;
+        self.sealed.n_truncated += n_truncated;
+        self.sealed.bytes += bytes;
+        self.sealed.unknown += unknown;
+        self.sealed.abandoned += abandoned;
+    }
+
+    /// A seal that fails: the accumulator keeps what was counted, the positions stay where they were.
+    pub(super) fn fail_to_seal(&mut self) {
+        let _ = self.tail().checkpoint();
+    }
+
+    /// `kill -9`: whatever was not sealed is gone.
+    pub(super) fn crash(&mut self) {
+        self.tail = None;
+        self.unsealed = Seen::default();
+    }
+
+    pub(super) fn lose_spool(&mut self) {
+        self.crash();
+        self.rows.clear();
+        self.last_seal = None;
+        self.wait = true;
+    }
+
+    pub(super) fn adopt(&mut self) {
+        let frontiers: Vec<_> = self.frontiers.values().cloned().collect();
+        let now = self.now();
+        self.tail();
+        let (tail, unsealed) = (self.tail.as_mut().unwrap(), &mut self.unsealed);
+        tail.adopt(now, &frontiers, unsealed);
+    }
+
+    pub(super) fn corrupt_rows(&mut self) {
+        self.rows.values_mut().for_each(|row| row.truncate(10));
+    }
+
+    pub(super) fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+}

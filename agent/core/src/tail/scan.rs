@@ -1,0 +1,613 @@
+//! Finding files and recognising them.
+//!
+//! Owns identity: a file is known by inode, first bytes and the bytes before the place read last, wherever it is now;
+//! a device number alone proves nothing. What a name suggests is checked against content, and content alone never
+//! makes two files one: only a rotated sibling, younger than the file it resembles, can be a copy of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
+
+use super::disk::{Disk, Entry, Kind, Stat};
+use super::file::{Before, File, Sight, is_guarded_by};
+use super::position::{MAX_GUARD_BYTES, MAX_PREFIX_BYTES, Position};
+use super::settings::StartAt;
+use super::tail::{Dead, Inode, Missing, Report, Sink, Tail};
+use super::turn::{Broken, extend_prefix, read_exact, verify};
+
+/// How often directories are looked through, at least; rarer if they are large.
+const SCAN_EVERY: Duration = Duration::from_secs(1);
+const ENTRIES_PER_SCAN_SECOND: usize = 1_000;
+const MAX_SCAN_WAIT: Duration = Duration::from_secs(30);
+
+/// A file system's clock may lag behind ours by a tick.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+
+/// More files than this are a mistake in `paths`.
+const MAX_FILES: usize = 20_000;
+
+/// What an unknown sibling turns out to be.
+enum Resemblance {
+    /// Nothing we know.
+    None,
+    /// It has no content yet to tell by.
+    TooEarly,
+    /// A copy of a file that is intact.
+    CopyOf(FileRef),
+    /// What is left of a file that was cut or is gone, from this offset on.
+    Continues { offset: u64, guard: Guard },
+}
+
+fn inode_of(stat: &Stat) -> Inode {
+    (stat.dev, stat.inode, stat.created)
+}
+
+impl<D: Disk> Tail<D> {
+    /// Looks through the directories.
+    pub(super) fn scan(&mut self, now: Timestamp, sink: &mut impl Sink) {
+        let listing = self.disk.list();
+        self.problems = listing.problems.into_iter().collect();
+        let wait = SCAN_EVERY * (listing.entries.len() / ENTRIES_PER_SCAN_SECOND + 1) as u32;
+        let is_complete = self.problems.is_empty();
+        let entries = self.one_per_file(listing.entries);
+        self.place_known(&entries, is_complete, now);
+        self.attach_stored(&entries, now);
+        self.take_new(&entries, now, sink);
+        self.settle_dead(sink);
+        let listed = |inode: &Inode| {
+            entries.get(&(inode.0, inode.1)).is_some_and(|e| e.stat.created == inode.2)
+        };
+        self.ignored.retain(|inode| listed(inode));
+        self.undecided.retain(|inode, _| listed(inode));
+        self.watch_missing(now, sink);
+        self.is_first_scan = false;
+        self.reference = self.reference.max(Some(now));
+        self.next_scan = now + wait.min(MAX_SCAN_WAIT);
+    }
+
+    /// One entry for each file, under its best path. What is no file is a problem if it was asked for by name.
+    fn one_per_file(&mut self, entries: Vec<Entry>) -> BTreeMap<(u64, u64), Entry> {
+        let mut files: BTreeMap<(u64, u64), Entry> = BTreeMap::new();
+        let rank = |e: &Entry| (!e.named.matched, e.named.base.is_some(), e.path.clone());
+        for entry in entries {
+            match entry.stat.kind {
+                Kind::Regular => {}
+                _ if !entry.named.matched => continue,
+                kind => {
+                    let what = if kind == Kind::Directory { "a directory" } else { "not a file" };
+                    self.problems.insert(entry.path, format!("is {what}"));
+                    continue;
+                }
+            }
+            let key = (entry.stat.dev, entry.stat.inode);
+            match files.get(&key) {
+                Some(known) if rank(known) <= rank(&entry) => {}
+                _ => drop(files.insert(key, entry)),
+            }
+        }
+        files
+    }
+
+    /// Where the files are now that we follow.
+    fn place_known(
+        &mut self,
+        entries: &BTreeMap<(u64, u64), Entry>,
+        is_complete: bool,
+        now: Timestamp,
+    ) {
+        let mut gone = Vec::new();
+        for i in 0..self.files.len() {
+            let file = &mut self.files[i];
+            let entry = entries.get(&(file.dev, file.id.inode));
+            let is_open = file.handle.is_some();
+            // Without a handle the inode may be another file's by now.
+            let entry = entry.filter(|e| is_open || e.stat.created == file.created);
+            let since = file.sight.rotated_since().unwrap_or(now);
+            let Some(entry) = entry else {
+                let stat = file.handle.as_ref().and_then(|h| self.disk.stat(h).ok());
+                match stat {
+                    Some(stat) if stat.n_links == 0 => file.sight = Sight::Deleted { since },
+                    // What could not be looked through may still hold it.
+                    _ if !is_complete => {}
+                    _ if is_open => file.sight = Sight::Rotated { since, listed: false },
+                    _ => gone.push(i),
+                }
+                continue;
+            };
+            let moved = entry.path != file.path;
+            let is_rotated = entry.named.base.is_some()
+                && (moved || !entry.named.matched || file.sight != Sight::Present);
+            file.path.clone_from(&entry.path);
+            let was = file.sight;
+            file.sight =
+                if is_rotated { Sight::Rotated { since, listed: true } } else { Sight::Present };
+            if file.sight != was || moved {
+                file.dirty = true;
+                file.pace.more();
+            }
+            if !is_open {
+                self.reopen(i, &entry.stat, now);
+            }
+        }
+        for i in gone.into_iter().rev() {
+            self.lose_sight(i, now);
+        }
+    }
+
+    /// Opens a file again that was let go, if it has grown.
+    fn reopen(&mut self, i: usize, stat: &Stat, now: Timestamp) {
+        let file = &mut self.files[i];
+        if stat.size == file.size {
+            return;
+        }
+        if file.copy_of.is_some() {
+            // Still being copied, or written to as a file of its own: what a copy says is never read.
+            file.size = stat.size;
+            return;
+        }
+        match self.disk.open(&file.path) {
+            Ok((handle, opened)) if opened.inode == file.id.inode => {
+                file.handle = Some(handle);
+                let intact = opened.size >= file.offset && verify(&mut self.disk, file).is_ok();
+                if intact {
+                    file.pace.more();
+                } else {
+                    self.cut(i, now);
+                }
+            }
+            Ok(_) => {}
+            Err(why) => drop(self.problems.insert(file.path.clone(), why)),
+        }
+    }
+
+    /// Forgets a file that is neither listed nor open, but not its position: it may come back.
+    pub(super) fn lose_sight(&mut self, i: usize, now: Timestamp) {
+        let file = self.files.remove(i);
+        if file.is_unsealed() {
+            self.closing.push(file.frontier(&self.settings.source));
+        }
+        let position = file.position(&self.settings.source);
+        self.missing.push(Missing { position, since: now, dirty: true });
+    }
+
+    fn is_new(&self, stat: &Stat) -> bool {
+        let is_followed = |f: &File<_>| f.id.inode == stat.inode && f.dev == stat.dev;
+        !self.files.iter().any(is_followed) && !self.ignored.contains(&inode_of(stat))
+    }
+
+    /// Opens what is listed and not known; `None` if it can't be, or is another file by now that is known.
+    fn open_new(&mut self, entry: &Entry) -> Option<(D::Handle, Stat)> {
+        if self.files.len() >= MAX_FILES {
+            let why = format!("is beyond the {MAX_FILES} files a source can follow");
+            self.problems.insert(entry.path.clone(), why);
+            return None;
+        }
+        match self.disk.open(&entry.path) {
+            Ok((handle, stat)) => self.is_new(&stat).then_some((handle, stat)),
+            Err(why) => {
+                self.problems.insert(entry.path.clone(), why);
+                None
+            }
+        }
+    }
+
+    /// Goes on with stored positions in files of the same inode, if their content says that they are the same.
+    fn attach_stored(&mut self, entries: &BTreeMap<(u64, u64), Entry>, now: Timestamp) {
+        for entry in entries.values() {
+            let same_inode = |m: &Missing| m.position.file.inode == entry.stat.inode;
+            if !self.missing.iter().any(same_inode) || !self.is_new(&entry.stat) {
+                continue;
+            }
+            let Some((handle, stat)) = self.open_new(entry) else { continue };
+            let mut best: Option<usize> = None;
+            for (m, missing) in self.missing.iter().enumerate() {
+                let position = &missing.position;
+                let further =
+                    best.is_none_or(|b| self.missing[b].position.offset < position.offset);
+                if position.file.inode == stat.inode
+                    && further
+                    && is_same(&mut self.disk, &handle, &stat, position)
+                {
+                    best = Some(m);
+                }
+            }
+            match best {
+                Some(m) => {
+                    let Missing { position, .. } = self.missing.remove(m);
+                    self.resume(entry, handle, &stat, &position, now);
+                }
+                None => self.replace(entry, handle, &stat, now),
+            }
+        }
+    }
+
+    fn resume(
+        &mut self,
+        entry: &Entry,
+        handle: D::Handle,
+        stat: &Stat,
+        position: &Position,
+        now: Timestamp,
+    ) {
+        // Other lives known under this inode are older: the collector's word for the same file, mostly.
+        let others = self.missing.extract_if(.., |m| {
+            m.position.file.inode == stat.inode && [position.dev, 0].contains(&m.position.dev)
+        });
+        let forget: Vec<FileRef> = others.map(|m| m.position.file).collect();
+        self.forget.extend(forget.into_iter().filter(|f| *f != position.file));
+        let mut file = File::new(position.file, entry.path.clone(), stat, Some(handle), now);
+        file.resume(position);
+        if self.waiting {
+            file.begin = file.offset;
+        }
+        file.dirty = self.waiting
+            || position.dev != stat.dev
+            || Path::new(&position.path) != entry.path
+            || position.created != stat.created;
+        if entry.named.base.is_some() && (!entry.named.matched || position.rotated.is_some()) {
+            let since = position.rotated.unwrap_or(now);
+            file.sight = Sight::Rotated { since, listed: true };
+        }
+        if file.copy_of.is_some() {
+            file.handle = None;
+        }
+        self.files.push(file);
+    }
+
+    /// The inode is that of a stored position but the content is not: the file was cut, or its inode is used again.
+    fn replace(&mut self, entry: &Entry, handle: D::Handle, stat: &Stat, now: Timestamp) {
+        let same_inode = |m: &Missing| m.position.file.inode == stat.inode;
+        let on_same_device = |m: &Missing| same_inode(m) && m.position.dev == stat.dev;
+        let m = self.missing.iter().position(on_same_device);
+        let m = m.or_else(|| self.missing.iter().position(same_inode));
+        let Some(m) = m else { return };
+        let Missing { position, .. } = self.missing.remove(m);
+        let recycled = matches!((position.created, stat.created), (Some(a), Some(b)) if a != b);
+        let born = now.max(position.file.born.shifted(1));
+        self.forget.push(position.file);
+        let is_copy = position.copy_of.is_some();
+        let continued_to = if is_copy { position.size } else { position.offset };
+        self.dead.push(Dead { continued_to, position, recycled });
+        if recycled && !entry.named.matched {
+            // Not the file that we knew, so it has to answer for itself.
+            return;
+        }
+        let id = FileRef { inode: stat.inode, born };
+        self.files.push(File::new(id, entry.path.clone(), stat, Some(handle), now));
+    }
+
+    /// Decides about every file that is listed and not known.
+    fn take_new(
+        &mut self,
+        entries: &BTreeMap<(u64, u64), Entry>,
+        now: Timestamp,
+        sink: &mut impl Sink,
+    ) {
+        for entry in entries.values() {
+            if !self.is_new(&entry.stat) {
+                continue;
+            }
+            let inode = inode_of(&entry.stat);
+            let fresh = match self.undecided.get(&inode) {
+                Some(fresh) => *fresh,
+                None => self.is_fresh(&entry.stat),
+            };
+            if entry.named.compressed {
+                self.ignored.insert(inode);
+                if fresh && !self.was_followed(entry) {
+                    sink.report(Report::Compressed);
+                }
+            } else if let Some((handle, stat)) = self.open_new(entry) {
+                self.take(entry, handle, &stat, fresh, now);
+            }
+        }
+    }
+
+    fn is_fresh(&self, stat: &Stat) -> bool {
+        let born = stat.created.unwrap_or(stat.modified) + CLOCK_TICK;
+        self.reference.is_some_and(|reference| born >= reference)
+    }
+
+    /// Whether this process followed the file that a compressed one was made of: then its lines are counted.
+    fn was_followed(&self, entry: &Entry) -> bool {
+        let base = entry.named.base.as_deref();
+        !self.is_first_scan
+            && self.files.iter().any(|f| base.is_some_and(|b| related(&f.path, b)))
+    }
+
+    fn take(
+        &mut self,
+        entry: &Entry,
+        handle: D::Handle,
+        stat: &Stat,
+        fresh: bool,
+        now: Timestamp,
+    ) {
+        let is_first_start = self.reference.is_none();
+        let resemblance = match &entry.named.base {
+            Some(base) if !is_first_start => self.resemblance(base, &handle, stat, now),
+            _ => Resemblance::None,
+        };
+        let id = FileRef { inode: stat.inode, born: now };
+        let mut file = File::new(id, entry.path.clone(), stat, None, now);
+        if entry.named.base.is_some() && !entry.named.matched {
+            file.sight = Sight::Rotated { since: now, listed: true };
+        }
+        match resemblance {
+            Resemblance::TooEarly => {
+                self.undecided.insert(inode_of(stat), fresh);
+                return;
+            }
+            Resemblance::CopyOf(original) => {
+                file.copy_of = Some(original);
+                // Its offset means nothing until its original is cut; so it has no guard to keep.
+            }
+            Resemblance::Continues { offset, guard } => {
+                file.jump(offset, guard);
+                file.begin = offset;
+                file.handle = Some(handle);
+            }
+            Resemblance::None if entry.named.matched || fresh => {
+                if is_first_start && self.settings.start_at == StartAt::End {
+                    let Ok((offset, guard)) = end_of(&mut self.disk, &handle, stat) else { return };
+                    file.jump(offset, guard);
+                    file.begin = offset;
+                }
+                file.placed_by_start = is_first_start;
+                file.handle = Some(handle);
+            }
+            Resemblance::None => {
+                self.ignored.insert(inode_of(stat));
+                return;
+            }
+        }
+        if file.handle.is_some() && extend_prefix(&mut self.disk, &mut file).is_err() {
+            // Cut between two questions: the next scan asks again.
+            return;
+        }
+        self.files.push(file);
+    }
+
+    /// What an unknown sibling of `base` has in common with what we know.
+    fn resemblance(
+        &mut self,
+        base: &Path,
+        handle: &D::Handle,
+        stat: &Stat,
+        now: Timestamp,
+    ) -> Resemblance {
+        let original = |f: &File<_>| f.path == base && f.copy_of.is_none() && f.handle.is_some();
+        if let Some(i) = self.files.iter().position(original) {
+            let file = &self.files[i];
+            let original_stat = file.handle.as_ref().and_then(|h| self.disk.stat(h).ok());
+            let size = original_stat.map_or(0, |s| s.size);
+            if size < file.next_read().0 || verify(&mut self.disk, file).is_err() {
+                self.cut(i, now);
+            } else if stat.created >= file.created {
+                if stat.size == 0 {
+                    return Resemblance::TooEarly;
+                }
+                let original = file.handle.as_ref();
+                let id = file.id;
+                if original.is_some_and(|o| begins_like(&mut self.disk, handle, stat.size, o)) {
+                    return Resemblance::CopyOf(id);
+                }
+            }
+        }
+        let gone = self.missing.iter().map(|m| &m.position);
+        let lives: Vec<Position> =
+            self.dead.iter().map(|d| &d.position).chain(gone).cloned().collect();
+        for life in lives.iter().filter(|l| Path::new(&l.path) == base) {
+            if let Some(offset) = self.goes_on(life, handle, stat) {
+                self.continued(life.file, stat.size);
+                let guard = if offset == life.offset { life.guard } else {
+                    match end_of(&mut self.disk, handle, stat) {
+                        Ok((_, guard)) => guard,
+                        Err(_) => continue,
+                    }
+                };
+                return Resemblance::Continues { offset, guard };
+            }
+        }
+        Resemblance::None
+    }
+
+    /// Where to go on in a copy of a life that has ended: where that life was left, or, if the copy does not reach so
+    /// far, at its end.
+    fn goes_on(&mut self, life: &Position, copy: &D::Handle, stat: &Stat) -> Option<u64> {
+        let prefix = life.prefix.len as usize;
+        let first = read_exact(&mut self.disk, copy, 0, prefix).ok()?;
+        if prefix == 0 || !is_guarded_by(&first, life.prefix) {
+            return None;
+        }
+        if stat.size < life.offset {
+            return Some(stat.size);
+        }
+        let len = life.guard.len as usize;
+        let before = read_exact(&mut self.disk, copy, life.offset - len as u64, len).ok()?;
+        is_guarded_by(&before, life.guard).then_some(life.offset)
+    }
+
+    /// The rest of a life was found in a copy of `size` bytes.
+    fn continued(&mut self, life: FileRef, size: u64) {
+        for dead in self.dead.iter_mut().filter(|d| d.position.file == life) {
+            dead.continued_to = dead.continued_to.max(size);
+        }
+        for missing in self.missing.iter_mut().filter(|m| m.position.file == life) {
+            missing.position.size = missing.position.offset;
+            missing.dirty = true;
+        }
+    }
+
+    /// Looks for what is left of lives that ended in copies known as such, and reports what is left nowhere.
+    fn settle_dead(&mut self, sink: &mut impl Sink) {
+        for i in 0..self.files.len() {
+            let Some(original) = self.files[i].copy_of else { continue };
+            let ended = self.dead.iter().map(|d| &d.position);
+            let gone = self.missing.iter().map(|m| &m.position);
+            let life = ended.chain(gone).find(|life| life.file == original).cloned();
+            if let Some(life) = life {
+                self.take_over(i, &life);
+            }
+        }
+        for dead in std::mem::take(&mut self.dead) {
+            let bytes = dead.position.size.saturating_sub(dead.continued_to);
+            if !dead.recycled {
+                sink.report(Report::Truncated { bytes_unknown: bytes });
+            } else if bytes > 0 {
+                sink.report(Report::Abandoned { bytes });
+            }
+        }
+    }
+
+    /// Makes a copy the successor of the life it was copied from.
+    fn take_over(&mut self, i: usize, life: &Position) {
+        let Ok((handle, stat)) = self.disk.open(&self.files[i].path) else { return };
+        if stat.inode != self.files[i].id.inode {
+            return;
+        }
+        let offset = self.goes_on(life, &handle, &stat).unwrap_or(stat.size);
+        let before = offset.min(MAX_GUARD_BYTES as u64);
+        let Ok(bytes) = read_exact(&mut self.disk, &handle, offset - before, before as usize) else {
+            return;
+        };
+        let file = &mut self.files[i];
+        file.copy_of = None;
+        file.size = stat.size;
+        file.jump(offset, Guard::of(&bytes));
+        file.begin = offset;
+        file.before = Before::of(&bytes);
+        file.handle = Some(handle);
+        // A prefix that can't be read now is read with the next growth.
+        let _ = extend_prefix(&mut self.disk, &mut self.files[i]);
+        self.continued(life.file, stat.size);
+    }
+
+    /// What the collector knows of our files: only asked by a source that waits, and then once. A place it knows is
+    /// taken if first bytes and guard stand there; what neither side knows is reported.
+    pub fn adopt(&mut self, now: Timestamp, frontiers: &[Frontier], sink: &mut impl Sink) {
+        if !std::mem::replace(&mut self.waiting, false) {
+            return;
+        }
+        let source = self.settings.source.clone();
+        let known: Vec<Position> =
+            frontiers.iter().filter(|f| f.source == source).map(position_of).collect();
+        let newest = known.iter().map(|p| p.file.born).max();
+        for i in 0..self.files.len() {
+            let best = self.best_of(&known, i);
+            let file = &mut self.files[i];
+            let placed_by_start = std::mem::take(&mut file.placed_by_start);
+            match (best, newest) {
+                (Some(p), _) if p.offset > file.offset || placed_by_start => {
+                    file.id = p.file;
+                    file.jump(p.offset, p.guard);
+                    file.begin = p.offset;
+                }
+                (None, Some(newest)) if placed_by_start && file.offset > 0 => {
+                    if file.created.is_some_and(|c| c > newest) {
+                        file.jump(0, Guard::of(&[]));
+                        file.before = Before::nothing();
+                        file.begin = 0;
+                    } else {
+                        sink.report(Report::Unknown { bytes: file.offset });
+                    }
+                }
+                _ => {}
+            }
+            file.pace.more();
+        }
+        let followed: Vec<u64> = self.files.iter().map(|f| f.id.inode).collect();
+        let elsewhere = known.into_iter().filter(|p| !followed.contains(&p.file.inode));
+        self.missing.extend(
+            elsewhere.map(|position| Missing { position, since: Timestamp::MAX, dirty: false }),
+        );
+        if newest.is_some() {
+            self.ignored.clear();
+            self.reference = newest;
+        }
+        self.next_scan = now;
+    }
+
+    fn best_of(&mut self, known: &[Position], i: usize) -> Option<Position> {
+        let Self { files, disk, .. } = self;
+        let file = &files[i];
+        let handle = file.handle.as_ref()?;
+        let stat = disk.stat(handle).ok()?;
+        let same = known.iter().filter(|p| p.file.inode == stat.inode);
+        let same: Vec<&Position> = same.filter(|p| is_same(disk, handle, &stat, p)).collect();
+        same.into_iter().max_by_key(|p| p.offset).cloned()
+    }
+}
+
+/// Whether two paths may be one file before and after a rotation.
+fn related(path: &Path, base: &Path) -> bool {
+    let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
+    path.parent() == base.parent()
+        && match (name(path), name(base)) {
+            (Some(path), Some(base)) => path.starts_with(&base),
+            _ => false,
+        }
+}
+
+fn position_of(frontier: &Frontier) -> Position {
+    Position {
+        source: frontier.source.clone(),
+        file: frontier.file,
+        dev: 0,
+        path: frontier.path.clone(),
+        created: None,
+        size: frontier.to,
+        begin: frontier.to,
+        offset: frontier.to,
+        prefix: frontier.prefix,
+        guard: frontier.guard,
+        rotated: None,
+        copy_of: None,
+    }
+}
+
+/// Whether an open file is the one a position speaks of: what was read of it still stands there.
+fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, position: &Position) -> bool {
+    if stat.size < position.offset || stat.size < u64::from(position.prefix.len) {
+        return false;
+    }
+    let known = |a: Option<Timestamp>, b: Option<Timestamp>| a.is_some() && b.is_some() && a != b;
+    if position.offset == 0 && position.prefix.len == 0 {
+        // Nothing was seen of it yet; only its age can tell.
+        return !known(position.created, stat.created);
+    }
+    let mut stands = |at: u64, guard: Guard| {
+        read_exact(disk, handle, at, guard.len as usize).is_ok_and(|b| is_guarded_by(&b, guard))
+    };
+    stands(0, position.prefix)
+        && stands(position.offset - u64::from(position.guard.len), position.guard)
+}
+
+/// Whether what there is of `copy` stands at the same place in `original`: its first bytes and its last.
+fn begins_like<D: Disk>(
+    disk: &mut D,
+    copy: &D::Handle,
+    size: u64,
+    original: &D::Handle,
+) -> bool {
+    let last = size.min(MAX_GUARD_BYTES as u64);
+    let mut equal = |at: u64, len: usize| {
+        let mut read = |handle| read_exact(disk, handle, at, len);
+        matches!((read(copy), read(original)), (Ok(a), Ok(b)) if a == b && !a.is_empty())
+    };
+    let first = usize::try_from(size).map_or(MAX_PREFIX_BYTES, |s| s.min(MAX_PREFIX_BYTES));
+    equal(0, first) && equal(size - last, last as usize)
+}
+
+/// A file's present end and its guard.
+fn end_of<D: Disk>(
+    disk: &mut D,
+    handle: &D::Handle,
+    stat: &Stat,
+) -> Result<(u64, Guard), Broken> {
+    let len = stat.size.min(MAX_GUARD_BYTES as u64);
+    let bytes = read_exact(disk, handle, stat.size - len, len as usize)?;
+    if (bytes.len() as u64) < len { Err(Broken::Cut) } else { Ok((stat.size, Guard::of(&bytes))) }
+}

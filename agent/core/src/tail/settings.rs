@@ -1,0 +1,49 @@
+//! What tailing needs to know beyond the paths, which are the disk's business.
+//!
+//! Owns the defaults. Never holds state.
+
+use std::time::Duration;
+
+/// Where to begin in files that are there when a source starts for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// Only what is written from now on.
+    #[default]
+    End,
+    /// Everything.
+    Beginning,
+}
+
+/// How to follow the files of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TailSettings {
+    /// The source's name.
+    pub source: String,
+    /// Where to begin in files present at the first start; every later file is read from its beginning.
+    pub start_at: StartAt,
+    /// Longer lines are skipped and counted.
+    pub max_line_bytes: usize,
+    /// How long a rotated or deleted file must be quiet at its end before a last line without line end is taken.
+    pub rotate_wait: Duration,
+    /// How much longer it is looked at, slowly, for late writers.
+    pub linger: Duration,
+    /// How much unread data of deleted files may wait while files are not read.
+    pub max_held_bytes: u64,
+    /// How long a file that has no name any more may wait with unread data.
+    pub max_held_age: Duration,
+}
+
+impl TailSettings {
+    /// The defaults for a source.
+    pub fn new(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            start_at: StartAt::End,
+            max_line_bytes: 1 << 20,
+            rotate_wait: Duration::from_secs(5),
+            linger: Duration::from_secs(600),
+            max_held_bytes: 1 << 30,
+            max_held_age: Duration::from_secs(86_400),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The admin endpoint: `/healthz`, `/readyz`, `/metrics`.
+//!
+//! Owns the HTTP answers. Only reads; nothing can be changed here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::status::Status;
+use crate::telemetry::Telemetry;
+
+/// What the endpoint reads.
+#[derive(Clone)]
+struct Sources {
+    status: Arc<Status>,
+    telemetry: Arc<Telemetry>,
+}
+
+/// The endpoint's routes.
+pub fn router(status: Arc<Status>, telemetry: Arc<Telemetry>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(Sources { status, telemetry })
+}
+
+async fn readyz(State(sources): State<Sources>) -> Response {
+    let snapshot = sources.status.get();
+    let not_ready = snapshot.not_ready();
+    let code = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let road = snapshot.road.as_deref().unwrap_or("connected");
+    let mut text = if not_ready.is_empty() { "ready\n".to_owned() } else { String::new() };
+    for (component, reason) in not_ready {
+        text.push_str(&format!("{component}: {reason}\n"));
+    }
+    text.push_str(&format!("collector: {road}\n"));
+    for source in &snapshot.sources {
+        text.push_str(&format!("source {}: {}\n", source.name, source.state));
+    }
+    (code, text).into_response()
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    match sources.telemetry.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("bug: {error}\n")).into_response()
+        }
+    }
+}

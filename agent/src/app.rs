@@ -1,0 +1,139 @@
+//! The agent put together: settings in, a running agent out.
+//!
+//! Owns the order of building and of draining. Embedded as it is by the `watchkeeper-agent` command and by the demo.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use watchkeeper_agent_core::deliver::Farewell;
+use watchkeeper_agent_core::observe::Accumulator;
+use watchkeeper_agent_core::seal::SealPolicy;
+use watchkeeper_daemon::clock;
+use watchkeeper_daemon::machine::entropy;
+
+use crate::config::AgentSettings;
+use crate::delivery::Delivery;
+use crate::sources::{self, Stored, Wakes};
+use crate::spool::{Opened, Spool};
+use crate::status::Status;
+use crate::telemetry::Telemetry;
+use crate::transports::grpc::GrpcTransport;
+use crate::worker::{Command, Worker};
+use crate::{admin, facts};
+
+/// How long a stopping agent tries to deliver what it has sealed.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long an agent with a new spool waits to be told how far its files were read, before it reads by `start_at`.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An agent that is ready to run.
+pub struct App {
+    worker: Worker,
+    delivery: Delivery,
+    commands: std::sync::mpsc::Sender<Command>,
+    wakes: Wakes,
+    status: Arc<Status>,
+    telemetry: Arc<Telemetry>,
+    admin: std::net::TcpListener,
+}
+
+impl App {
+    /// Opens the spool, builds every source and binds the admin endpoint.
+    ///
+    /// # Errors
+    /// If the spool cannot be opened, the admin address is taken, or the road's settings are unusable.
+    pub fn build(settings: AgentSettings) -> anyhow::Result<Self> {
+        let now = clock::now();
+        let Opened { spool, is_new, moved } =
+            Spool::open(&settings.data_dir, settings.id.clone(), settings.spool, entropy(), now)?;
+        if moved {
+            facts::spool_moved();
+        }
+        let spool = Arc::new(spool);
+        let status = Arc::new(Status::default());
+        let wakes = Wakes::new();
+        let mut counted = Accumulator::new(settings.id.clone(), settings.labels.clone());
+        let mut built = Vec::new();
+        for source in settings.sources {
+            let stored = spool.stored(source.name())?;
+            let stored = Stored::read(stored.last_seal, stored.positions, is_new);
+            built.push(sources::build(source, stored, &mut counted, wakes.waker()));
+        }
+        let transport = GrpcTransport::build(&settings.grpc)
+            .map_err(|e| anyhow::anyhow!("collector.grpc: {e}"))?;
+        let (commands, receiver) = std::sync::mpsc::channel();
+        let (new_spool, spool_is_new) = watch::channel(is_new);
+        let sealed = Arc::new(Notify::new());
+        let admin = std::net::TcpListener::bind(settings.admin)
+            .with_context(|| format!("agent.admin: cannot listen on {}", settings.admin))?;
+        admin.set_nonblocking(true)?;
+        let worker = Worker {
+            sources: built,
+            counted,
+            policy: SealPolicy::new(settings.flush),
+            spool: spool.clone(),
+            sealed: sealed.clone(),
+            status: status.clone(),
+            commands: receiver,
+            wakes: wakes.clone(),
+            spool_is_new: new_spool,
+            patience_until: is_new.then(|| now + PATIENCE),
+        };
+        let (to_worker, waker) = (commands.clone(), wakes.waker());
+        let delivery = Delivery {
+            agent: settings.id,
+            instance: entropy(),
+            spool: spool.clone(),
+            transport: Arc::new(transport),
+            status: status.clone(),
+            sealed,
+            sources: Box::new(move |message| {
+                // A worker that has ended needs nothing any more.
+                let _ = to_worker.send(Command::Collector(message));
+                waker.wake();
+            }),
+            spool_is_new,
+        };
+        let telemetry = Arc::new(Telemetry::build(status.clone(), spool)?);
+        Ok(Self { worker, delivery, commands, wakes, status, telemetry, admin })
+    }
+
+    /// Where the admin endpoint listens.
+    ///
+    /// # Errors
+    /// If the socket is gone.
+    pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Runs until `stop`, then seals, delivers what it can within its drain time, and says goodbye.
+    ///
+    /// # Errors
+    /// If a thread cannot be started or the admin endpoint breaks.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { worker, delivery, commands, wakes, status, telemetry, admin } = self;
+        let (leave, leaving) = mpsc::channel(1);
+        let delivery = tokio::spawn(delivery.run(leaving, DRAIN));
+        let worker = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
+        let listener = TcpListener::from_std(admin)?;
+        let router = admin::router(status.clone(), telemetry);
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        stop.cancelled().await;
+        status.update(|s| s.draining = true);
+        let _ = commands.send(Command::Stop);
+        wakes.waker().wake();
+        tokio::task::spawn_blocking(move || worker.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("bug: the worker thread panicked"))?;
+        let _ = leave.send(Farewell::Stop).await;
+        delivery.await?;
+        serving.abort();
+        Ok(())
+    }
+}

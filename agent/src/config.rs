@@ -1,0 +1,303 @@
+//! An agent's configuration file: what the user wrote, and the settings it comes to.
+//!
+//! Owns the top level and the sections `agent:` and `collector:`. Each source reads its own section in its own folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use watchkeeper_config::{
+    Document, Environment, Fields, Located, Node, Problems, Reader, Secret, load, read,
+};
+use watchkeeper_model::{AgentId, Labels};
+
+use crate::sources::{self, SourceSettings};
+use crate::spool::SpoolSettings;
+use crate::transports::grpc::GrpcSettings;
+
+/// Everything an agent needs, resolved.
+#[derive(Clone, Debug)]
+pub struct AgentSettings {
+    /// Who it is.
+    pub id: AgentId,
+    /// Where its spool lies.
+    pub data_dir: PathBuf,
+    /// Labels of everything it sends.
+    pub labels: Labels,
+    /// The shortest time between two seals.
+    pub flush: Duration,
+    /// Limits of the spool.
+    pub spool: SpoolSettings,
+    /// Where the admin endpoint listens.
+    pub admin: SocketAddr,
+    /// The road to the collector.
+    pub grpc: GrpcSettings,
+    /// What it observes.
+    pub sources: Vec<SourceSettings>,
+}
+
+/// Reads an agent's file, with everything it includes.
+///
+/// # Errors
+/// All problems of it at once.
+pub fn load_settings(
+    path: &Path,
+    environment: &dyn Environment,
+    insecure: bool,
+) -> Result<(AgentSettings, Problems), Problems> {
+    let mut reader = Reader::new(environment);
+    let settings = load(path, &mut reader).and_then(|document| read(&document, &mut reader, insecure));
+    reader.finish(settings)
+}
+
+/// Reads an agent's document; `insecure` allows what is closed by default.
+pub fn read(document: &Document, reader: &mut Reader<'_>, insecure: bool) -> Option<AgentSettings> {
+    document.root().fields(reader, &["agent", "collector", "sources", "include"], |f| {
+        let agent = match f.node("agent").cloned() {
+            Some(node) => read_agent(&node, f.reader(), insecure),
+            None => AgentSection::default(f.reader(), insecure),
+        };
+        let grpc = f.optional("collector", |node, reader| read_collector(node, reader, insecure));
+        let sources = f.list("sources", sources::read);
+        if sources.is_empty() && !f.reader().problems().has_errors() {
+            let place = f.place().clone();
+            f.reader()
+                .warning(&place, "no sources: this agent has nothing to observe")
+                .help("add at least one under `sources:`, such as `- tail: {service: shop, paths: [/var/log/shop/*.log], …}`");
+        }
+        let sources = with_unique_names(sources, f.reader());
+        let agent = agent?;
+        Some(AgentSettings {
+            id: agent.id,
+            data_dir: agent.data_dir,
+            labels: agent.labels,
+            flush: agent.flush,
+            spool: agent.spool,
+            admin: agent.admin,
+            grpc: grpc.unwrap_or_else(default_road),
+            sources,
+        })
+    })
+}
+
+struct AgentSection {
+    id: AgentId,
+    data_dir: PathBuf,
+    labels: Labels,
+    flush: Duration,
+    spool: SpoolSettings,
+    admin: SocketAddr,
+}
+
+const DEFAULT_DATA_DIR: &str = "./data/agent";
+const DEFAULT_ADMIN: &str = "127.0.0.1:7701";
+
+impl AgentSection {
+    fn default(_reader: &mut Reader<'_>, _insecure: bool) -> Option<Self> {
+        Some(Self {
+            id: AgentId::new(&host_name()),
+            data_dir: DEFAULT_DATA_DIR.into(),
+            labels: Labels::default(),
+            flush: Duration::from_millis(250),
+            spool: SpoolSettings::default(),
+            admin: DEFAULT_ADMIN.parse().ok()?,
+        })
+    }
+}
+
+fn read_agent(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<AgentSection> {
+    let keys = ["id", "data_dir", "labels", "flush", "spool", "admin"];
+    node.fields(reader, &keys, |f| {
+        let id = f.optional("id", read_id);
+        let data_dir = f.or("data_dir", DEFAULT_DATA_DIR.to_owned(), read::string);
+        let labels = f.or("labels", Labels::default(), read::labels);
+        let range = Duration::from_millis(10)..=Duration::from_secs(60);
+        let flush = f.or("flush", Duration::from_millis(250), read::duration_in(range));
+        let spool = f.or("spool", SpoolSettings::default(), read_spool);
+        let admin = f.or("admin", DEFAULT_ADMIN.parse().ok()?, |n, r| read_address(n, r, insecure));
+        Some(AgentSection {
+            id: id.unwrap_or_else(|| AgentId::new(&host_name())),
+            data_dir: data_dir.into(),
+            labels,
+            flush,
+            spool,
+            admin,
+        })
+    })
+}
+
+fn read_id(node: &Node, reader: &mut Reader<'_>) -> Option<AgentId> {
+    let id = read::string(node, reader)?;
+    let fits = (1..=253).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic());
+    if fits {
+        return Some(AgentId::new(&id));
+    }
+    reader
+        .error(node.place(), format!("{id:?} is no agent id"))
+        .help("an id has 1 to 253 printable ASCII characters and no spaces, such as web-1");
+    None
+}
+
+fn read_spool(node: &Node, reader: &mut Reader<'_>) -> Option<SpoolSettings> {
+    let default = SpoolSettings::default();
+    node.fields(reader, &["max_bytes", "keep"], |f| {
+        let max_bytes = f.or("max_bytes", default.max_bytes, read::size_in(1 << 20..=1 << 50));
+        let range = Duration::ZERO..=Duration::from_secs(30 * 86_400);
+        let keep = f.or("keep", default.keep, read::duration_in(range));
+        Some(SpoolSettings { max_bytes, keep, ..default })
+    })
+}
+
+/// An address to listen on: beyond loopback only if asked for by name.
+fn read_address(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<SocketAddr> {
+    let text = read::string(node, reader)?;
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        reader
+            .error(node.place(), format!("{text:?} is no address to listen on"))
+            .help("write IP:PORT, such as 127.0.0.1:7701 or [::1]:7701");
+        return None;
+    };
+    if !address.ip().is_loopback() && !insecure {
+        reader
+            .error(node.place(), format!("{address} can be reached from other machines, and the admin endpoint has no TLS"))
+            .help("listen on 127.0.0.1, or start with --insecure if this network is trusted");
+        return None;
+    }
+    Some(address)
+}
+
+fn read_collector(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<GrpcSettings> {
+    node.fields(reader, &["grpc"], |f| f.required("grpc", |n, r| read_grpc(n, r, insecure)))
+}
+
+fn read_grpc(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<GrpcSettings> {
+    node.fields(reader, &["endpoint", "token", "tls"], |f| {
+        let endpoint = f.required("endpoint", read::located(read::url));
+        let token = f.optional("token", read::secret);
+        let tls = f.optional("tls", read_tls).unwrap_or_default();
+        let endpoint = endpoint?;
+        check_endpoint(&endpoint, token.is_some(), tls.is_some(), insecure, f)?;
+        Some(GrpcSettings {
+            endpoint: endpoint.value,
+            token,
+            ca_pem: tls.ca,
+            identity_pem: tls.identity,
+            server_name: tls.server_name,
+        })
+    })
+}
+
+fn check_endpoint(
+    endpoint: &Located<String>,
+    has_token: bool,
+    has_tls: bool,
+    insecure: bool,
+    f: &mut Fields<'_, '_, '_>,
+) -> Option<()> {
+    let clear = endpoint.value.strip_prefix("http://");
+    let Some(rest) = clear else {
+        if endpoint.value.starts_with("https://") {
+            return Some(());
+        }
+        f.reader()
+            .error(&endpoint.place, "the endpoint must begin with http:// or https://")
+            .help("write http://127.0.0.1:7700 for a collector on this machine, https://HOST:PORT for another");
+        return None;
+    };
+    if has_tls {
+        f.reader()
+            .error(&endpoint.place, "`tls` is given, but the endpoint begins with http://")
+            .help("write https:// to use TLS, or leave `tls` out");
+        return None;
+    }
+    let host = rest.trim_start_matches('[');
+    let is_local = ["127.", "localhost", "::1"].iter().any(|l| host.starts_with(l));
+    if has_token && !is_local && !insecure {
+        f.reader()
+            .error(&endpoint.place, "the token would travel unencrypted to another machine")
+            .help("use https://, or start with --insecure if this network is trusted");
+        return None;
+    }
+    Some(())
+}
+
+#[derive(Default)]
+struct Tls {
+    ca: Option<String>,
+    identity: Option<(String, Secret)>,
+    server_name: Option<String>,
+}
+
+impl Tls {
+    fn is_some(&self) -> bool {
+        self.ca.is_some() || self.identity.is_some() || self.server_name.is_some()
+    }
+}
+
+fn read_tls(node: &Node, reader: &mut Reader<'_>) -> Option<Tls> {
+    node.fields(reader, &["ca", "cert", "key", "server_name"], |f| {
+        let ca = f.optional("ca", read_file);
+        let cert = f.optional("cert", read_file);
+        let key = f.optional("key", read_file);
+        let server_name = f.optional("server_name", read::string);
+        if cert.is_some() != key.is_some() {
+            let place = f.place().clone();
+            f.reader()
+                .error(&place, "`cert` and `key` belong together, and one of them is missing")
+                .help("name both files, or neither");
+            return None;
+        }
+        Some(Tls { ca, identity: cert.zip(key.map(|k| Secret::new(&k))), server_name })
+    })
+}
+
+fn read_file(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
+    let path = read::path(node, reader)?;
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            reader
+                .error(node.place(), format!("{} cannot be read: {error}", path.display()))
+                .help("name a PEM file that this user may read");
+            None
+        }
+    }
+}
+
+fn default_road() -> GrpcSettings {
+    GrpcSettings {
+        endpoint: "http://127.0.0.1:7700".to_owned(),
+        token: None,
+        ca_pem: None,
+        identity_pem: None,
+        server_name: None,
+    }
+}
+
+/// A source without a name gets its service's, and a number if needed; a name given twice is an error.
+fn with_unique_names(mut sources: Vec<SourceSettings>, reader: &mut Reader<'_>) -> Vec<SourceSettings> {
+    let mut taken: Vec<String> = Vec::new();
+    for source in &sources {
+        let Some(name) = source.given_name() else { continue };
+        if taken.contains(&name.value) {
+            reader
+                .error(&name.place, format!("another source is called {:?} too", name.value))
+                .help("names are unique in an agent: positions in files are kept under them");
+        }
+        taken.push(name.value.clone());
+    }
+    for source in sources.iter_mut().filter(|s| s.given_name().is_none()) {
+        let base = source.service().as_str().to_owned();
+        let numbered = (2..).map(|n| format!("{base}-{n}"));
+        let free = std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n));
+        let name = free.unwrap_or(base);
+        taken.push(name.clone());
+        source.set_name(&name);
+    }
+    sources
+}
+
+/// The host's name, as `uname -n` gives it.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,82 @@
+//! What the agent knows of itself, for beats, readiness and metrics.
+//!
+//! Owns one snapshot that the worker and the delivery task write and everybody reads. Never keeps history.
+
+use std::sync::{Mutex, PoisonError};
+
+/// The state of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// `tail`, …
+    pub kind: &'static str,
+    /// `ok`, `waiting: …` or `failing: …`.
+    pub state: String,
+    /// Its service.
+    pub service: String,
+    /// Bytes written and not yet read.
+    pub lag_bytes: u64,
+}
+
+/// The agent at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its sources.
+    pub sources: Vec<SourceStatus>,
+    /// Sum over the sources.
+    pub lag_bytes: u64,
+    /// Why there is no connection, if there is none.
+    pub road: Option<String>,
+    /// Why nothing can be sealed, if nothing can.
+    pub spool: Option<String>,
+    /// It is starting, or draining.
+    pub starting: bool,
+    /// It is draining.
+    pub draining: bool,
+}
+
+/// The shared snapshot.
+#[derive(Debug)]
+pub struct Status(Mutex<Snapshot>);
+
+impl Default for Status {
+    fn default() -> Self {
+        let road = Some("not connected yet".to_owned());
+        Self(Mutex::new(Snapshot { starting: true, road, ..Snapshot::default() }))
+    }
+}
+
+impl Status {
+    /// A copy.
+    pub fn get(&self) -> Snapshot {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it.
+    pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Notes whether the road is open.
+    pub fn set_road(&self, road: Result<(), String>) {
+        self.update(|s| s.road = road.err());
+    }
+}
+
+impl Snapshot {
+    /// Why the agent is not ready, by component; empty if it is. A closed road does not make it unready: it spools.
+    pub fn not_ready(&self) -> Vec<(&'static str, String)> {
+        let mut reasons = Vec::new();
+        if self.starting {
+            reasons.push(("agent", "starting".to_owned()));
+        }
+        if self.draining {
+            reasons.push(("agent", "draining".to_owned()));
+        }
+        if let Some(reason) = &self.spool {
+            reasons.push(("spool", reason.clone()));
+        }
+        reasons
+    }
+}

@@ -1,0 +1,81 @@
+//! What the agent measures of itself, for `/metrics`.
+//!
+//! Owns the meter and the registry it is read from. Values come from the status snapshot and the spool when asked for:
+//! nothing is counted twice, once for us and once for the metric.
+
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Encoder as _, Registry, TextEncoder};
+
+use crate::spool::Spool;
+use crate::status::Status;
+
+/// The agent's metrics.
+pub struct Telemetry {
+    registry: Registry,
+    /// Kept alive: its instruments are asked when the registry is read.
+    _provider: SdkMeterProvider,
+}
+
+impl Telemetry {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// Only if a name is registered twice, which is a bug.
+    pub fn build(status: Arc<Status>, spool: Arc<Spool>) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .without_target_info()
+            .build()?;
+        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let meter = provider.meter("watchkeeper-agent");
+        let waiting = spool.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_spool_pending_bytes")
+            .with_description("Bytes of batches that wait for their receipt.")
+            .with_callback(move |o| o.observe(waiting.pending_bytes(), &[]))
+            .build();
+        let all = spool.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_spool_bytes")
+            .with_description("Bytes of all batches in the spool.")
+            .with_callback(move |o| o.observe(all.bytes(), &[]))
+            .build();
+        meter
+            .u64_observable_gauge("watchkeeper_spool_max_bytes")
+            .with_description("The most that may wait; files are not read on beyond 90 % of it.")
+            .with_callback(move |o| o.observe(spool.max_bytes(), &[]))
+            .build();
+        let lags = status.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_source_lag_bytes")
+            .with_description("Bytes written and not yet read, by source.")
+            .with_callback(move |o| {
+                for source in lags.get().sources {
+                    o.observe(source.lag_bytes, &[KeyValue::new("source", source.name)]);
+                }
+            })
+            .build();
+        meter
+            .u64_observable_gauge("watchkeeper_connected")
+            .with_description("1 while there is a connection to the collector.")
+            .with_callback(move |o| o.observe(u64::from(status.get().road.is_none()), &[]))
+            .build();
+        Ok(Self { registry, _provider: provider })
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Only if a metric is inconsistent, which is a bug.
+    pub fn render(&self) -> anyhow::Result<String> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8(text)?)
+    }
+}

@@ -1,0 +1,251 @@
+//! The worker thread: the single owner of all sources and of what they have counted since the last seal.
+//!
+//! Owns the loop observe → seal → commit. Because one thread reads, counts, takes positions and seals, a batch and the
+//! positions it covers can never disagree. Never talks to the collector: sealed batches are the spool's.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use watchkeeper_agent_core::observe::{Accumulator, Sealed};
+use watchkeeper_agent_core::seal::SealPolicy;
+use watchkeeper_daemon::{clock, crash};
+use watchkeeper_model::{Body, Kind, Timestamp};
+
+use crate::delivery::ForSources;
+use crate::sources::{Checkpoint, Source, Wakes};
+use crate::spool::{SealRequest, SourceCheckpoint, Spool, SpoolError};
+use crate::status::{SourceStatus, Status};
+use crate::{facts, wire};
+
+/// The longest the worker sleeps: status and clock jumps are looked at this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// What reaches the worker from outside.
+#[derive(Debug)]
+pub enum Command {
+    /// From the collector.
+    Collector(ForSources),
+    /// Seal what there is and end.
+    Stop,
+}
+
+/// What the worker needs.
+pub struct Worker {
+    /// All sources.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What they have counted.
+    pub counted: Accumulator,
+    /// When to seal.
+    pub policy: SealPolicy,
+    /// Where batches go.
+    pub spool: Arc<Spool>,
+    /// Rung after every seal.
+    pub sealed: Arc<Notify>,
+    /// Written for everybody.
+    pub status: Arc<Status>,
+    /// Commands.
+    pub commands: Receiver<Command>,
+    /// Wakes the worker.
+    pub wakes: Wakes,
+    /// Says when this spool has been welcomed.
+    pub spool_is_new: watch::Sender<bool>,
+    /// After this time without a welcome, files are read as if the spool had never been lost.
+    pub patience_until: Option<Timestamp>,
+}
+
+impl Worker {
+    /// Runs until told to stop; then seals once more.
+    pub fn run(mut self) {
+        loop {
+            if self.take_commands() {
+                break;
+            }
+            let now = clock::now();
+            self.lose_patience(now);
+            let (next, dirty) = self.poll(now);
+            let next = match self.next_seal(clock::now(), dirty) {
+                Some(at) if at <= clock::now() => {
+                    self.seal(clock::now());
+                    continue;
+                }
+                Some(at) => next.min(at),
+                None => next,
+            };
+            self.tell_status();
+            self.wakes.wait(next.since(clock::now()).min(LONGEST_SLEEP));
+        }
+        let now = clock::now();
+        self.poll(now);
+        self.seal(clock::now());
+    }
+
+    /// Takes in all commands that wait; whether to stop.
+    fn take_commands(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Collector(ForSources::Bounds(bounds))) => {
+                    self.counted.clear_wanted_bounds();
+                    for (service, signal, at) in bounds {
+                        self.counted.set_wanted_bounds(&service, &signal, &at);
+                    }
+                }
+                Ok(Command::Collector(ForSources::Frontiers(frontiers))) => {
+                    let now = clock::now();
+                    for source in &mut self.sources {
+                        source.adopt(now, &frontiers);
+                    }
+                    self.welcomed(now);
+                }
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+
+    /// The first welcome is taken in durably with the positions it led to: from then on the spool is not new.
+    fn welcomed(&mut self, now: Timestamp) {
+        self.patience_until = None;
+        if *self.spool_is_new.borrow() && self.store(now, true) {
+            self.spool_is_new.send_replace(false);
+        }
+    }
+
+    fn lose_patience(&mut self, now: Timestamp) {
+        if self.patience_until.is_some_and(|until| until <= now) {
+            self.patience_until = None;
+            facts::patience_lost();
+            for source in &mut self.sources {
+                source.adopt(now, &[]);
+            }
+        }
+    }
+
+    /// Lets every source do a bounded piece of work; when to call again, and whether a position is worth storing.
+    fn poll(&mut self, now: Timestamp) -> (Timestamp, bool) {
+        let may_read = self.policy.may_read();
+        let (mut next, mut dirty) = (now + LONGEST_SLEEP, false);
+        for source in &mut self.sources {
+            let counted = &mut self.counted;
+            // A source that panics loses this turn; what it had counted and its positions stay as they were.
+            match catch_unwind(AssertUnwindSafe(|| source.poll(now, may_read, counted))) {
+                Ok(progress) => {
+                    next = next.min(progress.next);
+                    dirty |= progress.dirty;
+                }
+                Err(_) => facts::source_panicked(source.name()),
+            }
+        }
+        (next, dirty)
+    }
+
+    fn next_seal(&mut self, now: Timestamp, dirty: bool) -> Option<Timestamp> {
+        self.policy.spool_filled(self.spool.fill());
+        let something = dirty || !self.counted.is_empty();
+        self.policy.next_deadline(now, self.counted.held_bytes(), something)
+    }
+
+    fn seal(&mut self, now: Timestamp) {
+        self.store(now, false);
+    }
+
+    /// One transaction: everything counted, and where every source stands. Whether it is durable.
+    fn store(&mut self, now: Timestamp, welcomed: bool) -> bool {
+        let checkpoints: Vec<Checkpoint> = self.sources.iter_mut().map(|s| s.checkpoint()).collect();
+        let frontiers = self
+            .sources
+            .iter()
+            .zip(&checkpoints)
+            .flat_map(|(source, c)| c.frontiers.iter().map(|f| (source.service().clone(), f.clone())))
+            .collect();
+        let sealed = self.counted.seal(now, &self.policy.order(), frontiers);
+        let request = match request(&self.sources, &sealed, checkpoints, welcomed) {
+            Ok(request) => request,
+            Err(error) => {
+                self.failed(now, sealed, &SpoolError::Io { path: "zstd".into(), error });
+                return false;
+            }
+        };
+        crash::point("agent.before_seal");
+        match self.spool.seal(&request, now) {
+            Ok(()) => {
+                for source in &mut self.sources {
+                    source.committed(now);
+                }
+                if self.status.get().spool.is_some() {
+                    facts::sealing_again();
+                    self.status.update(|s| s.spool = None);
+                }
+                self.policy.sealed(now);
+                self.sealed.notify_one();
+                crash::point("agent.after_seal");
+                true
+            }
+            Err(error) => {
+                self.failed(now, sealed, &error);
+                false
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Timestamp, sealed: Sealed, error: &SpoolError) {
+        if self.status.get().spool.is_none() {
+            facts::seal_failed(error);
+        }
+        self.status.update(|s| s.spool = Some(error.to_string()));
+        self.counted.restore(sealed);
+        self.policy.seal_failed(now);
+    }
+
+    fn tell_status(&self) {
+        let sources: Vec<SourceStatus> = self
+            .sources
+            .iter()
+            .map(|s| SourceStatus {
+                name: s.name().to_owned(),
+                kind: s.kind(),
+                state: s.health().to_string(),
+                service: s.service().as_str().to_owned(),
+                lag_bytes: s.lag_bytes(),
+            })
+            .collect();
+        let lag_bytes = sources.iter().map(|s| s.lag_bytes).sum();
+        self.status.update(|s| {
+            s.sources = sources;
+            s.lag_bytes = lag_bytes;
+            s.starting = false;
+        });
+    }
+}
+
+fn request(
+    sources: &[Box<dyn Source>],
+    sealed: &Sealed,
+    checkpoints: Vec<Checkpoint>,
+    welcomed: bool,
+) -> std::io::Result<SealRequest> {
+    let mut batches = Vec::new();
+    for service in &sealed.services {
+        for body in &service.bodies {
+            let kind = match body {
+                Body::Windows { .. } => Kind::Windows,
+                Body::Events { .. } => Kind::Events,
+            };
+            batches.push((service.service.clone(), kind, wire::seal_body(body, sealed.at)?));
+        }
+    }
+    // Bodies must not overtake counts in the spool either.
+    batches.sort_by_key(|(_, kind, _)| *kind);
+    let checkpoints = sources
+        .iter()
+        .zip(checkpoints)
+        .map(|(source, c)| SourceCheckpoint {
+            source: source.name().to_owned(),
+            store: c.store.iter().map(|p| (p.file(), p.encode())).collect(),
+            forget: c.forget,
+        })
+        .collect();
+    Ok(SealRequest { batches, checkpoints, welcomed })
+}

@@ -1,0 +1,130 @@
+//! What may be typed, and which command it starts.
+//!
+//! Owns the options that every command knows and the meaning of exit codes: 0 done, 1 the asked thing failed, 2
+//! misused (clap's own). Never does a command's work.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{agents, alerts, check, deliveries, events, query, slo, status};
+use crate::context::{Context, Global, Outcome};
+use crate::demo;
+
+/// Watches services, keeps error budgets, and tells people when one burns.
+#[derive(Debug, Parser)]
+#[command(name = "watchkeeper", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 the asked thing failed, 2 misused. Commands that only read exit \
+                        with 0 whatever they show, unless --exit-code is given.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows everything in under a minute: a shop breaks, two receivers are paged, it recovers
+    Demo(demo::Args),
+    /// Reads configuration files and tells everything that is wrong with them
+    Check(check::Args),
+    /// Everything on one screen: the collector, agents, alerts, budgets, receivers
+    Status(status::Args),
+    /// Error budgets: all of them, or one in detail
+    Slo(slo::Args),
+    /// Alerts: what is firing, pending, or was resolved of late
+    Alerts(alerts::Args),
+    /// Agents and their sources
+    Agents(agents::Args),
+    /// Events: error lines, probes turning, files changing
+    Events(events::Args),
+    /// Numbers of a signal: counts, rates, percentiles
+    Query(query::Args),
+    /// What receivers were told, and what became of it
+    Deliveries(deliveries::Args),
+}
+
+/// Runs what the command line asks for.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            // If nobody reads what went wrong, the exit code still says that it did.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<Outcome> {
+    let context = Context::build(&cli.global);
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, &context),
+        Command::Check(args) => check::run(&args, &context),
+        reading => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(read(reading, &context)),
+    }
+}
+
+async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Status(args) => status::run(&args, context).await,
+        Command::Slo(args) => slo::run(&args, context).await,
+        Command::Alerts(args) => alerts::run(&args, context).await,
+        Command::Agents(args) => agents::run(&args, context).await,
+        Command::Events(args) => events::run(&args, context).await,
+        Command::Query(args) => query::run(&args, context).await,
+        Command::Deliveries(args) => deliveries::run(&args, context).await,
+        Command::Demo(_) | Command::Check(_) => Ok(Outcome::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_for_all_may_stand_before_and_after_the_command() {
+        for line in [
+            "watchkeeper --output json alerts",
+            "watchkeeper alerts --output json",
+            "watchkeeper alerts --url http://h:1 --token t --output json",
+            "watchkeeper query requests --from -1h --to now --step 1m --by a,b",
+            "watchkeeper slo shop-availability --exit-code",
+            "watchkeeper check --strict a.yaml b.yaml",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_misuse() {
+        for line in [
+            "watchkeeper",
+            "watchkeeper nonsense",
+            "watchkeeper --output xml alerts",
+            "watchkeeper --url not-a-url alerts",
+            "watchkeeper --url ftp://h alerts",
+            "watchkeeper query",
+            "watchkeeper query requests --step 0s",
+            "watchkeeper query requests --from yesterday",
+            "watchkeeper check",
+            "watchkeeper events --limit 0",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

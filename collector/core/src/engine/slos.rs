@@ -1,0 +1,284 @@
+//! SLOs: budgets, tiers and what they report.
+//!
+//! Owns when an SLO is evaluated. What its alert is, is the alert's business.
+
+use std::time::Duration;
+
+use watchkeeper_model::{Labels, Service, Timestamp};
+
+use super::alerts::Report;
+use super::input::RestoredSlo;
+use super::pace::Pace;
+use super::view::SloView;
+use super::Engine;
+use crate::alert::{AlertKey, AlertRow, Builtin, Condition, Hold};
+use crate::notify::SloFacts;
+use crate::series::Involved;
+use crate::slo::{Budget, Judged, SloSettings, SloState, TierSeverity, TierState};
+
+/// One SLO under watch.
+#[derive(Clone, Debug)]
+pub(super) struct SloWatch {
+    pub(super) settings: SloSettings,
+    pub(super) budget: Budget,
+    involved: Involved,
+    pace: Pace,
+    /// When to evaluate it although nothing arrives.
+    due: Option<Timestamp>,
+    /// When the last window arrived, since this engine runs.
+    heard_at: Option<Timestamp>,
+    /// Since when silence counts.
+    quiet_since: Timestamp,
+}
+
+impl SloWatch {
+    pub(super) fn new(settings: SloSettings, now: Timestamp) -> Self {
+        let budget = Budget::new(&settings);
+        Self {
+            involved: Involved::new(budget.blame_window()),
+            budget,
+            settings,
+            pace: Pace::new(),
+            due: Some(now),
+            heard_at: None,
+            quiet_since: now,
+        }
+    }
+
+    pub(super) fn restore(&mut self, restored: &RestoredSlo, now: Timestamp) {
+        for (bucket, counts) in &restored.coarse {
+            self.budget.restore_coarse(*bucket, counts, now);
+        }
+        for (window, counts) in &restored.fine {
+            self.budget.restore_fine(window.start, counts, now);
+        }
+        self.due = Some(now);
+    }
+
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        self.heard_at = self.heard_at.map(|at| at.min(now));
+        self.quiet_since = self.quiet_since.min(now);
+        self.due = Some(now);
+    }
+
+    /// When silence becomes `NoData`.
+    fn no_data_at(&self, awake_since: Timestamp) -> Timestamp {
+        let since = self.heard_at.unwrap_or(self.quiet_since);
+        since.max(self.quiet_since).max(awake_since) + self.settings.no_data
+    }
+}
+
+impl Engine {
+    /// Windows were judged and are on disk.
+    pub(super) fn judged(&mut self, judged: &[Judged], now: Timestamp) {
+        let mut touched: Vec<&str> = Vec::new();
+        for part in judged {
+            let Some(slo) = self.slos.get_mut(&*part.slo) else {
+                continue;
+            };
+            slo.budget.add(part.window.start, &part.counts, now);
+            slo.involved.add(&part.agent, part.counts.bad(), now);
+            slo.heard_at = Some(now);
+            if !touched.contains(&&*part.slo) {
+                touched.push(&part.slo);
+            }
+        }
+        for name in touched {
+            self.has_data(name, now);
+            self.evaluate_at_pace(name, now);
+        }
+    }
+
+    /// An agent of these services is back from a stop: its SLOs' silence begins now.
+    pub(super) fn agent_returned(
+        &mut self,
+        services: &std::collections::BTreeSet<Service>,
+        now: Timestamp,
+    ) {
+        for slo in self.slos.values_mut().filter(|slo| services.contains(&slo.settings.service)) {
+            slo.quiet_since = now;
+            self.clock.wake_at(now + slo.settings.no_data);
+        }
+    }
+
+    /// Evaluates what is due, and finds what is silent.
+    pub(super) fn check_slos(&mut self, now: Timestamp) {
+        let names: Vec<String> = self.slos.keys().cloned().collect();
+        for name in names {
+            if self.slos.get(&name).and_then(|slo| slo.due).is_some_and(|due| due <= now) {
+                self.evaluate_at_pace(&name, now);
+            }
+            self.check_no_data(&name, now);
+        }
+    }
+
+    pub(super) fn slos_due(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let awake_since = self.clock.awake_since;
+        let due = self.slos.values().filter_map(|slo| slo.due);
+        // What is silent already is told already, or waits for an agent to come back.
+        let silent = self.slos.values().map(|slo| slo.no_data_at(awake_since));
+        due.chain(silent.filter(|at| *at > now)).min()
+    }
+
+    fn evaluate_at_pace(&mut self, name: &str, now: Timestamp) {
+        let Some(slo) = self.slos.get_mut(name) else {
+            return;
+        };
+        match slo.pace.take(now) {
+            Ok(()) => self.evaluate_slo(name, now),
+            Err(next) => {
+                slo.due = Some(next);
+                self.clock.wake_at(next);
+            }
+        }
+    }
+
+    fn evaluate_slo(&mut self, name: &str, now: Timestamp) {
+        let key = AlertKey::slo(name);
+        let row = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
+        let before = row.map(|row| row.burning.clone()).unwrap_or_default();
+        let Some(slo) = self.slos.get_mut(name) else {
+            return;
+        };
+        slo.budget.advance(now);
+        let state = slo.budget.tiers(&before);
+        let grain = slo.budget.grain();
+        // What is held is held until there are data: time alone changes nothing there.
+        let moving = (!state.burning.is_empty() && !state.stale) || slo.budget.has_bad();
+        slo.due = moving.then(|| now.floor(grain) + grain);
+        if let Some(due) = slo.due {
+            self.clock.wake_at(due);
+        }
+        let severity = state.severity.map_or("", TierSeverity::as_str);
+        let report = Report {
+            labels: slo_labels(&slo.settings, severity),
+            annotations: slo.settings.annotations.clone(),
+            key,
+            condition: condition_of(&state),
+            hold: Hold::default(),
+            value: state.value,
+            reason: state.reason,
+            burning: state.burning,
+            expires_at: None,
+        };
+        self.report(report, now);
+    }
+
+    fn has_data(&mut self, name: &str, now: Timestamp) {
+        let by = Labels::new([("slo", name)]);
+        self.own(Builtin::NoData, by, Condition::Unmet, None, "data arrive again", now);
+        let awake_since = self.clock.awake_since;
+        if let Some(slo) = self.slos.get(name) {
+            self.clock.wake_at(slo.no_data_at(awake_since));
+        }
+    }
+
+    fn check_no_data(&mut self, name: &str, now: Timestamp) {
+        let Some(slo) = self.slos.get(name) else {
+            return;
+        };
+        if slo.no_data_at(self.clock.awake_since) > now {
+            return;
+        }
+        let by = Labels::new([("slo", name)]);
+        let planned = self.all_stopped(&slo.settings.service);
+        let firing = self.is_firing(&AlertKey::builtin(Builtin::NoData, by.clone()));
+        if planned == firing {
+            let condition = if planned { Condition::Unmet } else { Condition::Met };
+            let reason = match planned {
+                true => "all its agents said bye".to_owned(),
+                false => format!("no window for {} s", slo.settings.no_data.as_secs()),
+            };
+            self.own(Builtin::NoData, by, condition, None, &reason, now);
+        }
+    }
+
+    /// SLOs by name, for answers.
+    pub fn slos(&self, now: Timestamp) -> Vec<SloView> {
+        self.slos.values().map(|slo| self.slo_view(slo, now)).collect()
+    }
+
+    fn slo_view(&self, slo: &SloWatch, now: Timestamp) -> SloView {
+        let seen = slo.budget.evaluate(now);
+        let counts = seen.counts;
+        SloView {
+            name: slo.settings.name.clone(),
+            service: slo.settings.service.to_string(),
+            objective: slo.settings.objective.percent(),
+            window: slo.settings.window_text.clone(),
+            good: counts.good,
+            total: counts.total,
+            unjudged: counts.unjudged,
+            sli: counts.ratio(),
+            budget_remaining: seen.budget_remaining,
+            burn: seen.burn,
+            exhausts_at: seen.exhausts_at,
+            state: self.slo_state(slo, now),
+            approximate: counts.estimated as f64 / counts.total.max(1) as f64,
+        }
+    }
+
+    fn slo_state(&self, slo: &SloWatch, now: Timestamp) -> SloState {
+        let key = AlertKey::slo(&slo.settings.name);
+        let firing = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
+        let silent = || {
+            let never = slo.heard_at.is_none() && slo.budget.newest().is_none();
+            let last = slo.heard_at.max(slo.budget.newest());
+            never || last.is_some_and(|last| now.since(last) >= slo.settings.no_data)
+        };
+        match firing.map(|row| row.labels.get("severity")) {
+            Some("page") => SloState::Page,
+            Some(_) => SloState::Ticket,
+            None if silent() => SloState::NoData,
+            None => SloState::Ok,
+        }
+    }
+
+    /// What a notification says of an SLO, and who is to blame.
+    pub(super) fn slo_facts(&self, name: &str, now: Timestamp) -> Option<(SloFacts, Vec<String>)> {
+        let slo = self.slos.get(name)?;
+        let seen = slo.budget.evaluate(now);
+        let burn: Vec<(Duration, f64)> =
+            seen.burn.iter().filter_map(|(over, rate)| Some((*over, (*rate)?))).collect();
+        let facts = SloFacts {
+            objective: slo.settings.objective.percent(),
+            window: slo.settings.window_text.clone(),
+            burn,
+            budget_remaining: seen.budget_remaining,
+            exhausts_at: seen.exhausts_at,
+            good: seen.counts.good,
+            total: seen.counts.total,
+        };
+        Some((facts, slo.involved.worst(10)))
+    }
+}
+
+/// The labels of an SLO's alert. Its own can't stand in for those that identify it.
+pub(super) fn slo_labels(slo: &SloSettings, severity: &str) -> Labels {
+    slo.labels.with(&Labels::new([
+        ("alertname", slo.name.as_str()),
+        ("service", slo.service.as_str()),
+        ("severity", severity),
+    ]))
+}
+
+/// The severity an SLO's alert has now.
+pub(super) fn slo_severity(row: &AlertRow) -> String {
+    row.labels.get("severity").to_owned()
+}
+
+fn condition_of(state: &TierState) -> Condition {
+    match (state.burning.is_empty(), state.stale) {
+        (true, _) => Condition::Unmet,
+        (false, true) => Condition::Unknown,
+        (false, false) => Condition::Met,
+    }
+}
+
+impl SloWatch {
+    /// Evaluates it again, for the settings have changed.
+    pub(super) fn again(&mut self, now: Timestamp) {
+        self.due = Some(now);
+    }
+}

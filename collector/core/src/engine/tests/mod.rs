@@ -1,0 +1,8 @@
+//! The engine in virtual time: scenarios against a world that keeps its rows as JSON and may restart at any moment.
+
+mod agents;
+mod incidents;
+mod property;
+mod rules;
+mod slos;
+mod world;

@@ -1,0 +1,176 @@
+//! Rules: when they fire, when they are held, and when nothing means zero.
+
+use std::time::Duration;
+
+use super::world::{World, one_route, rule, settings};
+use crate::alert::{AlertState, RuleSettings};
+use crate::engine::{ByeReason, Fact, Input, Settings};
+use crate::series::{Filter, Op, Stat};
+use watchkeeper_model::{AgentId, Labels};
+
+fn with(change: impl Fn(&mut RuleSettings)) -> Settings {
+    let mut all = settings();
+    let mut rule = rule("Errors", 0);
+    change(&mut rule);
+    all.slos.clear();
+    all.rules = vec![rule];
+    all.routes = one_route(0, 300, 14_400);
+    all
+}
+
+fn beating(world: &mut World, secs: i64) {
+    for _ in 0..secs / 10 {
+        world.run(10);
+        world.beat("web-1");
+    }
+}
+
+#[test]
+fn a_rule_met_by_one_line_fires_at_the_input_that_carries_it() {
+    let mut world = World::new(with(|_| {}));
+    world.seconds(30, 100, 0);
+    assert!(!world.is_firing("Errors"));
+    world.requests(0, 1);
+    assert_eq!(world.news(), ["chat open first"]);
+    let told = world.last.clone().unwrap();
+    assert_eq!(told.alerts[0].value, Some(1.0));
+    assert_eq!(told.alerts[0].reason, "count over 1m > 0 is 1");
+    assert_eq!(told.alerts[0].agents, ["web-1"]);
+}
+
+#[test]
+fn nothing_is_zero_while_everybody_who_could_see_it_is_there() {
+    let mut world = World::new(with(|_| {}));
+    beating(&mut world, 60);
+    world.requests(0, 1);
+    assert!(world.is_firing("Errors"));
+    beating(&mut world, 70);
+    assert_eq!(world.alert("Errors").map(|a| a.0), Some(AlertState::Resolved));
+}
+
+#[test]
+fn nothing_is_unknown_where_the_agent_is_silent_or_stopped() {
+    for stopped in [false, true] {
+        let mut world = World::new(with(|_| {}));
+        beating(&mut world, 60);
+        world.requests(0, 1);
+        if stopped {
+            let agent = AgentId::new("web-1");
+            world.input(Input::Bye { agent, reason: ByeReason::Stop });
+        }
+        world.run(3600);
+        assert_eq!(world.alert("Errors").map(|a| (a.0, a.1)), Some((AlertState::Firing, true)));
+        beating(&mut world, 70);
+        assert_eq!(world.alert("Errors").map(|a| a.0), Some(AlertState::Resolved));
+    }
+}
+
+#[test]
+fn it_fires_when_for_has_passed_and_stays_until_keep_firing_elapses() {
+    let mut world = World::new(with(|rule| {
+        rule.wait = Duration::from_secs(10);
+        rule.keep = Duration::from_secs(20);
+    }));
+    beating(&mut world, 60);
+    let start = world.secs();
+    world.requests(0, 1);
+    assert_eq!(world.alert("Errors").map(|a| a.0), Some(AlertState::Pending));
+    world.run(9);
+    assert!(!world.is_firing("Errors"));
+    world.run(1);
+    world.beat("web-1");
+    assert!(world.is_firing("Errors"));
+    while world.is_firing("Errors") {
+        world.run(1);
+        world.beat("web-1");
+    }
+    assert_eq!(world.secs() - start, 60 + 20);
+}
+
+#[test]
+fn pending_and_its_timer_survive_a_restart() {
+    let mut world = World::new(with(|rule| rule.wait = Duration::from_secs(10)));
+    beating(&mut world, 60);
+    world.requests(0, 1);
+    world.run(7);
+    world.restart();
+    assert_eq!(world.alert("Errors").map(|a| a.0), Some(AlertState::Pending));
+    world.run(2);
+    assert!(!world.is_firing("Errors"));
+    world.run(1);
+    assert!(world.is_firing("Errors"));
+}
+
+#[test]
+fn each_value_of_by_is_an_alert_of_its_own() {
+    let mut world = World::new(with(|rule| {
+        rule.by = vec!["agent".to_owned(), "status".to_owned()];
+        rule.labels = Labels::new([("team", "web")]);
+    }));
+    world.requests_of("web-1", 0, 1);
+    world.requests_of("web-2", 0, 1);
+    let alerts = world.engine.alerts();
+    let labels: Vec<String> = alerts.iter().map(|alert| alert.labels.to_string()).collect();
+    assert_eq!(labels.len(), 2);
+    for agent in ["web-1", "web-2"] {
+        let expected = format!(
+            r#"{{agent="{agent}", alertname="Errors", service="shop", status="500", team="web"}}"#
+        );
+        assert!(labels.contains(&expected), "{labels:?}");
+    }
+    assert_eq!(world.news(), ["chat open first"], "the second waits for group_interval");
+    world.run(300);
+    assert_eq!(world.news(), ["chat update new_alerts"]);
+}
+
+#[test]
+fn absence_fires_by_time_and_ends_by_an_observation() {
+    let absent = with(|rule| {
+        rule.stat = Stat::Absent;
+        rule.scope = Filter::all();
+    });
+    let mut world = World::new(absent);
+    world.run(59);
+    assert!(!world.is_firing("Errors"), "it was not looked for long enough");
+    world.run(1);
+    assert!(world.is_firing("Errors"));
+    world.restart();
+    assert_eq!(world.alert("Errors").map(|a| (a.0, a.1)), Some((AlertState::Firing, false)));
+    world.requests(1, 0);
+    assert!(!world.is_firing("Errors"));
+    world.run(60);
+    assert!(world.is_firing("Errors"));
+}
+
+#[test]
+fn too_few_is_not_believed_of_a_window_that_was_not_seen_whole() {
+    let mut world = World::new(with(|rule| {
+        rule.scope = Filter::all();
+        rule.op = Op::Less;
+        rule.value = crate::series::Threshold::base(50_000_000, watchkeeper_model::Dimension::Plain);
+        rule.min_events = 0;
+    }));
+    world.beat("web-1");
+    world.seconds(20, 1, 0);
+    world.beat("web-1");
+    assert!(!world.is_firing("Errors"));
+    world.seconds(20, 1, 0);
+    world.beat("web-1");
+    world.seconds(19, 1, 0);
+    assert!(!world.is_firing("Errors"), "60 will be enough");
+    world.seconds(3, 1, 0);
+    world.beat("web-1");
+    assert!(!world.is_firing("Errors"));
+    world.run(20);
+    assert!(world.is_firing("Errors"));
+}
+
+#[test]
+fn too_many_groups_are_counted_and_said() {
+    let mut world = World::new(with(|rule| rule.by = vec!["agent".to_owned()]));
+    for i in 0..crate::alert::MAX_GROUPS + 3 {
+        world.requests_of(&format!("web-{i}"), 0, 1);
+    }
+    let said = world.facts.iter().filter(|f| matches!(f, Fact::GroupsOverflowed { .. })).count();
+    assert_eq!((world.engine.alerts().len(), said), (crate::alert::MAX_GROUPS, 2));
+}

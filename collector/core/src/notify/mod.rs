@@ -1,0 +1,17 @@
+//! Notifications: what to tell whom, when, and why or why not.
+//!
+//! In reading order: `message` is what is told, `ledger` what is remembered of it, `decide` the decision with its
+//! reason, `group` the timers of one group.
+
+mod decide;
+mod group;
+mod ledger;
+mod message;
+
+pub use decide::{Decision, EndReason, SendReason, Situation, Told, WaitReason, decide};
+pub use group::{Cause, GroupId, GroupRow, Member, StoredTiming};
+pub use ledger::{
+    CLOSE_FOR, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState, Reply, close_backoff,
+    dedup_key,
+};
+pub use message::{Action, NotifiedAlert, Notification, SampleEvent, SloFacts};

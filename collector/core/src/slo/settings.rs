@@ -1,0 +1,200 @@
+//! What an SLO is, and how it judges observations.
+//!
+//! Owns exactness: objectives are integers, bounds compare in base units, and what had to be estimated is counted.
+//! Never keeps state.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use watchkeeper_expr::Verdict;
+use watchkeeper_model::{Decimal, Dimension, Distribution, Labels, Service, Timestamp};
+
+use super::counts::Counts;
+use super::tier::{LeftOut, Tier};
+use crate::series::{Filter, Threshold};
+
+/// The buckets in which counts are stored for the whole window of an SLO.
+pub const BUCKET: Duration = Duration::from_secs(300);
+
+/// The share of observations that may be bad, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objective {
+    allowed_nano: u64,
+}
+
+impl Objective {
+    /// From percent, `99.9`; `None` unless 0 < x < 100 with at most seven digits after the point that count.
+    pub fn from_percent(percent: Decimal) -> Option<Self> {
+        let target_nano = u64::try_from(percent.scale(10_000_000)?).ok()?;
+        (1..1_000_000_000)
+            .contains(&target_nano)
+            .then_some(Self { allowed_nano: 1_000_000_000 - target_nano })
+    }
+
+    /// In percent.
+    pub fn percent(self) -> f64 {
+        (1_000_000_000 - self.allowed_nano) as f64 / 10_000_000.0
+    }
+
+    /// 1 − target, in 1e-9.
+    pub const fn allowed_nano(self) -> u64 {
+        self.allowed_nano
+    }
+
+    /// 1 − target.
+    pub fn allowed(self) -> f64 {
+        self.allowed_nano as f64 / 1e9
+    }
+}
+
+/// The time over which an objective must hold. Calendar periods have room here and are not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SloWindow {
+    /// The last so long.
+    Rolling(Duration),
+}
+
+impl SloWindow {
+    /// How long it is.
+    pub const fn length(self) -> Duration {
+        match self {
+            Self::Rolling(length) => length,
+        }
+    }
+}
+
+/// An SLO, ready to judge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SloSettings {
+    /// Its name, and its alert's `alertname`; unique among SLOs.
+    pub name: String,
+    /// Whose.
+    pub service: Service,
+    /// Of which signal.
+    pub signal: String,
+    /// Which observations count.
+    pub scope: Filter,
+    /// Which of them are good.
+    pub good: Filter,
+    /// And whose value is at or below this.
+    pub below: Option<Threshold>,
+    /// How many must be good.
+    pub objective: Objective,
+    /// Over which time.
+    pub window: SloWindow,
+    /// The window as written: `30d`.
+    pub window_text: String,
+    /// Observations needed in a tier's long window before it can fire; 10 by default.
+    pub min_events: u64,
+    /// Bad ones among them; 2 by default.
+    pub min_bad: u64,
+    /// How long without any window before `NoData`; 15 min by default.
+    pub no_data: Duration,
+    /// Labels of its own, none reserved.
+    pub labels: Labels,
+    /// For people.
+    pub annotations: Labels,
+}
+
+impl SloSettings {
+    /// An SLO over everything of a signal, with defaults elsewhere.
+    pub fn new(name: &str, service: Service, signal: &str, objective: Objective) -> Self {
+        Self {
+            name: name.to_owned(),
+            service,
+            signal: signal.to_owned(),
+            scope: Filter::all(),
+            good: Filter::all(),
+            below: None,
+            objective,
+            window: SloWindow::Rolling(Duration::from_secs(30 * 86_400)),
+            window_text: "30d".to_owned(),
+            min_events: 10,
+            min_bad: 2,
+            no_data: Duration::from_secs(900),
+            labels: Labels::default(),
+            annotations: Labels::default(),
+        }
+    }
+
+    /// Whether it speaks about this signal at all.
+    pub fn concerns(&self, service: &Service, signal: &str) -> bool {
+        self.service == *service && self.signal == signal
+    }
+
+    /// What becomes of a part of a window of the series with these labels (`agent` and the agent's among them).
+    pub fn judge(&self, labels: &Labels, dimension: Dimension, of: &Distribution) -> Counts {
+        match self.scope.verdict(labels) {
+            Verdict::NoMatch => return Counts::default(),
+            Verdict::Unjudged => return unjudged(of.count),
+            Verdict::Match => {}
+        }
+        match self.good.verdict(labels) {
+            Verdict::Unjudged => unjudged(of.count),
+            Verdict::NoMatch => Counts { total: of.count, ..Counts::default() },
+            Verdict::Match => self.judge_values(dimension, of),
+        }
+    }
+
+    fn judge_values(&self, dimension: Dimension, of: &Distribution) -> Counts {
+        let Some(below) = self.below else {
+            return Counts { good: of.count, total: of.count, ..Counts::default() };
+        };
+        let Some(limit) = below.base_in(dimension) else {
+            return unjudged(of.count);
+        };
+        let within = of.within(limit);
+        Counts {
+            good: within.within,
+            total: within.total,
+            // An observation without a value can be neither below nor above.
+            unjudged: of.count.saturating_sub(within.total),
+            estimated: within.estimated,
+        }
+    }
+
+    /// Identifies what is counted: equal where stored counts may be used again. Objective, window, labels and name
+    /// are not in it.
+    pub fn definition(&self) -> u64 {
+        let mut hash = Sha256::new();
+        let below = self.below.map_or_else(String::new, |b| format!("{b:?}"));
+        let parts =
+            [self.service.as_str(), &self.signal, self.scope.text(), self.good.text(), &below];
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let mut head = [0; 8];
+        head.copy_from_slice(&hash.finalize()[..8]);
+        u64::from_be_bytes(head)
+    }
+
+    /// The bucket in which counts of a window are stored.
+    pub fn bucket_of(at: Timestamp) -> Timestamp {
+        at.floor(BUCKET)
+    }
+
+    /// How far back counts finer than [`BUCKET`] are wanted after a restart.
+    pub fn fine_look_back(&self) -> Duration {
+        let (tiers, _) = self.tiers();
+        let spans = tiers.iter().flat_map(|tier| [tier.short, tier.long]);
+        let fine = spans.chain([self.window.length()]).filter(|over| width_of(*over) < BUCKET);
+        fine.max().unwrap_or_default()
+    }
+
+    /// The tiers that can fire, the worst first, and those that can't.
+    pub fn tiers(&self) -> (Vec<Tier>, Vec<LeftOut>) {
+        Tier::table(self.window.length(), self.objective)
+    }
+}
+
+/// The width of the buckets in which a window of this length is counted: at most a sixtieth of it, of a few widths so
+/// that windows share buckets.
+pub(super) fn width_of(over: Duration) -> Duration {
+    let fits = |secs: &u64| secs * 60 <= over.as_secs();
+    Duration::from_secs([300, 30, 5].into_iter().find(fits).unwrap_or(1))
+}
+
+const fn unjudged(n: u64) -> Counts {
+    Counts { good: 0, total: 0, unjudged: n, estimated: 0 }
+}

@@ -1,0 +1,147 @@
+//! What there is: every path with its parameters, said once.
+//!
+//! Owns the table that requests are checked against and that the OpenAPI description is made of, so that neither can say
+//! something else than the other. Never answers.
+
+/// A parameter of a query string.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    pub(super) about: &'static str,
+}
+
+/// One path with one method.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) about: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    /// The name of the answer's schema in `components`; none for text.
+    pub(super) answer: Option<&'static str>,
+}
+
+const fn needed(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, required: true, about }
+}
+
+const fn optional(name: &'static str, about: &'static str) -> Parameter {
+    Parameter { name, required: false, about }
+}
+
+const LIMIT: Parameter = optional("limit", "Rows at most, 1 to 1000; 100 if absent.");
+const AFTER: Parameter = optional("after", "`next` of the page before.");
+const FROM: Parameter = optional("from", "Event time, included: Unix seconds or RFC 3339.");
+const TO: Parameter = optional("to", "Event time, not included: Unix seconds or RFC 3339.");
+
+const fn text(path: &'static str, about: &'static str) -> Endpoint {
+    Endpoint { method: "get", path, about, parameters: &[], answer: None }
+}
+
+pub(super) const HEALTHZ: Endpoint = text("/healthz", "Whether the process answers.");
+pub(super) const READYZ: Endpoint =
+    text("/readyz", "Whether it takes batches; 503 while starting or draining, with the reason per component.");
+pub(super) const METRICS: Endpoint = text("/metrics", "Metrics of the collector itself, as Prometheus reads them.");
+
+pub(super) const QUERY: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/query",
+    about: "A statistic of a signal over event time, in seconds, bytes, ratio or plain.",
+    parameters: &[
+        needed("signal", "The signal's name."),
+        optional("service", "Only of this service."),
+        optional("where", "Only series that match this condition over labels."),
+        optional("good", "For bad_ratio: the good series among them."),
+        needed("stat", "rate, count, sum, avg, min, max, last, p50 … p99.9, bad_ratio."),
+        optional("by", "Labels to group by, separated by commas; agent and service may be among them."),
+        optional("from", "Event time, included: Unix seconds or RFC 3339; an hour before `to` if absent."),
+        optional("to", "Event time, not included: Unix seconds or RFC 3339; now if absent."),
+        optional("step", "A point for each multiple of this since the epoch: seconds, or 5m; one point in all if absent."),
+    ],
+    answer: Some("QueryAnswer"),
+};
+
+pub(super) const SLOS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/slos",
+    about: "All SLOs, by name.",
+    parameters: &[LIMIT, AFTER],
+    answer: Some("Slos"),
+};
+
+pub(super) const SLO: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/slos/{name}",
+    about: "One SLO, in the same shape.",
+    parameters: &[],
+    answer: Some("Slos"),
+};
+
+pub(super) const ALERTS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/alerts",
+    about: "Alerts by fingerprint; resolved ones for a while.",
+    parameters: &[LIMIT, AFTER],
+    answer: Some("Alerts"),
+};
+
+pub(super) const ACKNOWLEDGE: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/alerts/{fingerprint}/ack",
+    about: "Takes an alert on. The body is {\"by\", \"comment\"}; the answer comes when it is on disk.",
+    parameters: &[],
+    answer: Some("Acknowledged"),
+};
+
+pub(super) const AGENTS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/agents",
+    about: "Agents with their sources, by id.",
+    parameters: &[LIMIT, AFTER],
+    answer: Some("Agents"),
+};
+
+pub(super) const EVENTS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/events",
+    about: "Events, newest first.",
+    parameters: &[
+        optional("service", "Only of this service."),
+        optional("name", "Only of this name."),
+        optional("severity", "At least this bad: info, warning, error, critical."),
+        optional("text", "With this in the message or the fields, upper or lower case."),
+        optional("correlation", "With this correlation id."),
+        FROM,
+        TO,
+        LIMIT,
+        AFTER,
+    ],
+    answer: Some("Events"),
+};
+
+pub(super) const DELIVERIES: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/deliveries",
+    about: "What receivers were told, newest first, each with its latest attempt.",
+    parameters: &[
+        optional("receiver", "Only to this receiver."),
+        optional("alert", "Only with an alert of this name or fingerprint."),
+        LIMIT,
+        AFTER,
+    ],
+    answer: Some("Deliveries"),
+};
+
+pub(super) const OPENAPI: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/openapi.json",
+    about: "This description.",
+    parameters: &[],
+    answer: Some("OpenApi"),
+};
+
+/// Everything.
+pub(super) const ALL: [Endpoint; 12] = [
+    HEALTHZ, READYZ, METRICS, QUERY, SLOS, SLO, ALERTS, ACKNOWLEDGE, AGENTS, EVENTS, DELIVERIES, OPENAPI,
+];

@@ -1,0 +1,201 @@
+//! `GET openapi.json`: the description of this API, made of the same table that requests are checked against.
+//!
+//! Owns the schemas of answers; a test compares them with what is really answered.
+
+use std::sync::LazyLock;
+
+use axum::Json;
+use axum::extract::RawQuery;
+use serde_json::{Map, Value, json};
+
+use super::endpoints::{self, Endpoint};
+use super::error::ApiError;
+use super::params::Params;
+
+static DESCRIPTION: LazyLock<Value> = LazyLock::new(describe);
+
+pub(super) async fn get(RawQuery(query): RawQuery) -> Result<Json<&'static Value>, ApiError> {
+    Params::read(&endpoints::OPENAPI, query.as_deref())?;
+    Ok(Json(&DESCRIPTION))
+}
+
+fn describe() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for endpoint in endpoints::ALL {
+        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        path[endpoint.method] = operation(&endpoint);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": "Watchkeeper collector", "version": env!("CARGO_PKG_VERSION")},
+        "paths": paths,
+        "components": {"schemas": schemas()},
+    })
+}
+
+fn operation(endpoint: &Endpoint) -> Value {
+    let in_path = endpoint.path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        Some(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+    });
+    let in_query = endpoint.parameters.iter().map(|p| {
+        json!({
+            "name": p.name, "in": "query", "required": p.required, "description": p.about,
+            "schema": {"type": "string"},
+        })
+    });
+    let answer = match endpoint.answer {
+        Some(schema) => json!({"application/json": {"schema": reference(schema)}}),
+        None => json!({"text/plain": {"schema": {"type": "string"}}}),
+    };
+    let refusal = json!({"application/json": {"schema": reference("Error")}});
+    let mut operation = json!({
+        "summary": endpoint.about,
+        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "responses": {
+            "200": {"description": "The answer.", "content": answer},
+            "default": {"description": "What is wrong.", "content": refusal},
+        },
+    });
+    if endpoint.method == "post" {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": {"application/json": {"schema": reference("Acknowledge")}},
+        });
+    }
+    operation
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+/// An object with these fields, all of them there.
+fn object(fields: &[(&str, Value)]) -> Value {
+    let properties: Map<String, Value> =
+        fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// A list under a name, and where the next page begins.
+fn list(name: &str, of: Value) -> Value {
+    let mut schema = object(&[(name, json!({"type": "array", "items": of}))]);
+    schema["properties"]["next"] = json!({"type": "string", "description": "For `after`; absent on the last page."});
+    schema
+}
+
+fn schemas() -> Value {
+    let text = || json!({"type": "string"});
+    let time = || json!({"type": "string", "format": "date-time"});
+    let count = || json!({"type": "integer", "minimum": 0});
+    let number = || json!({"type": "number"});
+    let flag = || json!({"type": "boolean"});
+    let texts = || json!({"type": "array", "items": {"type": "string"}});
+    let labels = || json!({"type": "object", "additionalProperties": {"type": "string"}});
+    let maybe = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
+    let one_of = |words: &[&str]| json!({"type": "string", "enum": words});
+    let counts = || json!({"type": "object", "additionalProperties": {"type": "integer"}});
+    let point = json!({"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]});
+    let group = object(&[
+        ("labels", labels()),
+        ("points", json!({"type": "array", "items": point, "description": "Unix seconds and value."})),
+    ]);
+    let slo = object(&[
+        ("name", text()),
+        ("service", text()),
+        ("objective", number()),
+        ("window", text()),
+        ("good", count()),
+        ("total", count()),
+        ("unjudged", count()),
+        ("sli", maybe(number())),
+        ("budget_remaining", number()),
+        ("burn", json!({"type": "object", "additionalProperties": {"type": ["number", "null"]}})),
+        ("exhausts_at", maybe(time())),
+        ("state", one_of(&["ok", "ticket", "page", "no_data"])),
+        ("approximate", number()),
+    ]);
+    let alert = object(&[
+        ("fingerprint", text()),
+        ("labels", labels()),
+        ("annotations", labels()),
+        ("state", one_of(&["pending", "firing", "resolved"])),
+        ("stale", flag()),
+        ("acknowledged_by", maybe(text())),
+        ("starts_at", time()),
+        ("ends_at", maybe(time())),
+        ("value", maybe(number())),
+        ("reason", text()),
+        ("receivers", texts()),
+        ("suppressed_by", texts()),
+    ]);
+    let source = object(&[
+        ("name", text()),
+        ("kind", text()),
+        ("state", text()),
+        ("read", count()),
+        ("skipped", counts()),
+        ("bytes_abandoned", count()),
+        ("bytes_unknown", count()),
+    ]);
+    let agent = object(&[
+        ("id", text()),
+        ("state", one_of(&["live", "silent", "stopped"])),
+        ("last_beat", maybe(time())),
+        ("epoch", text()),
+        ("skew_seconds", number()),
+        ("spool_bytes", count()),
+        ("lag_bytes", count()),
+        ("version", text()),
+        ("sources", json!({"type": "array", "items": source})),
+    ]);
+    let event = object(&[
+        ("time", time()),
+        ("service", text()),
+        ("agent", text()),
+        ("source", text()),
+        ("name", text()),
+        ("severity", one_of(&["info", "warning", "error", "critical"])),
+        ("message", text()),
+        ("correlation", text()),
+        ("fields", json!({})),
+        ("truncated", flag()),
+    ]);
+    let delivery = object(&[
+        ("id", count()),
+        ("incident", count()),
+        ("receiver", text()),
+        ("integration", text()),
+        ("kind", text()),
+        ("action", one_of(&["open", "update", "close"])),
+        ("reason", text()),
+        ("at", time()),
+        ("attempt", count()),
+        ("outcome", one_of(&["pending", "ok", "retry", "failed", "unrecorded"])),
+        ("status", maybe(count())),
+        ("error", maybe(text())),
+        ("next_at", maybe(time())),
+        ("alerts", texts()),
+    ]);
+    json!({
+        "QueryAnswer": object(&[
+            ("resolution_seconds", count()),
+            ("series", json!({"type": "array", "items": group})),
+        ]),
+        "Slos": list("slos", slo),
+        "Alerts": list("alerts", alert),
+        "Agents": list("agents", agent),
+        "Events": list("events", event),
+        "Deliveries": list("deliveries", delivery),
+        "Acknowledge": {
+            "type": "object",
+            "properties": {"by": text(), "comment": text()},
+            "required": ["by"],
+            "additionalProperties": false,
+        },
+        "Acknowledged": object(&[("fingerprint", text()), ("acknowledged_by", text())]),
+        "OpenApi": {"type": "object"},
+        "Error": object(&[("error", text()), ("parameter", maybe(text()))]),
+    })
+}

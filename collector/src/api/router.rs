@@ -1,0 +1,65 @@
+//! Which path is answered by what, and what holds for all of them.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::error::ApiError;
+use super::state::ApiState;
+use super::{agents, alerts, deliveries, endpoints, events, openapi, query, slos, status};
+
+const MAX_URL_BYTES: usize = 8 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// All routes. Who may call which is decided by whoever lays it on a listener.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route(endpoints::HEALTHZ.path, get(status::healthz))
+        .route(endpoints::READYZ.path, get(status::readyz))
+        .route(endpoints::METRICS.path, get(status::metrics))
+        .route(endpoints::QUERY.path, get(query::get))
+        .route(endpoints::SLOS.path, get(slos::list))
+        .route(endpoints::SLO.path, get(slos::one))
+        .route(endpoints::ALERTS.path, get(alerts::list))
+        .route(endpoints::ACKNOWLEDGE.path, post(alerts::acknowledge))
+        .route(endpoints::AGENTS.path, get(agents::list))
+        .route(endpoints::EVENTS.path, get(events::list))
+        .route(endpoints::DELIVERIES.path, get(deliveries::list))
+        .route(endpoints::OPENAPI.path, get(openapi::get))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(bounded))
+        .with_state(state)
+}
+
+async fn bounded(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    if length > MAX_URL_BYTES {
+        let text = format!("the URL has {length} bytes; at most {MAX_URL_BYTES}");
+        return ApiError::plain(StatusCode::URI_TOO_LONG, text).into_response();
+    }
+    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let text = format!("no answer within {} s: ask for less", TIME_LIMIT.as_secs());
+            ApiError::plain(StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn no_such_path(uri: Uri) -> ApiError {
+    let text = format!("there is no {}: see /api/v1/openapi.json", uri.path());
+    ApiError::plain(StatusCode::NOT_FOUND, text)
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+    let text = format!("{} can't be asked with {method}", uri.path());
+    ApiError::plain(StatusCode::METHOD_NOT_ALLOWED, text)
+}

@@ -1,0 +1,29 @@
+//! How receivers are told: one folder per channel, one trait, one place where channels are registered.
+//!
+//! Owns the wire forms of notifications and the meaning of every answer. Never decides whether, when or how often
+//! something is told: the engine decides the first, `dispatch` the rest. A channel knows nothing of queues, retries
+//! or the ledger, and keeps no state between two calls but its connections.
+//!
+//! To add one: make its folder (`config.rs`, `client.rs`, `payload.rs`, `facts.rs`) and one line in `registry.rs`.
+
+mod error;
+mod http;
+mod http_config;
+pub(crate) mod text;
+
+pub mod channel;
+pub mod registry;
+pub mod slack;
+pub mod webhook;
+
+pub use channel::{Channel, Pace};
+pub use error::{Cause, Delivered, DeliveryError};
+pub use registry::{
+    ChannelDefaults, ChannelSettings, Integration, IntegrationKey, IntegrationSettings,
+    ReceiverSettings,
+};
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod samples;

@@ -1,0 +1,161 @@
+//! Words and numbers for people, and the cutting of what others wrote.
+//!
+//! Owns how spans, burn rates, shares and counts read, and that foreign text is bounded and without control
+//! characters. Never escapes for a channel: each has its own rules.
+
+use std::time::Duration;
+
+/// A span in its two largest units: `45s`, `4m 12s`, `2h 5m`, `3d 4h`. Below a second in milliseconds.
+pub(crate) fn span(span: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let secs = span.as_secs();
+    if secs == 0 {
+        return if span.is_zero() { "0s".into() } else { format!("{}ms", span.as_millis().max(1)) };
+    }
+    let largest = UNITS.iter().position(|(unit, _)| secs >= *unit).unwrap_or(UNITS.len() - 1);
+    let mut rest = secs;
+    let mut parts = Vec::with_capacity(2);
+    for (unit, name) in UNITS.iter().skip(largest).take(2) {
+        if rest >= *unit {
+            parts.push(format!("{}{name}", rest / unit));
+        }
+        rest %= unit;
+    }
+    parts.join(" ")
+}
+
+/// A burn rate: `21.3x`, `0.4x`, `143x`; bounded, whatever arithmetic made of it.
+pub(crate) fn factor(burn: f64) -> String {
+    let burn = burn.clamp(0.0, 99_999.0);
+    if burn >= 100.0 { format!("{burn:.0}x") } else { format!("{burn:.1}x") }
+}
+
+/// A share of 1 in percent, as exact as it is worth: `87.4%`, `99.95%`, `-12.0%`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = (share * 100.0).clamp(-99_999.0, 99_999.0);
+    if percent > 99.0 && percent < 100.0 {
+        format!("{percent:.2}%")
+    } else {
+        format!("{percent:.1}%")
+    }
+}
+
+/// A count with its thousands set apart: `2,000,000`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Foreign text on one line: whitespace runs become one space, control characters and marks that turn the reading
+/// direction are left out, and it ends with `…` after `max_chars`.
+pub(crate) fn line(text: &str, max_chars: usize) -> String {
+    cut(text, max_chars, false)
+}
+
+/// Foreign text with its line breaks kept, otherwise as [`line`]; at most two in a row.
+pub(crate) fn paragraph(text: &str, max_chars: usize) -> String {
+    cut(text, max_chars, true)
+}
+
+fn cut(text: &str, max_chars: usize, keep_breaks: bool) -> String {
+    let mut kept = String::new();
+    let (mut n_chars, mut gap, mut n_breaks) = (0, false, 0);
+    for c in text.chars() {
+        if c == '\n' && keep_breaks {
+            n_breaks += 1;
+            continue;
+        }
+        if c.is_whitespace() || is_hidden(c) {
+            gap |= c.is_whitespace() || c.is_control();
+            continue;
+        }
+        let lead = match (n_chars, n_breaks, gap) {
+            (0, ..) | (_, 0, false) => "",
+            (_, 0, true) => " ",
+            (_, 1, _) => "\n",
+            _ => "\n\n",
+        };
+        (gap, n_breaks) = (false, 0);
+        if n_chars + lead.len() + 1 > max_chars {
+            pop_to(&mut kept, max_chars.saturating_sub(1));
+            kept.push('…');
+            return kept;
+        }
+        kept.push_str(lead);
+        kept.push(c);
+        n_chars += lead.len() + 1;
+    }
+    kept
+}
+
+/// Shortens to `max_chars` characters.
+fn pop_to(text: &mut String, max_chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max_chars) {
+        text.truncate(end);
+    }
+}
+
+/// Characters that show nothing but change how text reads.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_in_their_two_largest_units() {
+        for (ms, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (45_000, "45s"),
+            (252_000, "4m 12s"),
+            (300_000, "5m"),
+            (7_500_000, "2h 5m"),
+            (3_605_000, "1h"),
+            (273_600_000, "3d 4h"),
+            (2_592_000_000, "30d"),
+        ] {
+            assert_eq!(span(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_exact_as_they_are_worth() {
+        assert_eq!([factor(21.34), factor(0.4), factor(142.9)], ["21.3x", "0.4x", "143x"]);
+        assert_eq!(
+            [percent(0.874), percent(0.9995), percent(-0.12)],
+            ["87.4%", "99.95%", "-12.0%"]
+        );
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(2_000_000)],
+            ["0", "999", "1,000", "2,000,000"]
+        );
+    }
+
+    #[test]
+    fn foreign_text_is_bounded_and_harmless() {
+        for (text, max, want) in [
+            ("a\tb\r\n  c", 99, "a b c"),
+            ("a\u{0}\u{1b}[31mred", 99, "a [31mred"),
+            ("left\u{202e}right", 99, "leftright"),
+            ("abcdef", 6, "abcdef"),
+            ("abcdefg", 6, "abcde…"),
+            ("äöüßé", 3, "äö…"),
+            ("", 3, ""),
+            ("   ", 3, ""),
+        ] {
+            assert_eq!(line(text, max), want, "{text:?}");
+        }
+        assert_eq!(paragraph("one\r\n\n\n\ntwo\nthree\n", 99), "one\n\ntwo\nthree");
+    }
+}

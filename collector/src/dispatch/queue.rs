@@ -1,0 +1,239 @@
+//! Which delivery is next, when, and what becomes of one that failed.
+//!
+//! Owns pauses, the breaker, the pace, retries and giving up. Never waits and never sends: it takes `now` and answers.
+
+use std::time::Duration;
+
+use watchkeeper_collector_core::notify::Reply;
+use watchkeeper_model::{Severity, Timestamp};
+
+use super::backoff::Retry;
+use super::breaker::{Breaker, BreakerSettings, Gate};
+use super::delivery::{Delivery, Hold, Outcome};
+use super::lanes::Lanes;
+use super::meter::Meter;
+use crate::channels::{Cause, Delivered, DeliveryError, Pace, text};
+
+/// What to do now.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Make this attempt and call [`Queue::finish`].
+    Send(Attempt),
+    /// Ask again then, or when something was pushed or finished.
+    Wait(Timestamp, Hold),
+    /// Ask again when something was pushed or finished.
+    Idle,
+}
+
+/// One attempt to make.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) incident: u64,
+    /// Which attempt of its delivery, from 1.
+    pub(super) n: u32,
+    pub(super) delivery: Delivery,
+}
+
+/// What a queue goes by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueSettings {
+    pub(super) retry: Retry,
+    pub(super) breaker: BreakerSettings,
+    pub(super) pace: Pace,
+    pub(super) max_in_flight: usize,
+}
+
+/// Everything that waits for one integration.
+#[derive(Debug)]
+pub(super) struct Queue {
+    settings: QueueSettings,
+    lanes: Lanes,
+    meter: Meter,
+    breaker: Breaker,
+    paused_until: Timestamp,
+    last_error: String,
+}
+
+impl Queue {
+    pub(super) fn new(settings: QueueSettings) -> Self {
+        Self {
+            settings,
+            lanes: Lanes::default(),
+            meter: Meter::new(settings.pace),
+            breaker: Breaker::new(settings.breaker),
+            paused_until: Timestamp(i64::MIN),
+            last_error: String::new(),
+        }
+    }
+
+    /// Takes a delivery; answers with the update whose place it took, if it did. One that is known is not taken twice.
+    pub(super) fn push(&mut self, delivery: Delivery, now: Timestamp) -> Option<Outcome> {
+        self.lanes.push(delivery, now)
+    }
+
+    /// What to do now.
+    pub(super) fn next(&mut self, now: Timestamp) -> Step {
+        self.lanes.wake(now);
+        let Some((incident, severity)) = self.lanes.first() else {
+            return self.lanes.wakes_at().map_or(Step::Idle, |at| {
+                Step::Wait(at.min(self.trouble_expiry(now)), Hold::Backoff)
+            });
+        };
+        match self.hold(severity, now) {
+            None => self.send(incident, now),
+            Some((_, Hold::Busy)) => Step::Idle,
+            Some((until, hold)) => Step::Wait(until.min(self.trouble_expiry(now)), hold),
+        }
+    }
+
+    fn send(&mut self, incident: u64, now: Timestamp) -> Step {
+        let Some(head) = self.lanes.send(incident) else { return Step::Idle };
+        let (n, delivery) = (head.n_failed + 1, head.delivery.clone());
+        self.meter.take(now);
+        self.breaker.sent();
+        Step::Send(Attempt { incident, n, delivery })
+    }
+
+    /// Why a delivery of that severity can't leave, and until when.
+    fn hold(&self, severity: Severity, now: Timestamp) -> Option<(Timestamp, Hold)> {
+        // The last of several slots is kept for pages: they must not wait for tickets that hang.
+        let is_page = severity >= Severity::Critical;
+        let n_reserved = usize::from(self.settings.max_in_flight > 1 && !is_page);
+        if self.lanes.n_in_flight() + n_reserved >= self.settings.max_in_flight {
+            return Some((Timestamp::MAX, Hold::Busy));
+        }
+        let ready_at = self.meter.ready_at();
+        self.trouble(now).or_else(|| (ready_at > now).then_some((ready_at, Hold::Paced)))
+    }
+
+    /// Why nothing at all can leave, and until when, if that is the receiver's doing.
+    fn trouble(&self, now: Timestamp) -> Option<(Timestamp, Hold)> {
+        match self.breaker.gate(now) {
+            _ if self.paused_until > now => Some((self.paused_until, Hold::Paused)),
+            Gate::ClosedUntil(until) => Some((until, Hold::Broken)),
+            Gate::Asking => Some((Timestamp::MAX, Hold::Broken)),
+            Gate::Open => None,
+        }
+    }
+
+    /// An attempt has ended. `draw` in 0..1 spreads the retries.
+    pub(super) fn finish(
+        &mut self,
+        attempt: &Attempt,
+        result: Result<Delivered, DeliveryError>,
+        draw: f64,
+        now: Timestamp,
+    ) -> Reply {
+        self.lanes.returned();
+        let error = match result {
+            Ok(Delivered { status }) => {
+                self.breaker.answered();
+                self.lanes.end(attempt.incident);
+                let recorded = attempt.delivery.recorded;
+                return if recorded { Reply::Ok { status } } else { Reply::Unrecorded { status } };
+            }
+            Err(error) => error,
+        };
+        self.last_error.clone_from(&error.message);
+        if error.is_retryable() {
+            return self.retry(attempt, error, draw, now);
+        }
+        self.breaker.answered();
+        self.lanes.end(attempt.incident);
+        Reply::Failed { permanent: true, status: error.status, error: error.message }
+    }
+
+    /// Puts it back for later, or gives up when later would be too late.
+    fn retry(&mut self, tried: &Attempt, error: DeliveryError, draw: f64, now: Timestamp) -> Reply {
+        let at = self.retry_at(tried, &error, draw, now);
+        let since = self.lanes.head(tried.incident).map_or(now, |head| head.since);
+        let DeliveryError { status, message, .. } = error;
+        if at <= since + self.settings.retry.window {
+            self.lanes.rest(tried.incident, at);
+            return Reply::Retry { after: at.since(now), status, error: message };
+        }
+        self.lanes.end(tried.incident);
+        let (n, span) = (tried.n, text::span(now.since(since)));
+        let attempts = if n == 1 { "attempt" } else { "attempts" };
+        let error = format!("{message} (gave up after {n} {attempts} in {span})");
+        Reply::Failed { permanent: false, status, error }
+    }
+
+    /// When to try again; tells breaker and pause what happened.
+    fn retry_at(
+        &mut self,
+        tried: &Attempt,
+        error: &DeliveryError,
+        draw: f64,
+        now: Timestamp,
+    ) -> Timestamp {
+        let wait = error.retry_after().unwrap_or_else(|| self.settings.retry.wait(tried.n, draw));
+        let at = now + wait;
+        if error.retry_after().is_some() || error.cause == Cause::RateLimited {
+            // It said when: that holds for everything that waits, and is no sign of trouble.
+            self.paused_until = self.paused_until.max(at);
+            self.breaker.postponed(now);
+            return at;
+        }
+        self.breaker.failed(now);
+        self.trouble(now).map_or(at, |(until, _)| at.max(until))
+    }
+
+    /// Gives back what has waited longer than the retry window for a receiver in trouble: the engine decides anew, with
+    /// fresh facts. What merely waits its turn stays.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Outcome> {
+        let mut expired = Vec::new();
+        while self.trouble_expiry(now) <= now {
+            let oldest = self.lanes.oldest().and_then(|(incident, _)| self.lanes.end(incident));
+            let Some(item) = oldest else { break };
+            let waited = text::span(now.since(item.since));
+            let error = format!("receiver in trouble, waited {waited}: {}", self.last_error);
+            expired.push(item.delivery.given_up(item.n_failed, false, error));
+        }
+        expired
+    }
+
+    /// When the oldest that waits is to be given back, if the receiver is in trouble.
+    fn trouble_expiry(&self, now: Timestamp) -> Timestamp {
+        let oldest = self.lanes.oldest().filter(|_| self.trouble(now).is_some());
+        oldest.map_or(Timestamp::MAX, |(_, since)| since + self.settings.retry.window)
+    }
+
+    /// Gives everything back that waits, for an integration that is no more.
+    pub(super) fn clear(&mut self, why: &str) -> Vec<Outcome> {
+        let items = self.lanes.clear();
+        items.iter().map(|item| item.delivery.given_up(item.n_failed, true, why.into())).collect()
+    }
+
+    /// How many deliveries wait, those under way not among them.
+    pub(super) fn n_waiting(&self) -> usize {
+        self.lanes.n_waiting()
+    }
+
+    /// How many attempts are under way.
+    pub(super) const fn n_in_flight(&self) -> usize {
+        self.lanes.n_in_flight()
+    }
+
+    /// Why nothing is sent just now, if something waits.
+    pub(super) fn held(&self, now: Timestamp) -> Option<Hold> {
+        match self.lanes.first() {
+            Some((_, severity)) => self.hold(severity, now).map(|(_, hold)| hold),
+            None => self.lanes.wakes_at().map(|_| Hold::Backoff),
+        }
+    }
+
+    /// How long until the receiver is spoken to again, if it is left alone.
+    pub(super) fn left_alone_for(&self, now: Timestamp) -> Option<Duration> {
+        self.trouble(now).map(|(until, _)| until.since(now))
+    }
+
+    /// What the receiver's last failure was; "" if there was none.
+    pub(super) fn last_error(&self) -> &str {
+        &self.last_error
+    }
+
+    pub(super) const fn is_broken(&self) -> bool {
+        !self.breaker.is_closed()
+    }
+}

@@ -1,0 +1,456 @@
+//! Dispatch as a whole: the order and patience of one queue in made-up time, and that receivers don't delay each other.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use watchkeeper_collector_core::notify::{Action, Notification, Reply};
+use watchkeeper_model::Timestamp;
+
+use super::backoff::Retry;
+use super::breaker::BreakerSettings;
+use super::delivery::{Delivery, Hold, Outcome};
+use super::queue::{Attempt, Queue, QueueSettings, Step};
+use super::receivers::{Dispatch, DispatchSettings};
+use crate::channels::{
+    Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace, samples,
+};
+
+const FREE: Pace = Pace { interval: Duration::ZERO, burst: 1 };
+const OK: Result<Delivered, DeliveryError> = Ok(Delivered { status: Some(200) });
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+const fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+fn failure(cause: Cause) -> DeliveryError {
+    DeliveryError::new(cause, format!("test: {}", cause.as_str()))
+}
+
+fn asked_to_wait(secs: u64) -> DeliveryError {
+    let retry_after = Some(Duration::from_secs(secs));
+    DeliveryError { status: Some(429), retry_after, ..failure(Cause::RateLimited) }
+}
+
+/// A delivery of a ticket; a page if `is_page`.
+fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
+    let mut notification = samples::rule_page();
+    (notification.incident, notification.action) = (incident, action);
+    let severity = if is_page { "page" } else { "ticket" };
+    for alert in &mut notification.alerts {
+        alert.labels = alert.labels.with_one("severity", severity);
+        alert.firing = action != Action::Close;
+    }
+    let (key, notification) = (IntegrationKey::new("chat", "test[0]"), Arc::new(notification));
+    Delivery { id, key, recorded: true, notification }
+}
+
+fn ticket(id: u64, incident: u64) -> Delivery {
+    delivery(id, incident, Action::Open, false)
+}
+
+fn page(id: u64, incident: u64) -> Delivery {
+    delivery(id, incident, Action::Open, true)
+}
+
+fn queue(pace: Pace, max_in_flight: usize) -> Queue {
+    let (retry, breaker) = (Retry::default(), BreakerSettings::default());
+    Queue::new(QueueSettings { retry, breaker, pace, max_in_flight })
+}
+
+/// The attempt that leaves now.
+fn sent(queue: &mut Queue, now: Timestamp) -> Attempt {
+    match queue.next(now) {
+        Step::Send(attempt) => attempt,
+        other => panic!("nothing leaves at {now}: {other:?}"),
+    }
+}
+
+/// Ids in the order they leave when each is taken at once.
+fn order(queue: &mut Queue, now: Timestamp) -> Vec<u64> {
+    let mut ids = Vec::new();
+    while let Step::Send(attempt) = queue.next(now) {
+        ids.push(attempt.delivery.id);
+        queue.finish(&attempt, OK, 0.5, now);
+    }
+    ids
+}
+
+#[test]
+fn pages_leave_before_tickets_and_the_oldest_first() {
+    let mut queue = queue(FREE, 1);
+    for delivery in [ticket(1, 1), page(2, 2), ticket(3, 3), page(4, 4)] {
+        assert_eq!(queue.push(delivery, at(0)), None);
+    }
+    assert_eq!(order(&mut queue, at(0)), [2, 4, 1, 3]);
+}
+
+#[test]
+fn a_closing_never_overtakes_its_opening() {
+    let mut queue = queue(FREE, 4);
+    queue.push(ticket(1, 7), at(0));
+    let open = sent(&mut queue, at(0));
+    queue.push(delivery(2, 7, Action::Close, true), at(0));
+    assert!(matches!(queue.next(at(0)), Step::Idle));
+    queue.finish(&open, Err(failure(Cause::ServerError)), 1.0, at(0));
+    assert_eq!(order(&mut queue, at(10)), [1, 2]);
+}
+
+#[test]
+fn a_newer_update_takes_the_place_of_one_that_waits_but_nothing_else_is_dropped() {
+    let mut queue = queue(FREE, 1);
+    queue.push(page(1, 7), at(0));
+    assert_eq!(queue.push(delivery(2, 7, Action::Update, true), at(0)), None);
+    let replaced = queue.push(delivery(3, 7, Action::Update, true), at(0)).unwrap();
+    assert_eq!(replaced.delivery, 2);
+    assert!(matches!(replaced.reply, Reply::Failed { permanent: false, .. }));
+    assert_eq!(queue.push(delivery(4, 7, Action::Close, true), at(0)), None);
+    assert_eq!(order(&mut queue, at(0)), [1, 3, 4]);
+}
+
+#[test]
+fn an_update_under_way_is_not_replaced() {
+    let mut queue = queue(FREE, 1);
+    queue.push(delivery(1, 7, Action::Update, true), at(0));
+    let update = sent(&mut queue, at(0));
+    assert_eq!(queue.push(delivery(2, 7, Action::Update, true), at(0)), None);
+    assert_eq!(queue.finish(&update, OK, 0.5, at(1)), Reply::Ok { status: Some(200) });
+    assert_eq!(order(&mut queue, at(1)), [2]);
+}
+
+#[test]
+fn a_delivery_that_is_known_is_not_taken_twice() {
+    let mut queue = queue(FREE, 1);
+    queue.push(page(1, 7), at(0));
+    queue.push(page(1, 7), at(0));
+    assert_eq!(order(&mut queue, at(0)), [1]);
+}
+
+#[test]
+fn one_slot_is_kept_for_pages() {
+    let mut queue = queue(FREE, 2);
+    queue.push(ticket(1, 1), at(0));
+    queue.push(ticket(2, 2), at(0));
+    assert_eq!(sent(&mut queue, at(0)).delivery.id, 1);
+    assert!(matches!(queue.next(at(0)), Step::Idle));
+    assert_eq!(queue.held(at(0)), Some(Hold::Busy));
+    queue.push(page(3, 3), at(0));
+    assert_eq!(sent(&mut queue, at(0)).delivery.id, 3);
+}
+
+#[test]
+fn a_page_does_not_rest_because_the_ticket_before_it_failed() {
+    let mut queue = queue(FREE, 1);
+    queue.push(ticket(1, 7), at(0));
+    let attempt = sent(&mut queue, at(0));
+    queue.finish(&attempt, Err(failure(Cause::TimedOut)), 1.0, at(0));
+    assert!(matches!(queue.next(at(0)), Step::Wait(_, Hold::Backoff)));
+    queue.push(delivery(2, 7, Action::Update, true), at(0));
+    assert_eq!(order(&mut queue, at(0)), [1, 2]);
+}
+
+#[test]
+fn retry_after_holds_everything_that_waits_until_then() {
+    let mut queue = queue(FREE, 4);
+    queue.push(ticket(1, 1), at(0));
+    let attempt = sent(&mut queue, at(0));
+    let reply = queue.finish(&attempt, Err(asked_to_wait(7)), 0.5, at(0));
+    assert!(matches!(reply, Reply::Retry { after, status: Some(429), .. } if after == secs(7)));
+    queue.push(page(2, 2), at(1));
+    assert!(matches!(queue.next(at(6)), Step::Wait(until, Hold::Paused) if until == at(7)));
+    assert_eq!(order(&mut queue, at(7)), [2, 1]);
+}
+
+#[test]
+fn refusals_are_final_and_no_reason_to_leave_the_receiver_alone() {
+    let mut queue = queue(FREE, 1);
+    for id in 1..=20 {
+        queue.push(page(id, id), at(0));
+        let attempt = sent(&mut queue, at(0));
+        let reply = queue.finish(&attempt, Err(failure(Cause::Refused)), 0.5, at(0));
+        assert!(matches!(reply, Reply::Failed { permanent: true, .. }));
+    }
+    assert!(!queue.is_broken());
+    assert_eq!(queue.n_waiting(), 0);
+}
+
+#[test]
+fn a_broken_receiver_is_asked_with_one_delivery_and_the_rest_follows_when_it_is_back() {
+    let mut queue = queue(FREE, 4);
+    (1..=8).for_each(|id| assert_eq!(queue.push(page(id, id), at(0)), None));
+    for _ in 0..5 {
+        let attempt = sent(&mut queue, at(0));
+        queue.finish(&attempt, Err(failure(Cause::Unreachable)), 0.0, at(0));
+    }
+    assert!(queue.is_broken());
+    assert!(matches!(queue.next(at(1)), Step::Wait(until, Hold::Broken) if until == at(5)));
+    let question = sent(&mut queue, at(5));
+    assert!(matches!(queue.next(at(5)), Step::Wait(_, Hold::Broken)));
+    queue.finish(&question, OK, 0.5, at(5));
+    assert_eq!(order(&mut queue, at(6)).len(), 7);
+}
+
+#[test]
+fn every_delivery_ends_when_its_receiver_stays_broken() {
+    let mut queue = queue(FREE, 4);
+    (1..=30).for_each(|id| assert_eq!(queue.push(page(id, id), at(0)), None));
+    let (mut now, mut n_attempts) = (at(0), 0);
+    let mut given_up = BTreeSet::new();
+    while given_up.len() < 30 {
+        given_up.extend(queue.expire(now).into_iter().map(|outcome| outcome.delivery));
+        match queue.next(now) {
+            Step::Send(attempt) => {
+                n_attempts += 1;
+                let reply = queue.finish(&attempt, Err(failure(Cause::ServerError)), 0.9, now);
+                if let Reply::Failed { permanent, error, .. } = reply {
+                    assert!(!permanent && error.contains("gave up after"), "{error}");
+                    given_up.insert(attempt.delivery.id);
+                }
+            }
+            Step::Wait(until, _) => now = until,
+            Step::Idle => break,
+        }
+    }
+    assert_eq!(given_up.len(), 30);
+    assert!(now <= at(301), "given back by {now}");
+    assert!(n_attempts < 30, "the breaker spared the receiver: {n_attempts} attempts");
+}
+
+#[test]
+fn what_merely_waits_its_turn_is_not_given_up() {
+    let mut queue = queue(Pace { interval: secs(1), burst: 1 }, 4);
+    (1..=1_000).for_each(|id| assert_eq!(queue.push(ticket(id, id), at(0)), None));
+    let (mut now, mut n_sent) = (at(0), 0);
+    loop {
+        assert_eq!(queue.expire(now), []);
+        match queue.next(now) {
+            Step::Send(attempt) => {
+                n_sent += 1;
+                queue.finish(&attempt, OK, 0.5, now);
+            }
+            Step::Wait(until, hold) => {
+                assert_eq!(hold, Hold::Paced);
+                now = until;
+            }
+            Step::Idle => break,
+        }
+    }
+    assert_eq!((n_sent, now), (1_000, at(999)));
+}
+
+/// A channel that does as told and records when it was called.
+#[derive(Debug)]
+struct Scripted {
+    behaviour: Behaviour,
+    n_calls: AtomicUsize,
+    calls: Mutex<Vec<(Instant, u64)>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Behaviour {
+    Takes,
+    Hangs,
+    Fails,
+    /// Asks once to wait for so many seconds.
+    LimitsOnce(u64),
+    Panics,
+}
+
+impl Scripted {
+    fn new(behaviour: Behaviour) -> Arc<Self> {
+        let calls = Mutex::new(Vec::new());
+        Arc::new(Self { behaviour, n_calls: AtomicUsize::new(0), calls })
+    }
+
+    fn calls(&self) -> Vec<(Instant, u64)> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+impl Channel for Scripted {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
+    fn send_resolved(&self) -> bool {
+        true
+    }
+
+    fn max_alerts(&self) -> usize {
+        0
+    }
+
+    fn timeout(&self) -> Duration {
+        secs(10)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { interval: Duration::from_millis(1), burst: 10 }
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        told: &'a Notification,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Delivered, DeliveryError>> {
+        self.calls.lock().unwrap().push((Instant::now(), told.incident));
+        let n_before = self.n_calls.fetch_add(1, Ordering::Relaxed);
+        let behaviour = self.behaviour;
+        async move {
+            match behaviour {
+                Behaviour::Hangs => std::future::pending().await,
+                Behaviour::Fails => Err(failure(Cause::ServerError)),
+                Behaviour::LimitsOnce(secs) if n_before == 0 => Err(asked_to_wait(secs)),
+                Behaviour::Panics => panic!("a channel's mistake"),
+                Behaviour::Takes | Behaviour::LimitsOnce(_) => OK,
+            }
+        }
+        .boxed()
+    }
+}
+
+fn integration(receiver: &str, channel: &Arc<Scripted>) -> Integration {
+    Integration { key: IntegrationKey::new(receiver, "test[0]"), channel: channel.clone() }
+}
+
+fn to(receiver: &str, delivery: Delivery) -> Delivery {
+    Delivery { key: IntegrationKey::new(receiver, "test[0]"), ..delivery }
+}
+
+fn start(integrations: Vec<Integration>) -> (Dispatch, mpsc::Receiver<Outcome>) {
+    let (sender, outcomes) = mpsc::channel(64);
+    (Dispatch::start(integrations, DispatchSettings::default(), sender), outcomes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_receiver_delays_another() {
+    let channels = [
+        ("hanging", Scripted::new(Behaviour::Hangs)),
+        ("failing", Scripted::new(Behaviour::Fails)),
+        ("limiting", Scripted::new(Behaviour::LimitsOnce(1))),
+        ("panicking", Scripted::new(Behaviour::Panics)),
+        ("good", Scripted::new(Behaviour::Takes)),
+    ];
+    let (dispatch, mut outcomes) =
+        start(channels.iter().map(|(name, channel)| integration(name, channel)).collect());
+    let started = Instant::now();
+    for incident in 1..=8 {
+        for (name, _) in &channels {
+            assert_eq!(dispatch.submit(to(name, page(incident, incident))), None);
+        }
+    }
+    let (mut good_by, mut limited_by, mut n_good, mut n_limited) = (started, started, 0, 0);
+    while n_good < 8 || n_limited < 8 {
+        let outcome = outcomes.recv().await.unwrap();
+        if matches!(outcome.reply, Reply::Ok { .. }) {
+            match &*outcome.key.receiver {
+                "good" => (good_by, n_good) = (Instant::now(), n_good + 1),
+                "limiting" => (limited_by, n_limited) = (Instant::now(), n_limited + 1),
+                other => panic!("{other} takes nothing"),
+            }
+        }
+    }
+    assert!(good_by - started < secs(1), "the good one was told after {:?}", good_by - started);
+    let limited_after = limited_by - started;
+    assert!((secs(1)..secs(2)).contains(&limited_after), "Retry-After: {limited_after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_ignores_its_deadline_is_given_up_and_tried_again() {
+    let channel = Scripted::new(Behaviour::Hangs);
+    let (dispatch, mut outcomes) = start(vec![integration("chat", &channel)]);
+    let started = Instant::now();
+    assert_eq!(dispatch.submit(page(1, 1)), None);
+    let outcome = outcomes.recv().await.unwrap();
+    assert!(matches!(outcome.reply, Reply::Retry { .. }), "{outcome:?}");
+    assert_eq!((outcome.attempt, outcome.took), (1, secs(11)));
+    while !matches!(outcomes.recv().await.unwrap().reply, Reply::Failed { permanent: false, .. }) {}
+    assert!(started.elapsed() <= secs(330), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_leaves_while_tickets_hang() {
+    let channel = Scripted::new(Behaviour::Hangs);
+    let (dispatch, _outcomes) = start(vec![integration("chat", &channel)]);
+    for incident in 1..=10 {
+        assert_eq!(dispatch.submit(ticket(incident, incident)), None);
+    }
+    tokio::time::advance(secs(1)).await;
+    let started = Instant::now();
+    assert_eq!(dispatch.submit(page(99, 99)), None);
+    while !channel.calls().iter().any(|(_, incident)| *incident == 99) {
+        tokio::task::yield_now().await;
+    }
+    assert!(started.elapsed() < secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_receiver_is_answered_at_once() {
+    let (dispatch, _outcomes) = start(Vec::new());
+    let outcome = dispatch.submit(page(1, 1)).unwrap();
+    assert_eq!((outcome.delivery, outcome.attempt), (1, 0));
+    assert!(matches!(outcome.reply, Reply::Failed { permanent: true, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reload_keeps_what_waits_and_what_is_in_use() {
+    let (failing, taking) = (Scripted::new(Behaviour::Fails), Scripted::new(Behaviour::Takes));
+    let (dispatch, mut outcomes) =
+        start(vec![integration("kept", &failing), integration("gone", &failing)]);
+    assert_eq!(dispatch.submit(to("kept", page(1, 1))), None);
+    assert!(matches!(outcomes.recv().await.unwrap().reply, Reply::Retry { .. }));
+
+    let in_use = BTreeSet::from([IntegrationKey::new("gone", "test[0]")]);
+    assert_eq!(dispatch.replace(vec![integration("kept", &taking)], &in_use), []);
+    let outcome = outcomes.recv().await.unwrap();
+    assert_eq!((outcome.delivery, outcome.reply), (1, Reply::Ok { status: Some(200) }));
+
+    assert_eq!(dispatch.submit(to("gone", delivery(2, 2, Action::Close, true))), None);
+    assert!(matches!(outcomes.recv().await.unwrap().reply, Reply::Retry { .. }));
+    let given_back = dispatch.replace(vec![integration("kept", &taking)], &BTreeSet::new());
+    assert_eq!(given_back.len(), 1);
+    assert!(matches!(given_back[0].reply, Reply::Failed { permanent: true, .. }));
+    assert!(dispatch.submit(to("gone", page(3, 3))).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_without_a_ledger_row_is_told_as_such() {
+    let (dispatch, mut outcomes) =
+        start(vec![integration("chat", &Scripted::new(Behaviour::Takes))]);
+    assert_eq!(dispatch.submit(Delivery { recorded: false, ..page(1, 1) }), None);
+    assert_eq!(outcomes.recv().await.unwrap().reply, Reply::Unrecorded { status: Some(200) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_sends_what_it_can_and_leaves_the_rest_to_the_ledger() {
+    let channels = [
+        ("good", Scripted::new(Behaviour::Takes)),
+        ("hanging", Scripted::new(Behaviour::Hangs)),
+        ("limiting", Scripted::new(Behaviour::LimitsOnce(60))),
+    ];
+    let (dispatch, mut outcomes) =
+        start(channels.iter().map(|(name, channel)| integration(name, channel)).collect());
+    for incident in 1..=20 {
+        assert_eq!(dispatch.submit(to("good", page(incident, incident))), None);
+    }
+    assert_eq!(dispatch.submit(to("hanging", page(1, 1))), None);
+    assert_eq!(dispatch.submit(to("limiting", page(1, 1))), None);
+    let started = Instant::now();
+    assert_eq!(dispatch.shutdown(secs(5)).await, 2);
+    assert!(started.elapsed() <= secs(5));
+    assert_eq!(dispatch.submit(to("good", page(99, 99))), None, "the ledger keeps it");
+    let mut n_delivered = 0;
+    while let Ok(outcome) = outcomes.try_recv() {
+        n_delivered += usize::from(matches!(outcome.reply, Reply::Ok { .. }));
+    }
+    assert_eq!(n_delivered, 20);
+}

@@ -1,0 +1,121 @@
+//! What can go wrong in the store, and what its caller should do about it.
+//!
+//! Owns the difference between "no room at present" (to be asked again later), "this file is unusable" (a person must
+//! act) and everything else. Never decides what an agent or a receiver is told.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// A failed store operation. Nothing of it was applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room on the disk, or the room left is held for the ledger.
+    #[error("{file}: disk full: {detail}")]
+    Full {
+        /// Which file, `intake`.
+        file: &'static str,
+        /// What was tried.
+        detail: String,
+    },
+    /// The table of dead letters is at its bound.
+    #[error("{file}: dead letters are at their bound of {limit}: retry or discard some")]
+    DeadLettersFull {
+        /// Which file.
+        file: &'static str,
+        /// How many it holds.
+        limit: u64,
+    },
+    /// The file is no usable database. It is never replaced without being asked.
+    #[error(
+        "{path}: unusable database: {detail}; stop the collector, put a backup in its place, or move it away to start \
+         empty (then {loss} is lost)"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+        /// What is lost without it.
+        loss: &'static str,
+    },
+    /// The file was written by a newer version.
+    #[error(
+        "{path}: written by a newer version (schema {found}, this one knows {known}): run that version or a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The latest schema this program knows.
+        known: u32,
+    },
+    /// Another collector uses the directory.
+    #[error("{path}: in use by another collector: stop it, or give this one its own data_dir")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The writer has ended.
+    #[error("{file}: store closed")]
+    Closed {
+        /// Which file.
+        file: &'static str,
+    },
+    /// The read took longer than it may.
+    #[error("{file}: read stopped at its time limit: ask for less")]
+    Timeout {
+        /// Which file.
+        file: &'static str,
+    },
+    /// Anything else that SQLite said.
+    #[error("{file}: {detail}")]
+    Sqlite {
+        /// Which file.
+        file: &'static str,
+        /// What it said.
+        detail: String,
+    },
+    /// The file system said no.
+    #[error("{path}: {detail}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Whether there is just no room at present: the work is to be offered again later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::DeadLettersFull { .. })
+    }
+
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), detail: error.to_string() }
+    }
+
+    pub(super) fn bug(file: &'static str, detail: &str) -> Self {
+        Self::Sqlite { file, detail: format!("bug: {detail}") }
+    }
+}
+
+/// Says which file an SQLite error is about.
+pub(super) trait InFile<T> {
+    fn in_file(self, file: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> InFile<T> for rusqlite::Result<T> {
+    fn in_file(self, file: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| {
+            let detail = error.to_string();
+            match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => StoreError::Full { file, detail },
+                Some(ErrorCode::OperationInterrupted) => StoreError::Timeout { file },
+                _ => StoreError::Sqlite { file, detail },
+            }
+        })
+    }
+}

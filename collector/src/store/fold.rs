@@ -1,0 +1,147 @@
+//! Folding: journal rows that are older than the journal's time become part of the rollups.
+//!
+//! Owns that a count is in the journal or in the rollups, never in both and never in neither: adding it there and
+//! deleting it here is one transaction. Works in bounded steps between commits. Never decides what is kept how long.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use watchkeeper_model::{Distribution, Timestamp};
+
+use super::codec;
+use super::database::Database;
+use super::error::{InFile, StoreError};
+use super::tiers::{KeptFrom, Tier};
+
+/// The journal keeps at least this much.
+pub(super) const JOURNAL_KEEPS: Duration = Duration::from_secs(15 * 60);
+const FILE: &str = "intake";
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Rows taken out of the journal.
+    pub n_rows: u64,
+    /// Of those, rows older than everything that is kept: gone, as anything that old.
+    pub n_too_old: u64,
+    /// Whether there is more to fold at once.
+    pub more: bool,
+}
+
+struct Row {
+    start: i64,
+    series: i64,
+    part: i64,
+    width: i64,
+    distribution: Distribution,
+}
+
+/// A bucket under way: which tier, block, series and start.
+type Place = (Tier, i64, i64, i64);
+
+struct Bucket {
+    width: i64,
+    distribution: Distribution,
+}
+
+/// Folds at most `max_rows` rows.
+pub(super) fn fold(
+    database: &mut Database,
+    now: Timestamp,
+    max_rows: u32,
+) -> Result<Folded, StoreError> {
+    let cutoff = Tier::Fine.bucket((now - JOURNAL_KEEPS).secs());
+    database.transact(|tx| {
+        let rows = oldest(tx, cutoff, max_rows)?;
+        let Some(last) = rows.last() else {
+            return Ok(Folded::default());
+        };
+        let kept = KeptFrom::load(tx)?;
+        let mut done = Folded {
+            n_rows: rows.len() as u64,
+            n_too_old: 0,
+            more: rows.len() >= max_rows as usize,
+        };
+        for (place, bucket) in gather(&rows, kept, &mut done.n_too_old) {
+            add(tx, place, bucket)?;
+        }
+        // Everything up to the last row was read above; nothing can have come in between.
+        tx.prepare_cached("DELETE FROM journal WHERE (start, series, part) <= (?1, ?2, ?3)")
+            .and_then(|mut s| s.execute(params![last.start, last.series, last.part]))
+            .in_file(FILE)?;
+        Ok(done)
+    })
+}
+
+fn oldest(conn: &Connection, cutoff: i64, max_rows: u32) -> Result<Vec<Row>, StoreError> {
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT start, series, part, width, counts FROM journal WHERE start < ?1
+             ORDER BY start, series, part LIMIT ?2",
+        )
+        .in_file(FILE)?;
+    let mut found = statement.query(params![cutoff, max_rows]).in_file(FILE)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().in_file(FILE)? {
+        let read = || -> rusqlite::Result<Row> {
+            let blob = row.get_ref(4)?.as_blob()?;
+            Ok(Row {
+                start: row.get(0)?,
+                series: row.get(1)?,
+                part: row.get(2)?,
+                width: row.get(3)?,
+                distribution: codec::decode(blob).map_err(|_| rusqlite::Error::InvalidQuery)?,
+            })
+        };
+        rows.push(read().map_err(|_| unreadable("journal"))?);
+    }
+    Ok(rows)
+}
+
+fn gather(rows: &[Row], kept: KeptFrom, n_too_old: &mut u64) -> BTreeMap<Place, Bucket> {
+    let mut buckets: BTreeMap<Place, Bucket> = BTreeMap::new();
+    for row in rows {
+        let mut is_kept = false;
+        for tier in Tier::ALL.into_iter().filter(|tier| row.start >= kept.of(*tier)) {
+            is_kept = true;
+            let place = (tier, tier.block(row.start), row.series, tier.bucket(row.start));
+            let bucket = buckets.entry(place).or_insert_with(|| Bucket {
+                width: tier.width_secs(),
+                distribution: Distribution::default(),
+            });
+            bucket.width = bucket.width.max(row.width);
+            bucket.distribution.merge(&row.distribution);
+        }
+        *n_too_old += u64::from(!is_kept);
+    }
+    buckets
+}
+
+fn add(conn: &Connection, place: Place, mut bucket: Bucket) -> Result<(), StoreError> {
+    let (tier, block, series, start) = place;
+    let table = tier.table();
+    let there: Option<(i64, Vec<u8>)> = conn
+        .prepare_cached(&format!(
+            "SELECT width, counts FROM {table} WHERE block = ?1 AND series = ?2 AND start = ?3"
+        ))
+        .and_then(|mut s| {
+            s.query_row([block, series, start], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .in_file(FILE)?;
+    if let Some((width, blob)) = there {
+        bucket.width = bucket.width.max(width);
+        bucket.distribution.merge(&codec::decode(&blob).map_err(|_| unreadable(table))?);
+    }
+    conn.prepare_cached(&format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3, ?4, ?5)"))
+        .and_then(|mut s| {
+            let counts = codec::encode(&bucket.distribution);
+            s.execute(params![block, series, start, bucket.width, counts])
+        })
+        .in_file(FILE)
+        .map(drop)
+}
+
+pub(super) fn unreadable(table: &str) -> StoreError {
+    StoreError::Sqlite { file: FILE, detail: format!("a row of {table} is not readable") }
+}

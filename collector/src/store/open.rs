@@ -1,0 +1,314 @@
+//! The store as a whole: three files, one writing thread each, and the upkeep between commits.
+//!
+//! Owns opening and closing, the order of upkeep and what happens when the disk is full: the intake is refused first, and
+//! stays refused until the ledger's ballast is back. Never knows what is in a row.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use watchkeeper_model::{Kind, Timestamp};
+
+use super::ballast::Ballast;
+use super::database::Checkpointer;
+use super::error::StoreError;
+use super::events::{EventsCommit, EventsDb};
+use super::expire::{self, Evicted};
+use super::fold::Folded;
+use super::intake::{Committed, IntakeDb, WindowsCommit};
+use super::ledger::{LedgerCommit, LedgerDb, LedgerWrite};
+use super::lock::DirLock;
+use super::reads::Reads;
+use super::tiers::{Retention, Tier};
+use super::writer::Writer;
+use super::{events, intake, ledger};
+
+/// Room held back for the ledger.
+pub const DEFAULT_BALLAST_BYTES: u64 = 4 << 20;
+/// Journal rows that one step of upkeep folds at most: some tens of milliseconds.
+const FOLD_ROWS: u32 = 8_192;
+/// Blocks that one round of upkeep gives up at most when the store is too big.
+const MAX_EVICTIONS: usize = 64;
+
+/// Where the store lies and what it keeps.
+#[derive(Clone, Debug)]
+pub struct OpenSettings {
+    /// Its directory; made if it is missing.
+    pub data_dir: PathBuf,
+    /// What tells this machine from others.
+    pub machine_id: String,
+    /// 64 random bits, used if the files are new or no longer where they were.
+    pub new_incarnation: u64,
+    /// How long data are kept.
+    pub retention: Retention,
+    /// How big the three files may grow together.
+    pub max_bytes: u64,
+    /// Room held back for the ledger: [`DEFAULT_BALLAST_BYTES`].
+    pub ballast_bytes: u64,
+}
+
+/// The open store; cheap to clone. The threads end when the last clone is gone or [`Store::close`] is called.
+#[derive(Clone)]
+pub struct Store {
+    intake: Writer<IntakeDb>,
+    ledger: Writer<LedgerDb>,
+    events: Writer<EventsDb>,
+    reads: Reads,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: OpenSettings,
+    incarnation: u64,
+    ballast: Arc<Ballast>,
+    checkpointers: Mutex<Vec<Checkpointer>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    used_bytes: AtomicU64,
+    _lock: DirLock,
+}
+
+/// What one round of upkeep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaintenanceReport {
+    /// What was folded.
+    pub folded: Folded,
+    /// What was given up for room.
+    pub evicted: Vec<Evicted>,
+    /// Bytes in use, all files together.
+    pub used_bytes: u64,
+    /// What could not be done; upkeep goes on with the rest.
+    pub errors: Vec<StoreError>,
+}
+
+/// How the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Bytes in use as of the last upkeep.
+    pub used_bytes: u64,
+    /// What it may use.
+    pub max_bytes: u64,
+    /// Whether the intake is refused because the disk is full.
+    pub is_full: bool,
+    /// Commits of windows that wait.
+    pub n_intake_queued: usize,
+    /// Commits of events that wait.
+    pub n_events_queued: usize,
+    /// Engine steps that wait.
+    pub n_ledger_queued: usize,
+}
+
+impl Store {
+    /// Opens the store, or makes it. Blocks.
+    pub fn open(settings: OpenSettings) -> Result<Self, StoreError> {
+        let dir = settings.data_dir.clone();
+        let lock = DirLock::take(&dir)?;
+        let ballast = Arc::new(Ballast::new(dir.join("ballast"), settings.ballast_bytes));
+        // Opening may have to write; a disk that is full at start gets the ballast's room back afterwards.
+        let intake = IntakeDb::open(&dir, &settings.machine_id, settings.new_incarnation)?;
+        let ledger = LedgerDb::open(&dir, ballast.clone())?;
+        let events = EventsDb::open(&dir)?;
+        ballast.hold();
+        let checkpointers = [intake::KIND, ledger::KIND, events::KIND]
+            .into_iter()
+            .map(|kind| Checkpointer::open(&dir.join(format!("{}.db", kind.name)), kind))
+            .collect::<Result<_, _>>()?;
+        let reads = Reads::open(&dir)?;
+        let incarnation = intake.incarnation();
+        let (intake, intake_thread) = Writer::spawn(intake)?;
+        let (ledger, ledger_thread) = Writer::spawn(ledger)?;
+        let (events, events_thread) = Writer::spawn(events)?;
+        let shared = Arc::new(Shared {
+            settings,
+            incarnation,
+            ballast,
+            checkpointers: Mutex::new(checkpointers),
+            threads: Mutex::new(vec![intake_thread, ledger_thread, events_thread]),
+            used_bytes: AtomicU64::new(0),
+            _lock: lock,
+        });
+        Ok(Self { intake, ledger, events, reads, shared })
+    }
+
+    /// Changes when the files were restored, copied or made anew.
+    pub fn incarnation(&self) -> u64 {
+        self.shared.incarnation
+    }
+
+    /// The reading side.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Makes batches of windows durable; waits while the queue is full.
+    pub async fn commit_windows(&self, commit: WindowsCommit) -> Result<Committed, StoreError> {
+        self.refuse_if_full(intake::KIND.name)?;
+        self.intake.commit(commit).await
+    }
+
+    /// Makes batches of events durable; waits while the queue is full.
+    pub async fn commit_events(&self, commit: EventsCommit) -> Result<Committed, StoreError> {
+        self.refuse_if_full(events::KIND.name)?;
+        self.events.commit(commit).await
+    }
+
+    /// Makes all rows of one engine step durable, together.
+    pub async fn persist(
+        &self,
+        writes: Vec<LedgerWrite>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.ledger.commit(LedgerCommit { writes, now }).await
+    }
+
+    /// Takes a dead letter away without counting it; whether there was one.
+    pub async fn discard_dead_letter(&self, kind: Kind, id: u64) -> Result<bool, StoreError> {
+        match kind {
+            Kind::Windows => {
+                let task = move |db: &mut IntakeDb| {
+                    db.database.transact(|tx| intake::STREAMS.discard(tx, id))
+                };
+                self.intake.run(task).await?
+            }
+            Kind::Events => {
+                let task = move |db: &mut EventsDb| {
+                    db.database.transact(|tx| events::STREAMS.discard(tx, id))
+                };
+                self.events.run(task).await?
+            }
+        }
+    }
+
+    /// One round of upkeep: to be called about once a second.
+    pub async fn maintain(&self, now: Timestamp) -> MaintenanceReport {
+        let mut report = MaintenanceReport::default();
+        let retention = self.shared.settings.retention;
+        let tended = self
+            .intake
+            .run(move |db| expire::tend_intake(db, now, &retention, FOLD_ROWS))
+            .await
+            .and_then(|done| done);
+        match tended {
+            Ok(folded) => report.folded = folded,
+            Err(error) => report.errors.push(error),
+        }
+        let tended = self.events.run(move |db| expire::tend_events(db, now, &retention)).await;
+        report.errors.extend(tended.and_then(|done| done).err());
+        let tended = self.ledger.run(move |db| expire::tend_ledger(db, now, &retention)).await;
+        report.errors.extend(tended.and_then(|done| done).err());
+        if let Err(error) = self.make_room(&mut report).await {
+            report.errors.push(error);
+        }
+        self.settle_disk(&mut report).await;
+        report
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> StoreHealth {
+        StoreHealth {
+            used_bytes: self.shared.used_bytes.load(Ordering::Relaxed),
+            max_bytes: self.shared.settings.max_bytes,
+            is_full: !self.shared.ballast.is_held(),
+            n_intake_queued: self.intake.n_queued(),
+            n_events_queued: self.events.n_queued(),
+            n_ledger_queued: self.ledger.n_queued(),
+        }
+    }
+
+    /// Commits what is queued, copies the logs into the files and ends the threads. Blocks. Other clones are of no use
+    /// afterwards; while there are any, the threads wait for them.
+    pub fn close(self) {
+        let Self { intake, ledger, events, reads, shared } = self;
+        drop((intake, ledger, events, reads));
+        let threads = std::mem::take(&mut *lock(&shared.threads));
+        for thread in threads {
+            // A writer that panicked has answered nothing; there is nothing left to save here.
+            let _ = thread.join();
+        }
+        for checkpointer in lock(&shared.checkpointers).iter() {
+            if let Err(error) = checkpointer.finish() {
+                tracing::warn!(%error, "checkpoint at close failed");
+            }
+        }
+    }
+
+    fn refuse_if_full(&self, file: &'static str) -> Result<(), StoreError> {
+        if self.shared.ballast.is_held() {
+            return Ok(());
+        }
+        let detail = "the room left is held for the ledger".to_owned();
+        Err(StoreError::Full { file, detail })
+    }
+
+    /// Gives up the oldest of the finest data until the store is within its size: rollups of 10 s, of 1 min, events,
+    /// rollups of 1 h.
+    async fn make_room(&self, report: &mut MaintenanceReport) -> Result<(), StoreError> {
+        let max_bytes = self.shared.settings.max_bytes;
+        report.used_bytes = self.used_bytes().await?;
+        while report.used_bytes > max_bytes && report.evicted.len() < MAX_EVICTIONS {
+            let finest = self
+                .intake
+                .run(|db| expire::evict_rollups(db, &[Tier::Fine, Tier::Minute]))
+                .await??;
+            let evicted = match finest {
+                None => self.events.run(|db| expire::evict_events(&mut db.database)).await??,
+                some => some,
+            };
+            let evicted = match evicted {
+                None => self.intake.run(|db| expire::evict_rollups(db, &[Tier::Hour])).await??,
+                some => some,
+            };
+            let Some(evicted) = evicted else { break };
+            report.evicted.push(evicted);
+            report.used_bytes = self.used_bytes().await?;
+        }
+        self.shared.used_bytes.store(report.used_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn used_bytes(&self) -> Result<u64, StoreError> {
+        let (intake, ledger, events) = tokio::join!(
+            self.intake.run(|db| db.database.used_bytes()),
+            self.ledger.run(|db| db.database.used_bytes()),
+            self.events.run(|db| db.database.used_bytes()),
+        );
+        Ok(intake?? + ledger?? + events??)
+    }
+
+    /// Checkpoints, and takes the ballast back if there is room again.
+    async fn settle_disk(&self, report: &mut MaintenanceReport) {
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let failed: Vec<StoreError> =
+                lock(&shared.checkpointers).iter().filter_map(|c| c.run().err()).collect();
+            shared.ballast.hold();
+            failed
+        });
+        report.errors.extend(done.await.unwrap_or_default());
+    }
+
+    #[cfg(test)]
+    pub(super) fn intake_writer(&self) -> &Writer<IntakeDb> {
+        &self.intake
+    }
+
+    #[cfg(test)]
+    pub(super) fn ledger_writer(&self) -> &Writer<LedgerDb> {
+        &self.ledger
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("data_dir", &self.shared.settings.data_dir)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! A disk without room, by a limit on pages: the intake is refused first, the ledger goes on, and it ends by itself.
+
+use watchkeeper_model::Timestamp;
+
+use super::contract::total;
+use super::parts::{NOW, open, row, windows};
+use crate::store::{LedgerWrite, StateKind, Store, Stored};
+
+async fn limit_intake(store: &Store, more_pages: Option<i64>) {
+    let limit = move |conn: &rusqlite::Connection| {
+        let used: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
+        let pages = more_pages.map_or(1_000_000, |more| used + more);
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    };
+    store.intake_writer().run(move |db| limit(&db.database.conn)).await.unwrap();
+}
+
+async fn limit_ledger(store: &Store, more_pages: Option<i64>) {
+    let limit = move |conn: &rusqlite::Connection| {
+        let used: i64 = conn.pragma_query_value(None, "page_count", |r| r.get(0)).unwrap();
+        let pages = more_pages.map_or(1_000_000, |more| used + more);
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    };
+    store.ledger_writer().run(move |db| limit(&db.database.conn)).await.unwrap();
+}
+
+fn many(seq: u64) -> crate::store::WindowsCommit {
+    windows(seq, (0..3_000).map(|i| row(&(i % 7).to_string(), NOW - i, 1)).collect())
+}
+
+fn save(key: &str, bytes: usize) -> Vec<LedgerWrite> {
+    vec![LedgerWrite::Save {
+        kind: StateKind::Alert,
+        key: key.to_owned(),
+        body: "x".repeat(bytes),
+        live: false,
+    }]
+}
+
+#[tokio::test]
+async fn a_batch_without_room_is_refused_whole_and_accepted_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.commit_windows(windows(1, vec![row("200", NOW, 1)])).await.unwrap();
+    limit_intake(&store, Some(4)).await;
+    let error = store.commit_windows(many(2)).await.unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert_eq!(total(&store), 1);
+    assert!(
+        store
+            .reads()
+            .stream(&super::parts::stream(watchkeeper_model::Kind::Windows))
+            .unwrap()
+            .unwrap()
+            .seen
+            .max()
+            == 1
+    );
+
+    limit_intake(&store, None).await;
+    assert_eq!(store.commit_windows(many(2)).await.unwrap().batches, [Stored::Counted]);
+    assert_eq!(total(&store), 3_001);
+}
+
+#[tokio::test]
+async fn the_ledger_goes_on_while_the_intake_waits_and_all_ends_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let ballast = dir.path().join("ballast");
+    assert!(ballast.exists() && !store.health().is_full);
+    let now = Timestamp::from_secs(NOW);
+
+    limit_ledger(&store, Some(2)).await;
+    // Letting go of the ballast frees no pages under this limit, but it must be let go.
+    let error = store.persist(save("a", 100_000), now).await.unwrap_err();
+    assert!(error.is_full() && !ballast.exists() && store.health().is_full);
+    let refused = store.commit_windows(windows(1, vec![row("200", NOW, 1)])).await.unwrap_err();
+    assert!(refused.is_full(), "the room left is the ledger's");
+
+    limit_ledger(&store, None).await;
+    store.persist(save("a", 100_000), now).await.unwrap();
+    let refused = store.commit_windows(windows(1, vec![row("200", NOW, 1)])).await;
+    assert!(refused.is_err(), "until the ballast is back");
+
+    assert_eq!(store.maintain(now).await.errors, []);
+    assert!(ballast.exists() && !store.health().is_full);
+    store.commit_windows(windows(1, vec![row("200", NOW, 1)])).await.unwrap();
+    assert_eq!(total(&store), 1);
+}
