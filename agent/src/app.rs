@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use watchkeeper_agent_core::deliver::Farewell;
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_daemon::clock;
@@ -63,7 +62,11 @@ impl App {
         for source in settings.sources {
             let stored = spool.stored(source.name())?;
             let stored = Stored::read(stored.last_seal, stored.positions, is_new);
-            built.push(sources::build(source, stored, &mut counted, wakes.waker()));
+            let mut source = sources::build(source, stored, &mut counted, wakes.waker());
+            if moved {
+                source.epoch_changed();
+            }
+            built.push(source);
         }
         let transport = GrpcTransport::build(&settings.grpc)
             .map_err(|e| anyhow::anyhow!("collector.grpc: {e}"))?;
@@ -131,7 +134,7 @@ impl App {
         tokio::task::spawn_blocking(move || worker.join())
             .await?
             .map_err(|_| anyhow::anyhow!("bug: the worker thread panicked"))?;
-        let _ = leave.send(Farewell::Stop).await;
+        let _ = leave.send(()).await;
         delivery.await?;
         serving.abort();
         Ok(())

@@ -30,6 +30,8 @@ pub enum ForSources {
     Frontiers(Vec<Frontier>),
     /// Bounds that SLOs and rules want: service, signal, base units.
     Bounds(Vec<(Service, String, Vec<i64>)>),
+    /// What is sealed from now on is of a new epoch.
+    EpochChanged,
 }
 
 /// What the task needs.
@@ -47,7 +49,7 @@ pub struct Delivery {
     /// Rung after every seal.
     pub sealed: Arc<Notify>,
     /// Towards the worker.
-    pub sources: Box<dyn Fn(ForSources) + Send>,
+    pub sources: Box<dyn Fn(ForSources) + Send + Sync>,
     /// Whether this spool has been welcomed before.
     pub spool_is_new: watch::Receiver<bool>,
 }
@@ -67,12 +69,12 @@ enum Happened {
     Sealed,
     Deadline,
     Forget,
-    Leave(Farewell),
+    Leave,
 }
 
 impl Delivery {
     /// Runs until told to leave, then until everything in flight has its receipt or `drain` is over.
-    pub async fn run(self, mut leave: mpsc::Receiver<Farewell>, drain: Duration) {
+    pub async fn run(self, mut leave: mpsc::Receiver<()>, drain: Duration) {
         let mut sender = Sender::new(clock::now());
         let mut road = Road::Closed;
         let mut forget = tokio::time::interval(FORGET_EVERY);
@@ -93,9 +95,9 @@ impl Delivery {
                 () = self.sealed.notified() => Happened::Sealed,
                 () = tokio::time::sleep_until(deadline) => Happened::Deadline,
                 _ = forget.tick() => Happened::Forget,
-                Some(farewell) = leave.recv(), if leaving.is_none() => Happened::Leave(farewell),
+                Some(()) = leave.recv(), if leaving.is_none() => Happened::Leave,
             };
-            if let Happened::Leave(_) = happened {
+            if let Happened::Leave = happened {
                 leaving = Some(tokio::time::Instant::now() + drain);
             }
             self.take_in(&mut sender, &mut road, happened);
@@ -132,7 +134,7 @@ impl Delivery {
             Happened::Incoming(None) => self.close(sender, road, "the collector ended the stream"),
             Happened::Incoming(Some(Ok(message))) => self.message(sender, road, message),
             Happened::Sealed => self.handle(sender, road, Input::Sealed),
-            Happened::Deadline | Happened::Leave(_) => self.handle(sender, road, Input::Tick),
+            Happened::Deadline | Happened::Leave => self.handle(sender, road, Input::Tick),
             Happened::Forget => self.report(self.spool.forget_settled(clock::now())),
         }
     }
@@ -246,7 +248,9 @@ impl Delivery {
             }
             Effect::Rekey { row, key } => {
                 facts::forked(&key);
-                self.spool.rekey(row, entropy(), now)?;
+                if self.spool.rekey(row, entropy(), now)? {
+                    (self.sources)(ForSources::EpochChanged);
+                }
             }
             Effect::Reoffer { streams } => {
                 let n = self.spool.reoffer(&streams)?;

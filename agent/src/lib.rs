@@ -1,10 +1,14 @@
 //! What the agent does: sources, spool, transports and the admin endpoint around its core.
 
 pub mod admin;
+pub mod app;
+pub mod config;
 pub mod delivery;
 mod facts;
+pub mod sources;
 pub mod spool;
 pub mod status;
 pub mod telemetry;
 pub mod transports;
 pub mod wire;
+pub mod worker;

@@ -99,6 +99,9 @@ impl Worker {
                     }
                     self.welcomed(now);
                 }
+                Ok(Command::Collector(ForSources::EpochChanged)) => {
+                    self.sources.iter_mut().for_each(|s| s.epoch_changed());
+                }
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
             }

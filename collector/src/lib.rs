@@ -1,5 +1,16 @@
 //! What the collector does: intake, store, channels and API around its core.
 
+mod facts;
+
+pub mod api;
+pub mod app;
 pub mod channels;
+pub mod config;
 pub mod dispatch;
+pub mod hub;
+pub mod intake;
+pub mod query;
+pub mod server;
 pub mod store;
+pub mod telemetry;
+pub mod wire;

@@ -28,7 +28,7 @@ impl Telemetry {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            .without_scope_info()
+            .scope_info_enabled(false)
             .without_target_info()
             .build()?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
@@ -66,6 +66,14 @@ impl Telemetry {
             "watchkeeper_store_full",
             "1 while batches are refused because the disk is full.",
             |h| u64::from(h.is_full),
+        );
+        gauge("watchkeeper_store_active_series", "Series seen today or yesterday.", |h| {
+            h.n_series as u64
+        });
+        gauge(
+            "watchkeeper_store_overflowed_rows",
+            "Rows counted under __overflow__ since the start: there are too many series.",
+            |h| h.n_overflowed,
         );
         gauge("watchkeeper_store_intake_queue_jobs", "Commits of windows that wait.", |h| {
             h.n_intake_queued as u64

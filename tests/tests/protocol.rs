@@ -6,9 +6,9 @@
 //! collectors restored from a backup. A failing run prints its seed; `PROTOCOL_SEED=n` repeats it alone.
 
 mod protocol {
-    pub mod agent;
-    pub mod collector;
-    pub mod world;
+    pub(crate) mod agent;
+    pub(crate) mod collector;
+    pub(crate) mod world;
 }
 
 use std::time::{Duration, Instant};

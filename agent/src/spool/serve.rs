@@ -120,11 +120,12 @@ impl Spool {
         Ok(())
     }
 
-    /// Gives a batch whose number is taken the identity of an orphan, and begins a new epoch if its own is current.
+    /// Gives a batch whose number is taken the identity of an orphan, and begins a new epoch if its own is current;
+    /// whether it was.
     ///
     /// # Errors
     /// If the file cannot be written; it is asked for again then.
-    pub fn rekey(&self, row: RowId, entropy: u64, now: Timestamp) -> Result<(), SpoolError> {
+    pub fn rekey(&self, row: RowId, entropy: u64, now: Timestamp) -> Result<bool, SpoolError> {
         let mut connection = lock(&self.sealing);
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -133,7 +134,7 @@ impl Spool {
         let found: Option<(String, String, i64, i64, [u8; 16])> = transaction
             .query_row(sql, [row], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))
             .optional()?;
-        let Some((epoch, service, kind, seq, digest)) = found else { return Ok(()) };
+        let Some((epoch, service, kind, seq, digest)) = found else { return Ok(false) };
         let lane = if kind == 0 { Kind::Windows } else { Kind::Events };
         let key = self.key(&epoch, &service, lane, seq)?;
         let orphan = Epoch::orphan_of(&key, Digest(digest)).to_string();
@@ -146,11 +147,12 @@ impl Spool {
             "UPDATE batch SET stream = ?2, seq = 1 WHERE row = ?1",
             params![row, stream],
         )?;
-        if current_epoch(&transaction)?.to_string() == epoch {
+        let was_current = current_epoch(&transaction)?.to_string() == epoch;
+        if was_current {
             begin_epoch(&transaction, entropy, now)?;
         }
         transaction.commit()?;
-        Ok(())
+        Ok(was_current)
     }
 
     /// Makes every kept batch pending again that the collector lacks; how many.

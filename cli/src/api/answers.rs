@@ -118,6 +118,8 @@ pub(crate) struct Source {
     pub(crate) state: String,
     pub(crate) read: u64,
     pub(crate) skipped: BTreeMap<String, u64>,
+    pub(crate) bytes_abandoned: u64,
+    pub(crate) bytes_unknown: u64,
 }
 
 /// `GET events`.
@@ -157,6 +159,8 @@ pub(crate) struct Deliveries {
 pub(crate) struct Delivery {
     pub(crate) incident: serde_json::Value,
     pub(crate) receiver: String,
+    /// `slack[0]`; empty from older collectors.
+    pub(crate) integration: String,
     pub(crate) kind: String,
     /// `open`, `update` or `close`.
     pub(crate) action: String,
@@ -166,8 +170,9 @@ pub(crate) struct Delivery {
     /// `ok`, `retry`, `failed` or `unrecorded`; empty or `pending` while it is under way.
     pub(crate) outcome: Option<String>,
     pub(crate) status: Option<u64>,
+    pub(crate) error: Option<String>,
     pub(crate) next_at: Option<When>,
-    pub(crate) alerts: Vec<serde_json::Value>,
+    pub(crate) alerts: Vec<String>,
 }
 
 impl Delivery {
@@ -191,13 +196,6 @@ pub(crate) struct Series {
     pub(crate) labels: BTreeMap<String, String>,
     /// Unix seconds and value.
     pub(crate) points: Vec<(f64, f64)>,
-}
-
-/// `GET /readyz`, as far as it is told in words.
-#[derive(Debug, Default)]
-pub(crate) struct Readiness {
-    /// Why it is not ready, by component; empty if it is.
-    pub(crate) reasons: Vec<String>,
 }
 
 /// What names the next page, text or number.

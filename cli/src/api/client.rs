@@ -2,7 +2,6 @@
 //!
 //! Owns deadlines and the bound on answers. Never tries twice: whoever types a command sees the first failure.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
@@ -32,7 +31,7 @@ pub(crate) struct Client {
     token: Option<Secret>,
 }
 
-/// JSON as it came.
+/// An answer as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: StatusCode,
@@ -69,7 +68,7 @@ impl std::fmt::Display for ApiError {
             ),
             Self::TimedOut { at } => write!(
                 f,
-                "the collector at {at} did not answer within {} s\nask its {at}/readyz and its log what keeps it busy",
+                "the collector at {at} did not answer within {} s\n{at}/readyz and its log may say what keeps it busy",
                 TIMEOUT.as_secs()
             ),
             Self::Unauthorized { at, said } => write!(
@@ -77,7 +76,7 @@ impl std::fmt::Display for ApiError {
                 "the collector at {at} does not let you in: {said}\ngive a token with --token or WATCHKEEPER_TOKEN"
             ),
             Self::NotFound { said } => f.write_str(said),
-            Self::Refused { parameter, said } if parameter.is_empty() => f.write_str(said),
+            Self::Refused { parameter, said } if said.starts_with(parameter) => f.write_str(said),
             Self::Refused { parameter, said } => write!(f, "{parameter}: {said}"),
             Self::Failed { at, status, said } => {
                 write!(f, "the collector at {at} failed with status {status}: {said}")
@@ -125,7 +124,7 @@ impl Client {
         if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
     }
 
-    /// Asks for `path` and takes whatever JSON comes, whatever its status.
+    /// Asks for `path` and takes what comes, whatever its status.
     pub(crate) async fn get_any(
         &self,
         path: &[&str],
@@ -184,12 +183,16 @@ impl Client {
 #[derive(Default, Deserialize)]
 struct Said {
     error: Option<String>,
-    #[serde(default)]
-    parameter: String,
+    parameter: Option<String>,
 }
 
 impl Answer {
-    /// The JSON as it came.
+    /// Whether it is the answer to a question that went well.
+    pub(crate) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The text as it came.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -217,6 +220,7 @@ impl Answer {
         let at = self.from.clone();
         let reason = self.status.canonical_reason().unwrap_or("no reason given");
         let is_ours = error.is_some();
+        let parameter = parameter.unwrap_or_default();
         let said = error.unwrap_or_else(|| reason.to_lowercase());
         match self.status.as_u16() {
             401 | 403 => ApiError::Unauthorized { at, said },
@@ -249,7 +253,9 @@ mod tests {
     #[test]
     fn refusals_say_what_and_what_to_do() {
         for (status, text, said) in [
-            (400, r#"{"error":"no such stat","parameter":"stat"}"#, "stat: no such stat"),
+            (400, r#"{"error":"stat is missing","parameter":"stat"}"#, "stat is missing"),
+            (400, r#"{"error":"at byte 3: x","parameter":"where"}"#, "where: at byte 3: x"),
+            (400, r#"{"error":"no","parameter":null}"#, "no"),
             (404, r#"{"error":"there is no SLO x"}"#, "there is no SLO x"),
             (404, "<html>", "does not speak like a collector: status 404: <html>"),
             (401, "", "give a token with --token"),

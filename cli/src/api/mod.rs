@@ -9,8 +9,9 @@ mod pages;
 mod pretty;
 
 pub(crate) use answers::{
-    Agent, Agents, Alert, Alerts, Deliveries, Delivery, Event, Events, Points, Readiness, Series,
-    Slo, Slos, Source, When,
+    Agent, Agents, Alert, Alerts, Deliveries, Delivery, Events, Points, Series,
+    Slo, Slos, Source,
 };
 pub(crate) use client::{Answer, ApiError, Client};
-pub(crate) use pages::{Pages, list};
+pub(crate) use pages::{Pages, items, list};
+pub(crate) use pretty::pretty;

@@ -68,6 +68,11 @@ pub(crate) async fn list(
     })
 }
 
+/// The items of a list as they came; `None` if the answer has none.
+pub(crate) fn items<'a>(answer: &'a Answer, name: &str) -> Option<&'a RawValue> {
+    serde_json::from_str::<Object<'a>>(answer.text()).ok()?.remove(name)
+}
+
 /// What names the next page.
 fn next_of(text: &str) -> Option<String> {
     let object: Object<'_> = serde_json::from_str(text).ok()?;

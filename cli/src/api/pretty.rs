@@ -4,7 +4,7 @@
 //! order it was written.
 
 /// The same JSON with a line for each value. What is no JSON comes out as some text, without panic.
-pub(super) fn pretty(json: &str) -> String {
+pub(crate) fn pretty(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;
     let mut rest = json.chars().peekable();

@@ -38,7 +38,8 @@ impl Fence {
     /// new spool was made is not from the lost one: somebody else lives under this agent's name, and counts too.
     fn holds(&self, frontiers: &[Frontier], sealed_at: Timestamp) -> Option<String> {
         let told = |f: &Frontier| self.told.get(&(f.source.clone(), f.file)).copied().unwrap_or(0);
-        let beyond = frontiers.iter().find(|f| f.to > told(f)).filter(|_| sealed_at <= self.since)?;
+        let beyond =
+            frontiers.iter().find(|f| f.to > told(f)).filter(|_| sealed_at <= self.since)?;
         Some(format!(
             "its spool was lost, and {} was read again from byte {}: counting this batch could count lines twice",
             beyond.path,
@@ -144,7 +145,8 @@ impl StreamState {
         }
         match content {
             Content::Good => {
-                let held = arrival.fence.and_then(|f| f.holds(arrival.frontiers, arrival.sealed_at));
+                let held =
+                    arrival.fence.and_then(|f| f.holds(arrival.frontiers, arrival.sealed_at));
                 held.map_or(Decision::Count, |reason| Decision::Bury { reason })
             }
             Content::Poison { reason } => Decision::Bury { reason: reason.clone() },
@@ -350,9 +352,16 @@ mod tests {
                 Decision::Bury { reason: "no such unit".into() },
             ),
         ] {
-            assert_eq!(state(&[1, 2], 0).decide(&arrival(seq, d, &content)), decision, "{sentence}");
+            assert_eq!(
+                state(&[1, 2], 0).decide(&arrival(seq, d, &content)),
+                decision,
+                "{sentence}"
+            );
         }
-        assert!(matches!(state(&[], 0).decide(&arrival(1, digest(1), &newer)), Decision::NotYet { .. }));
+        assert!(matches!(
+            state(&[], 0).decide(&arrival(1, digest(1), &newer)),
+            Decision::NotYet { .. }
+        ));
     }
 
     #[test]
@@ -368,17 +377,33 @@ mod tests {
     #[test]
     fn a_lost_spool_leaves_a_fence_behind_which_nothing_is_counted_twice() {
         let file = FileRef { inode: 1, born: Timestamp(0) };
-        let fence = Fence { since: Timestamp(100), held: vec![], lost: vec![], told: [(("log".to_owned(), file), 50)].into() };
+        let fence = Fence {
+            since: Timestamp(100),
+            held: vec![],
+            lost: vec![],
+            told: [(("log".to_owned(), file), 50)].into(),
+        };
         for (sentence, to, sealed_at, expected) in [
             ("what was not read again is counted", 50, 90, "count"),
             ("what was read again is buried", 51, 90, "bury"),
-            ("what a lost spool cannot have sealed is another machine's, and counted", 51, 101, "count"),
+            (
+                "what a lost spool cannot have sealed is another machine's, and counted",
+                51,
+                101,
+                "count",
+            ),
         ] {
             let frontiers = [frontier(40, to)];
             let content = Content::Good;
             let (sealed_at, fence) = (Timestamp(sealed_at), Some(&fence));
-            let arrival =
-                Arrival { seq: 1, digest: digest(1), content: &content, frontiers: &frontiers, sealed_at, fence };
+            let arrival = Arrival {
+                seq: 1,
+                digest: digest(1),
+                content: &content,
+                frontiers: &frontiers,
+                sealed_at,
+                fence,
+            };
             let decision = match StreamState::default().decide(&arrival) {
                 Decision::Count => "count",
                 Decision::Bury { .. } => "bury",

@@ -4,10 +4,10 @@
 //! Nothing here reads a clock, a file, a socket, the environment or randomness: the same inputs at the same times give
 //! the same effects, byte for byte.
 
+pub mod alert;
 pub mod dedupe;
+pub mod engine;
+pub mod notify;
+pub mod route;
 pub mod series;
 pub mod slo;
-pub mod alert;
-pub mod route;
-pub mod notify;
-pub mod engine;

@@ -49,8 +49,7 @@ pub(super) async fn list(
     let params = Params::read(&endpoints::AGENTS, query.as_deref())?;
     let snapshot = state.engine.snapshot().await?;
     let key = |agent: &AgentView| agent.id.as_str().to_owned();
-    let (agents, next) =
-        page_by_key(snapshot.agents, key, params.text("after"), params.limit()?);
+    let (agents, next) = page_by_key(snapshot.agents, key, params.text("after"), params.limit()?);
     Ok(Json(Agents { agents: agents.into_iter().map(Into::into).collect(), next }))
 }
 
@@ -76,8 +75,7 @@ impl From<AgentView> for AgentJson {
 
 impl From<SourceView> for SourceJson {
     fn from(source: SourceView) -> Self {
-        let skipped =
-            source.skipped.into_iter().map(|(reason, n)| (reason.as_str().to_owned(), n));
+        let skipped = source.skipped.into_iter().map(|(reason, n)| (reason.as_str().to_owned(), n));
         Self {
             skipped: Pairs(skipped.collect()),
             name: source.name,

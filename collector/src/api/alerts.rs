@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, RawQuery, State};
 use serde::{Deserialize, Serialize};
 use watchkeeper_collector_core::engine::AlertView;
@@ -57,20 +58,21 @@ pub(super) async fn list(
     let params = Params::read(&endpoints::ALERTS, query.as_deref())?;
     let snapshot = state.engine.snapshot().await?;
     let key = |alert: &AlertView| alert.fingerprint.to_string();
-    let (alerts, next) =
-        page_by_key(snapshot.alerts, key, params.text("after"), params.limit()?);
+    let (alerts, next) = page_by_key(snapshot.alerts, key, params.text("after"), params.limit()?);
     Ok(Json(Alerts { alerts: alerts.into_iter().map(Into::into).collect(), next }))
 }
 
 pub(super) async fn acknowledge(
     State(state): State<ApiState>,
-    Path(fingerprint): Path<String>,
+    fingerprint: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgedJson>, ApiError> {
+    let (Path(fingerprint), body) = (fingerprint?, body?);
     Params::read(&endpoints::ACKNOWLEDGE, query.as_deref())?;
-    let Acknowledge { by, comment } = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad("body", format!("expected {{\"by\", \"comment\"}}: {error}")))?;
+    let Acknowledge { by, comment } = serde_json::from_slice(&body).map_err(|error| {
+        ApiError::bad("body", format!("expected {{\"by\", \"comment\"}}: {error}"))
+    })?;
     if by.trim().is_empty() {
         return Err(ApiError::bad("by", "by is empty: say who takes it on"));
     }

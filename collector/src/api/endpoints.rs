@@ -40,9 +40,12 @@ const fn text(path: &'static str, about: &'static str) -> Endpoint {
 }
 
 pub(super) const HEALTHZ: Endpoint = text("/healthz", "Whether the process answers.");
-pub(super) const READYZ: Endpoint =
-    text("/readyz", "Whether it takes batches; 503 while starting or draining, with the reason per component.");
-pub(super) const METRICS: Endpoint = text("/metrics", "Metrics of the collector itself, as Prometheus reads them.");
+pub(super) const READYZ: Endpoint = text(
+    "/readyz",
+    "Whether it takes batches; 503 while starting or draining, with the reason per component.",
+);
+pub(super) const METRICS: Endpoint =
+    text("/metrics", "Metrics of the collector itself, as Prometheus reads them.");
 
 pub(super) const QUERY: Endpoint = Endpoint {
     method: "get",
@@ -54,10 +57,19 @@ pub(super) const QUERY: Endpoint = Endpoint {
         optional("where", "Only series that match this condition over labels."),
         optional("good", "For bad_ratio: the good series among them."),
         needed("stat", "rate, count, sum, avg, min, max, last, p50 … p99.9, bad_ratio."),
-        optional("by", "Labels to group by, separated by commas; agent and service may be among them."),
-        optional("from", "Event time, included: Unix seconds or RFC 3339; an hour before `to` if absent."),
+        optional(
+            "by",
+            "Labels to group by, separated by commas; agent and service may be among them.",
+        ),
+        optional(
+            "from",
+            "Event time, included: Unix seconds or RFC 3339; an hour before `to` if absent.",
+        ),
         optional("to", "Event time, not included: Unix seconds or RFC 3339; now if absent."),
-        optional("step", "A point for each multiple of this since the epoch: seconds, or 5m; one point in all if absent."),
+        optional(
+            "step",
+            "A point for each multiple of this since the epoch: seconds, or 5m; one point in all if absent.",
+        ),
     ],
     answer: Some("QueryAnswer"),
 };
@@ -143,5 +155,16 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
 
 /// Everything.
 pub(super) const ALL: [Endpoint; 12] = [
-    HEALTHZ, READYZ, METRICS, QUERY, SLOS, SLO, ALERTS, ACKNOWLEDGE, AGENTS, EVENTS, DELIVERIES, OPENAPI,
+    HEALTHZ,
+    READYZ,
+    METRICS,
+    QUERY,
+    SLOS,
+    SLO,
+    ALERTS,
+    ACKNOWLEDGE,
+    AGENTS,
+    EVENTS,
+    DELIVERIES,
+    OPENAPI,
 ];

@@ -4,6 +4,7 @@
 //! bug: that goes to the log.
 
 use axum::Json;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -53,6 +54,21 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Body { error: &self.error, parameter: self.parameter.as_deref() };
         (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::plain(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        Self {
+            parameter: Some("body".to_owned()),
+            ..Self::plain(rejection.status(), rejection.body_text())
+        }
     }
 }
 

@@ -55,8 +55,10 @@ pub(super) fn page_by_key<T>(
     after: Option<&str>,
     limit: u32,
 ) -> (Vec<T>, Option<String>) {
-    let mut rest: Vec<T> =
-        rows.into_iter().filter(|row| after.is_none_or(|after| key(row).as_str() > after)).collect();
+    let mut rest: Vec<T> = rows
+        .into_iter()
+        .filter(|row| after.is_none_or(|after| key(row).as_str() > after))
+        .collect();
     rest.sort_by_key(&key);
     let limit = limit as usize;
     let next = (rest.len() > limit).then(|| key(&rest[limit - 1]));
@@ -70,7 +72,9 @@ mod tests {
 
     #[test]
     fn whole_numbers_have_no_fraction() {
-        for (value, text) in [(42.0, "42"), (-1.0, "-1"), (0.5, "0.5"), (1e300, "1e+300"), (-0.0, "0")] {
+        for (value, text) in
+            [(42.0, "42"), (-1.0, "-1"), (0.5, "0.5"), (1e300, "1e+300"), (-0.0, "0")]
+        {
             assert_eq!(serde_json::to_string(&Number(value)).unwrap(), text);
         }
         assert_eq!(serde_json::to_string(&Number(f64::NAN)).unwrap(), "null");

@@ -85,7 +85,8 @@ impl Params {
             let texts: Vec<String> = problems
                 .iter()
                 .map(|p| {
-                    let help = if p.help.is_empty() { String::new() } else { format!(" ({})", p.help) };
+                    let help =
+                        if p.help.is_empty() { String::new() } else { format!(" ({})", p.help) };
                     format!("at byte {}: {}{help}", p.offset, p.message)
                 })
                 .collect();
@@ -208,7 +209,9 @@ mod tests {
 
     #[test]
     fn steps_are_whole_seconds() {
-        for (text, secs) in [("60", Some(60)), ("1h30m", Some(5_400)), ("0.5", None), ("0", None), ("-1", None)] {
+        for (text, secs) in
+            [("60", Some(60)), ("1h30m", Some(5_400)), ("0.5", None), ("0", None), ("-1", None)]
+        {
             let params = read(&format!("signal=x&stat=p95&step={text}")).unwrap();
             let step = params.whole_seconds("step").ok().flatten();
             assert_eq!(step, secs.map(Duration::from_secs), "{text}");

@@ -1,6 +1,7 @@
 //! `GET slos`, `GET slos/NAME`: how each SLO stands.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 use watchkeeper_collector_core::engine::SloView;
@@ -50,9 +51,10 @@ pub(super) async fn list(
 
 pub(super) async fn one(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Slos>, ApiError> {
+    let Path(name) = name?;
     Params::read(&endpoints::SLO, query.as_deref())?;
     let snapshot = state.engine.snapshot().await?;
     match snapshot.slos.into_iter().find(|slo| slo.name == name) {
@@ -63,9 +65,10 @@ pub(super) async fn one(
 
 impl From<SloView> for SloJson {
     fn from(slo: SloView) -> Self {
-        let burn = slo.burn.into_iter().map(|(window, rate)| {
-            (duration::format(nanos_of(window)), rate.map(Number))
-        });
+        let burn = slo
+            .burn
+            .into_iter()
+            .map(|(window, rate)| (duration::format(nanos_of(window)), rate.map(Number)));
         Self {
             burn: Pairs(burn.collect()),
             name: slo.name,

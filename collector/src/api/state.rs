@@ -132,11 +132,15 @@ impl ApiState {
             let _turn = turn;
             question(&reads)
         });
-        done.await.map_err(|error| {
-            tracing::error!(%error, "bug: a read of the store panicked");
-            ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR, "the store could not answer: see the log")
-        })?
-        .map_err(Into::into)
+        done.await
+            .map_err(|error| {
+                tracing::error!(%error, "bug: a read of the store panicked");
+                ApiError::plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the store could not answer: see the log",
+                )
+            })?
+            .map_err(Into::into)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use watchkeeper_expr::Verdict;
 use watchkeeper_model::{Dimension, Timestamp};
 
 use super::ask::{Ask, BadAsk};

@@ -44,15 +44,9 @@ impl Database {
     pub(super) fn open(kind: FileKind, data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(format!("{}.db", kind.name));
         let is_new = !path.exists();
-        let corrupt =
-            |detail: String| StoreError::Corrupt { path: path.clone(), detail, loss: kind.loss };
-        let conn = Connection::open(&path).map_err(|e| corrupt(e.to_string()))?;
-        configure(&conn, kind).map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => {
-                StoreError::Full { file: kind.name, detail: error.to_string() }
-            }
-            _ => corrupt(error.to_string()),
-        })?;
+        let unusable = |error| unusable(kind, &path, &error);
+        let conn = Connection::open(&path).map_err(unusable)?;
+        configure(&conn, kind).map_err(unusable)?;
         let mut database = Self { conn, kind, path };
         if !is_new {
             database.check()?;
@@ -100,14 +94,12 @@ impl Database {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        let corrupt =
-            |detail| StoreError::Corrupt { path: self.path.clone(), detail, loss: self.kind.loss };
         let one = |sql: &str| -> Result<(), StoreError> {
             let said: String = self
                 .conn
                 .query_row(sql, [], |row| row.get(0))
-                .map_err(|error| corrupt(error.to_string()))?;
-            if said == "ok" { Ok(()) } else { Err(corrupt(said)) }
+                .map_err(|error| unusable(self.kind, &self.path, &error))?;
+            if said == "ok" { Ok(()) } else { Err(corrupt(self.kind, &self.path, said)) }
         };
         let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
         if bytes <= WHOLE_CHECK_BYTES {
@@ -119,9 +111,7 @@ impl Database {
     fn migrate(&mut self) -> Result<(), StoreError> {
         let (kind, path) = (self.kind, self.path.clone());
         let known = u32::try_from(kind.migrations.len()).unwrap_or(u32::MAX);
-        let corrupt =
-            |detail: String| StoreError::Corrupt { path: path.clone(), detail, loss: kind.loss };
-        let found = schema_version(&self.conn, kind).map_err(corrupt)?;
+        let found = schema_version(&self.conn, kind, &path)?;
         if found > known {
             return Err(StoreError::Newer { path, found, known });
         }
@@ -216,25 +206,41 @@ fn configure(conn: &Connection, kind: FileKind) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn schema_version(conn: &Connection, kind: FileKind) -> Result<u32, String> {
+fn schema_version(conn: &Connection, kind: FileKind, path: &Path) -> Result<u32, StoreError> {
     let tables: i64 = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|e| e.to_string())?;
+        .map_err(|error| unusable(kind, path, &error))?;
     if tables == 0 {
         conn.execute_batch(
             "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         )
-        .map_err(|e| e.to_string())?;
+        .in_file(kind.name)?;
         return Ok(0);
     }
-    let meta = |key: &str| -> Result<Option<String>, String> {
+    let meta = |key: &str| -> Result<Option<String>, StoreError> {
         conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
             .optional()
-            .map_err(|e| format!("not a file of this program: {e}"))
+            .map_err(|error| corrupt(kind, path, format!("not a file of this program: {error}")))
     };
     match meta("file")? {
-        Some(name) if name != kind.name => Err(format!("this is {name}.db under another name")),
-        _ => meta("schema")?
-            .map_or(Ok(0), |text| text.parse().map_err(|_| format!("schema version {text:?}"))),
+        Some(name) if name != kind.name => {
+            Err(corrupt(kind, path, format!("this is {name}.db under another name")))
+        }
+        _ => meta("schema")?.map_or(Ok(0), |text| {
+            text.parse().map_err(|_| corrupt(kind, path, format!("schema version {text:?}")))
+        }),
+    }
+}
+
+fn corrupt(kind: FileKind, path: &Path, detail: String) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), detail, loss: kind.loss }
+}
+
+/// Only what SQLite calls damaged is: a full or failing disk is no reason to move a file away.
+fn unusable(kind: FileKind, path: &Path, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => corrupt(kind, path, error.to_string()),
+        _ => StoreError::of(kind.name, error),
     }
 }

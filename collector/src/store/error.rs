@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+/// `SQLITE_IOERR_SHMSIZE`: the index of the log could not grow, which is a full disk by another name.
+const NO_ROOM_FOR_SHM: i32 = 10 | (19 << 8);
+
 /// A failed store operation. Nothing of it was applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -97,6 +100,18 @@ impl StoreError {
         Self::Io { path: path.to_owned(), detail: error.to_string() }
     }
 
+    /// What an SQLite error about a file means.
+    pub(super) fn of(file: &'static str, error: &rusqlite::Error) -> Self {
+        let detail = error.to_string();
+        match error.sqlite_error() {
+            Some(e) if e.code == ErrorCode::DiskFull || e.extended_code == NO_ROOM_FOR_SHM => {
+                Self::Full { file, detail }
+            }
+            Some(e) if e.code == ErrorCode::OperationInterrupted => Self::Timeout { file },
+            _ => Self::Sqlite { file, detail },
+        }
+    }
+
     pub(super) fn bug(file: &'static str, detail: &str) -> Self {
         Self::Sqlite { file, detail: format!("bug: {detail}") }
     }
@@ -109,13 +124,6 @@ pub(super) trait InFile<T> {
 
 impl<T> InFile<T> for rusqlite::Result<T> {
     fn in_file(self, file: &'static str) -> Result<T, StoreError> {
-        self.map_err(|error| {
-            let detail = error.to_string();
-            match error.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => StoreError::Full { file, detail },
-                Some(ErrorCode::OperationInterrupted) => StoreError::Timeout { file },
-                _ => StoreError::Sqlite { file, detail },
-            }
-        })
+        self.map_err(|error| StoreError::of(file, &error))
     }
 }

@@ -40,11 +40,11 @@ pub(super) fn tend_intake(
         kept.age(tx, now, retention)?;
         Ok(kept)
     })?;
-    let folded = fold::fold(&mut db.database, now, fold_rows)?;
+    let mut folded = fold::fold(&mut db.database, now, fold_rows)?;
     db.series.sweep(now);
     db.database.transact(|tx| {
         for tier in Tier::ALL {
-            delete_blocks(tx, tier, kept.of(tier))?;
+            folded.more |= delete_blocks(tx, tier, kept.of(tier))? >= STEP_ROWS as usize;
         }
         let before = now - retention.hour;
         sources::forget(tx, before, STEP_ROWS)?;
@@ -113,17 +113,17 @@ fn oldest_block(conn: &Connection, tier: Tier) -> Result<Option<i64>, StoreError
         .map(Option::flatten)
 }
 
-/// Deletes some rows of blocks that are wholly before `kept_from`.
-fn delete_blocks(conn: &Connection, tier: Tier, kept_from: i64) -> Result<(), StoreError> {
+/// Deletes some rows of blocks that are wholly before `kept_from`; how many.
+fn delete_blocks(conn: &Connection, tier: Tier, kept_from: i64) -> Result<usize, StoreError> {
     match oldest_block(conn, tier)? {
         Some(block) if (block + 1).saturating_mul(tier.block_secs()) <= kept_from => {
             delete_block(conn, tier, block)
         }
-        _ => Ok(()),
+        _ => Ok(0),
     }
 }
 
-fn delete_block(conn: &Connection, tier: Tier, block: i64) -> Result<(), StoreError> {
+fn delete_block(conn: &Connection, tier: Tier, block: i64) -> Result<usize, StoreError> {
     let table = tier.table();
     conn.prepare_cached(&format!(
         "DELETE FROM {table} WHERE (block, series, start) IN
@@ -131,5 +131,4 @@ fn delete_block(conn: &Connection, tier: Tier, block: i64) -> Result<(), StoreEr
     ))
     .and_then(|mut s| s.execute(params![block, STEP_ROWS]))
     .in_file(FILE)
-    .map(drop)
 }

@@ -25,8 +25,17 @@ pub struct Folded {
     pub n_rows: u64,
     /// Of those, rows older than everything that is kept: gone, as anything that old.
     pub n_too_old: u64,
-    /// Whether there is more to fold at once.
+    /// Whether there is more to fold or to delete at once.
     pub more: bool,
+}
+
+impl Folded {
+    /// Adds what the next step did.
+    pub(super) fn add(&mut self, step: Self) {
+        self.n_rows += step.n_rows;
+        self.n_too_old += step.n_too_old;
+        self.more = step.more;
+    }
 }
 
 struct Row {

@@ -3,7 +3,7 @@
 //! `intake.db` holds counts and the memory of what was delivered, `events.db` events with their own, `ledger.db` what the
 //! engine knows and what receivers were told. In reading order: `error`, `numbers` and `page` are words;
 //! `database`, `lock`, `ballast`, `pool` and `writer` are how a file is opened, held, read and written; `codec` is how counts
-//! lie in a row; `streams`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
+//! lie in a row; `streams`, `stream_reads`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
 //! done with them; `engine_rows` maps the engine's rows; `reads` and `open` are what others see.
 //!
 //! Bounds: each writer's queue holds 1 024 jobs, then whoever adds waits; series, dead letters, digests and sizes are
@@ -28,12 +28,13 @@ mod reads;
 mod scan;
 mod series;
 mod sources;
+mod stream_reads;
 mod streams;
 mod tiers;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use codec::{Head, HeadValues};
 pub use engine_rows::{LedgerContents, writes_of};

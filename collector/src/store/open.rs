@@ -4,7 +4,7 @@
 //! stays refused until the ledger's ballast is back. Never knows what is in a row.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -28,6 +28,8 @@ use super::{events, intake, ledger};
 pub const DEFAULT_BALLAST_BYTES: u64 = 4 << 20;
 /// Journal rows that one step of upkeep folds at most: some tens of milliseconds.
 const FOLD_ROWS: u32 = 8_192;
+/// Steps of one round at most; commits go in between.
+const MAX_STEPS: usize = 16;
 /// Blocks that one round of upkeep gives up at most when the store is too big.
 const MAX_EVICTIONS: usize = 64;
 
@@ -65,7 +67,11 @@ struct Shared {
     checkpointers: Mutex<Vec<Checkpointer>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     used_bytes: AtomicU64,
-    _lock: DirLock,
+    /// Over its size with nothing left that may be given up.
+    is_over: AtomicBool,
+    n_series: Arc<AtomicUsize>,
+    n_overflowed: AtomicU64,
+    dir_lock: Mutex<Option<DirLock>>,
 }
 
 /// What one round of upkeep did.
@@ -88,8 +94,12 @@ pub struct StoreHealth {
     pub used_bytes: u64,
     /// What it may use.
     pub max_bytes: u64,
-    /// Whether the intake is refused because the disk is full.
+    /// Whether the intake is refused because the disk is full, or the store at its size.
     pub is_full: bool,
+    /// Series seen today or yesterday.
+    pub n_series: usize,
+    /// Rows counted under `__overflow__` since the start, because there are too many series.
+    pub n_overflowed: u64,
     /// Commits of windows that wait.
     pub n_intake_queued: usize,
     /// Commits of events that wait.
@@ -102,19 +112,20 @@ impl Store {
     /// Opens the store, or makes it. Blocks.
     pub fn open(settings: OpenSettings) -> Result<Self, StoreError> {
         let dir = settings.data_dir.clone();
-        let lock = DirLock::take(&dir)?;
+        let dir_lock = DirLock::take(&dir)?;
         let ballast = Arc::new(Ballast::new(dir.join("ballast"), settings.ballast_bytes));
-        // Opening may have to write; a disk that is full at start gets the ballast's room back afterwards.
-        let intake = IntakeDb::open(&dir, &settings.machine_id, settings.new_incarnation)?;
-        let ledger = LedgerDb::open(&dir, ballast.clone())?;
-        let events = EventsDb::open(&dir)?;
+        // Opening has to write a little: on a full disk that is what the ballast is for.
+        let (intake, ledger, events) = match open_files(&settings, &ballast) {
+            Err(error) if error.is_full() && ballast.release() => open_files(&settings, &ballast)?,
+            opened => opened?,
+        };
         ballast.hold();
         let checkpointers = [intake::KIND, ledger::KIND, events::KIND]
             .into_iter()
             .map(|kind| Checkpointer::open(&dir.join(format!("{}.db", kind.name)), kind))
             .collect::<Result<_, _>>()?;
         let reads = Reads::open(&dir)?;
-        let incarnation = intake.incarnation();
+        let (incarnation, n_series) = (intake.incarnation(), intake.series.n_active());
         let (intake, intake_thread) = Writer::spawn(intake)?;
         let (ledger, ledger_thread) = Writer::spawn(ledger)?;
         let (events, events_thread) = Writer::spawn(events)?;
@@ -125,7 +136,10 @@ impl Store {
             checkpointers: Mutex::new(checkpointers),
             threads: Mutex::new(vec![intake_thread, ledger_thread, events_thread]),
             used_bytes: AtomicU64::new(0),
-            _lock: lock,
+            is_over: AtomicBool::new(false),
+            n_series,
+            n_overflowed: AtomicU64::new(0),
+            dir_lock: Mutex::new(Some(dir_lock)),
         });
         Ok(Self { intake, ledger, events, reads, shared })
     }
@@ -143,7 +157,9 @@ impl Store {
     /// Makes batches of windows durable; waits while the queue is full.
     pub async fn commit_windows(&self, commit: WindowsCommit) -> Result<Committed, StoreError> {
         self.refuse_if_full(intake::KIND.name)?;
-        self.intake.commit(commit).await
+        let done = self.intake.commit(commit).await?;
+        self.shared.n_overflowed.fetch_add(done.n_overflowed, Ordering::Relaxed);
+        Ok(done)
     }
 
     /// Makes batches of events durable; waits while the queue is full.
@@ -186,14 +202,19 @@ impl Store {
     pub async fn maintain(&self, now: Timestamp) -> MaintenanceReport {
         let mut report = MaintenanceReport::default();
         let retention = self.shared.settings.retention;
-        let tended = self
-            .intake
-            .run(move |db| expire::tend_intake(db, now, &retention, FOLD_ROWS))
-            .await
-            .and_then(|done| done);
-        match tended {
-            Ok(folded) => report.folded = folded,
-            Err(error) => report.errors.push(error),
+        for _ in 0..MAX_STEPS {
+            match self.tend_intake(now).await {
+                Ok(step) => {
+                    report.folded.add(step);
+                    if !step.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    report.errors.push(error);
+                    break;
+                }
+            }
         }
         let tended = self.events.run(move |db| expire::tend_events(db, now, &retention)).await;
         report.errors.extend(tended.and_then(|done| done).err());
@@ -206,41 +227,58 @@ impl Store {
         report
     }
 
+    /// One step, between two commits.
+    async fn tend_intake(&self, now: Timestamp) -> Result<Folded, StoreError> {
+        let retention = self.shared.settings.retention;
+        self.intake.run(move |db| expire::tend_intake(db, now, &retention, FOLD_ROWS)).await?
+    }
+
     /// How the store is.
     pub fn health(&self) -> StoreHealth {
         StoreHealth {
             used_bytes: self.shared.used_bytes.load(Ordering::Relaxed),
             max_bytes: self.shared.settings.max_bytes,
-            is_full: !self.shared.ballast.is_held(),
+            is_full: self.why_full().is_some(),
+            n_series: self.shared.n_series.load(Ordering::Relaxed),
+            n_overflowed: self.shared.n_overflowed.load(Ordering::Relaxed),
             n_intake_queued: self.intake.n_queued(),
             n_events_queued: self.events.n_queued(),
             n_ledger_queued: self.ledger.n_queued(),
         }
     }
 
-    /// Commits what is queued, copies the logs into the files and ends the threads. Blocks. Other clones are of no use
-    /// afterwards; while there are any, the threads wait for them.
+    /// Commits what is queued, ends the threads, copies the logs into the files and lets go of the directory. Blocks.
+    /// Other clones are told that the store is closed.
     pub fn close(self) {
-        let Self { intake, ledger, events, reads, shared } = self;
-        drop((intake, ledger, events, reads));
-        let threads = std::mem::take(&mut *lock(&shared.threads));
-        for thread in threads {
+        self.intake.close();
+        self.ledger.close();
+        self.events.close();
+        let shared = &self.shared;
+        for thread in std::mem::take(&mut *lock(&shared.threads)) {
             // A writer that panicked has answered nothing; there is nothing left to save here.
             let _ = thread.join();
         }
-        for checkpointer in lock(&shared.checkpointers).iter() {
+        for checkpointer in std::mem::take(&mut *lock(&shared.checkpointers)) {
             if let Err(error) = checkpointer.finish() {
                 tracing::warn!(%error, "checkpoint at close failed");
             }
         }
+        lock(&shared.dir_lock).take();
     }
 
     fn refuse_if_full(&self, file: &'static str) -> Result<(), StoreError> {
-        if self.shared.ballast.is_held() {
-            return Ok(());
+        match self.why_full() {
+            Some(why) => Err(StoreError::Full { file, detail: why.to_owned() }),
+            None => Ok(()),
         }
-        let detail = "the room left is held for the ledger".to_owned();
-        Err(StoreError::Full { file, detail })
+    }
+
+    fn why_full(&self) -> Option<&'static str> {
+        if !self.shared.ballast.is_held() {
+            return Some("the room left is held for the ledger");
+        }
+        let over = self.shared.is_over.load(Ordering::Relaxed);
+        over.then_some("storage.max_bytes is used up by what may not be given up: raise it")
     }
 
     /// Gives up the oldest of the finest data until the store is within its size: rollups of 10 s, of 1 min, events,
@@ -261,10 +299,13 @@ impl Store {
                 None => self.intake.run(|db| expire::evict_rollups(db, &[Tier::Hour])).await??,
                 some => some,
             };
+            // What is left is the journal, what was delivered and the ledger: new data must wait.
             let Some(evicted) = evicted else { break };
             report.evicted.push(evicted);
             report.used_bytes = self.used_bytes().await?;
         }
+        let is_over = report.used_bytes > max_bytes && report.evicted.len() < MAX_EVICTIONS;
+        self.shared.is_over.store(is_over, Ordering::Relaxed);
         self.shared.used_bytes.store(report.used_bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -282,8 +323,11 @@ impl Store {
     async fn settle_disk(&self, report: &mut MaintenanceReport) {
         let shared = self.shared.clone();
         let done = tokio::task::spawn_blocking(move || {
+            let is_full = !shared.ballast.is_held();
+            // Emptying the logs is the first room there is to be had.
+            let tend = |c: &Checkpointer| if is_full { c.finish() } else { c.run() };
             let failed: Vec<StoreError> =
-                lock(&shared.checkpointers).iter().filter_map(|c| c.run().err()).collect();
+                lock(&shared.checkpointers).iter().filter_map(|c| tend(c).err()).collect();
             shared.ballast.hold();
             failed
         });
@@ -299,6 +343,15 @@ impl Store {
     pub(super) fn ledger_writer(&self) -> &Writer<LedgerDb> {
         &self.ledger
     }
+}
+
+fn open_files(
+    settings: &OpenSettings,
+    ballast: &Arc<Ballast>,
+) -> Result<(IntakeDb, LedgerDb, EventsDb), StoreError> {
+    let dir = &settings.data_dir;
+    let intake = IntakeDb::open(dir, &settings.machine_id, settings.new_incarnation)?;
+    Ok((intake, LedgerDb::open(dir, ballast.clone())?, EventsDb::open(dir)?))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use watchkeeper_model::labels::OVERFLOW;
@@ -60,6 +61,7 @@ pub(super) struct SeriesTable {
     fresh: Vec<SeriesKey>,
     limit: usize,
     swept_day: i64,
+    n_active: Arc<AtomicUsize>,
 }
 
 /// The number of a series, and whether it stands for those beyond the bound.
@@ -71,7 +73,13 @@ pub(super) struct Placed {
 
 impl SeriesTable {
     pub(super) fn new(limit: usize) -> Self {
-        Self { known: HashMap::new(), fresh: Vec::new(), limit, swept_day: i64::MIN }
+        Self {
+            known: HashMap::new(),
+            fresh: Vec::new(),
+            limit,
+            swept_day: i64::MIN,
+            n_active: Arc::new(AtomicUsize::new(0)),
+        }
     }
 
     /// The number of this series; it is given one if it is new.
@@ -124,6 +132,7 @@ impl SeriesTable {
     /// The transaction is durable: what it learned holds.
     pub(super) fn settle(&mut self) {
         self.fresh.clear();
+        self.n_active.store(self.known.len(), Ordering::Relaxed);
     }
 
     /// The transaction failed: its new numbers were never given.
@@ -139,11 +148,13 @@ impl SeriesTable {
         if self.swept_day < day {
             self.known.retain(|_, known| known.seen_day >= day - 1);
             self.swept_day = day;
+            self.settle();
         }
     }
 
-    pub(super) fn n_active(&self) -> usize {
-        self.known.len()
+    /// How many series are active, to be read from elsewhere.
+    pub(super) fn n_active(&self) -> Arc<AtomicUsize> {
+        self.n_active.clone()
     }
 }
 
@@ -187,6 +198,7 @@ pub(super) fn load_active(conn: &Connection, table: &mut SeriesTable) -> Result<
         let (key, known) = pair.in_file(FILE)?;
         table.known.insert(key, known);
     }
+    table.settle();
     Ok(())
 }
 

@@ -121,11 +121,6 @@ impl KeptFrom {
         self.0[tier as usize]
     }
 
-    /// The finest tier kept for a second, if any is.
-    pub(super) fn finest_at(&self, secs: i64) -> Option<Tier> {
-        Tier::ALL.into_iter().find(|tier| secs >= self.of(*tier))
-    }
-
     /// Which tier answers for which part of `[from, to)`: finest first where it is kept. The parts touch.
     pub(super) fn cover(&self, from: i64, to: i64) -> Vec<(Tier, i64, i64)> {
         let mut parts = Vec::new();
@@ -199,6 +194,5 @@ mod tests {
     fn a_tier_kept_shorter_than_a_coarser_one_is_never_asked_before_it() {
         let odd = KeptFrom([0, 3_600, 7_200]);
         assert_eq!(odd.cover(0, 9_000), [(Tier::Fine, 0, 9_000)]);
-        assert_eq!(odd.finest_at(100), Some(Tier::Fine));
     }
 }

@@ -5,7 +5,7 @@
 //! group fails, its jobs are tried one by one, so that one bad job can't fail its neighbours. Never knows SQL.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -38,16 +38,23 @@ enum Work<C: Committer> {
     Task(Task<C>),
 }
 
-/// The way to a file's writing thread. It ends when the last of these is gone, after what was queued.
+/// The way to a file's writing thread. It ends after what was queued, when it is told to or when the last of these is
+/// gone.
 pub(super) struct Writer<C: Committer> {
     queue: mpsc::Sender<Work<C>>,
     file: &'static str,
-    n_queued: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    n_queued: AtomicUsize,
+    is_closing: AtomicBool,
 }
 
 impl<C: Committer> Clone for Writer<C> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), file: self.file, n_queued: self.n_queued.clone() }
+        Self { queue: self.queue.clone(), file: self.file, shared: self.shared.clone() }
     }
 }
 
@@ -56,13 +63,24 @@ impl<C: Committer> Writer<C> {
     pub(super) fn spawn(committer: C) -> Result<(Self, JoinHandle<()>), StoreError> {
         let file = committer.file();
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS);
-        let n_queued = Arc::new(AtomicUsize::new(0));
-        let seen = n_queued.clone();
+        let shared = Arc::new(Shared::default());
+        let seen = shared.clone();
         let thread = std::thread::Builder::new()
             .name(format!("store-{file}"))
             .spawn(move || run(committer, jobs, &seen))
             .map_err(|e| StoreError::Io { path: file.into(), detail: e.to_string() })?;
-        Ok((Self { queue, file, n_queued }, thread))
+        Ok((Self { queue, file, shared }, thread))
+    }
+
+    /// Lets the thread end after what is queued. Whoever asks later is told that the store is closed.
+    pub(super) fn close(&self) {
+        self.shared.is_closing.store(true, Ordering::Release);
+        // Only to wake it: if there is no room for this, it is awake.
+        let wake = Work::Task(Box::new(|_: &mut C| {}));
+        self.shared.n_queued.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(wake).is_err() {
+            self.shared.n_queued.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Makes `job` durable; waits for room in the queue and for the disk.
@@ -96,24 +114,24 @@ impl<C: Committer> Writer<C> {
 
     /// Jobs that wait.
     pub(super) fn n_queued(&self) -> usize {
-        self.n_queued.load(Ordering::Relaxed)
+        self.shared.n_queued.load(Ordering::Relaxed)
     }
 
     async fn send(&self, work: Work<C>) -> Result<(), StoreError> {
-        self.n_queued.fetch_add(1, Ordering::Relaxed);
+        self.shared.n_queued.fetch_add(1, Ordering::Relaxed);
         self.queue.send(work).await.map_err(|_| {
-            self.n_queued.fetch_sub(1, Ordering::Relaxed);
+            self.shared.n_queued.fetch_sub(1, Ordering::Relaxed);
             StoreError::Closed { file: self.file }
         })
     }
 }
 
-fn run<C: Committer>(mut committer: C, mut queue: mpsc::Receiver<Work<C>>, n_queued: &AtomicUsize) {
+fn run<C: Committer>(mut committer: C, mut queue: mpsc::Receiver<Work<C>>, shared: &Shared) {
     while let Some(first) = queue.blocking_recv() {
         let (mut jobs, mut answers, mut task) = (Vec::new(), Vec::new(), None);
         let mut next = Some(first);
         while let Some(work) = next {
-            n_queued.fetch_sub(1, Ordering::Relaxed);
+            shared.n_queued.fetch_sub(1, Ordering::Relaxed);
             match work {
                 Work::Commit(job, answer) => {
                     jobs.push(job);
@@ -132,6 +150,9 @@ fn run<C: Committer>(mut committer: C, mut queue: mpsc::Receiver<Work<C>>, n_que
         }
         if let Some(task) = task {
             task(&mut committer);
+        }
+        if shared.is_closing.load(Ordering::Acquire) {
+            queue.close();
         }
     }
 }
@@ -234,7 +255,8 @@ mod tests {
         let groups = writer.run(|picky| picky.groups.clone()).await.unwrap();
         assert_eq!(groups, [[1, 2, 3]]);
         assert_eq!(told.iter().take(3).map(Result::unwrap).collect::<Vec<_>>(), [2, 4, 6]);
-        drop(writer);
+        writer.close();
         thread.join().unwrap();
+        assert_eq!(writer.commit(4).await, Err(StoreError::Closed { file: "picky" }));
     }
 }

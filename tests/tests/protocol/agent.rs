@@ -14,11 +14,11 @@ use watchkeeper_model::{
 use super::world::Rng;
 
 /// A line's identity: the machine that wrote it and its number there.
-pub type Line = (u8, u64);
+pub(crate) type Line = (u8, u64);
 
 /// What a batch says, in the model: the lines it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub(crate) struct Content {
     pub lines: Vec<Line>,
     pub frontier: Frontier,
     /// Event bodies sealed beside, as the tally says.
@@ -27,7 +27,7 @@ pub struct Content {
 }
 
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     pub key: BatchKey,
     pub digest: Digest,
     pub content: Content,
@@ -36,7 +36,7 @@ pub struct Row {
 
 /// The durable part.
 #[derive(Clone, Debug)]
-pub struct Spool {
+pub(crate) struct Spool {
     pub epoch: Epoch,
     pub rows: BTreeMap<RowId, Row>,
     next_row: RowId,
@@ -52,7 +52,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    pub fn new(rng: &mut Rng, now: Timestamp) -> Self {
+    pub(crate) fn new(rng: &mut Rng, now: Timestamp) -> Self {
         Self {
             epoch: Epoch { created_at: now, random: rng.next() },
             rows: BTreeMap::new(),
@@ -79,7 +79,7 @@ impl Spool {
     }
 
     /// One transaction: batches and position together.
-    pub fn seal(
+    pub(crate) fn seal(
         &mut self,
         lines: Vec<Line>,
         frontier: Frontier,
@@ -101,7 +101,7 @@ impl Spool {
         }
     }
 
-    pub fn rekey(&mut self, row: RowId, rng: &mut Rng, now: Timestamp) {
+    pub(crate) fn rekey(&mut self, row: RowId, rng: &mut Rng, now: Timestamp) {
         let current = self.epoch;
         let Some(batch) = self.rows.get_mut(&row) else { return };
         let forked = batch.key.stream.epoch;
@@ -113,7 +113,7 @@ impl Spool {
         }
     }
 
-    pub fn reoffer(&mut self, streams: &[StreamAnswer]) {
+    pub(crate) fn reoffer(&mut self, streams: &[StreamAnswer]) {
         for row in self.rows.values_mut().filter(|r| r.receipted) {
             let answer = streams.iter().find(|s| s.stream == row.key.stream);
             row.receipted = answer.is_some_and(|s| s.answered.contains(row.key.seq));
@@ -121,11 +121,11 @@ impl Spool {
     }
 
     /// Forgets receipted batches, as after `spool.keep`.
-    pub fn purge(&mut self) {
+    pub(crate) fn purge(&mut self) {
         self.rows.retain(|_, row| !row.receipted);
     }
 
-    pub fn settled_below(&self, stream: &StreamKey) -> u64 {
+    pub(crate) fn settled_below(&self, stream: &StreamKey) -> u64 {
         let lowest =
             self.rows.values().filter(|r| r.key.stream == *stream).map(|r| r.key.seq).min();
         lowest.unwrap_or_else(|| {
@@ -159,7 +159,7 @@ impl Spool {
         (offers, complete)
     }
 
-    pub fn held(&self) -> Vec<Epoch> {
+    pub(crate) fn held(&self) -> Vec<Epoch> {
         let mut held: Vec<Epoch> =
             self.rows.values().map(|r| r.key.stream.epoch).chain([self.epoch]).collect();
         held.sort();
@@ -176,20 +176,20 @@ fn digest(rng: &mut Rng) -> Digest {
 
 /// What the agent puts on the wire.
 #[derive(Clone, Debug)]
-pub enum Upward {
+pub(crate) enum Upward {
     Hello { epoch: Epoch, held: Vec<Epoch>, is_new: bool },
     Batch { key: BatchKey, digest: Digest, settled_below: u64, content: Content },
 }
 
 /// Where a crash may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CrashPoint {
+pub(crate) enum CrashPoint {
     BeforeCommit,
     AfterCommit,
 }
 
 /// One machine.
-pub struct Machine {
+pub(crate) struct Machine {
     pub name: u8,
     /// The line number from which on the lines are this machine's own; earlier ones are those of `parent`.
     pub forked_at: u64,
@@ -204,7 +204,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn line(&self, number: u64) -> Line {
+    pub(crate) fn line(&self, number: u64) -> Line {
         (if number < self.forked_at { self.parent } else { self.name }, number)
     }
 
@@ -213,7 +213,7 @@ impl Machine {
         Guard { len: 1, hash: u64::from(last.0) << 32 | last.1 }
     }
 
-    pub fn frontier(&self, from: u64, to: u64) -> Frontier {
+    pub(crate) fn frontier(&self, from: u64, to: u64) -> Frontier {
         Frontier {
             source: "log".into(),
             path: "/var/log/shop.log".into(),
@@ -226,7 +226,7 @@ impl Machine {
         }
     }
 
-    pub fn seal(&mut self, crash: Option<CrashPoint>, now: Timestamp, rng: &mut Rng) {
+    pub(crate) fn seal(&mut self, crash: Option<CrashPoint>, now: Timestamp, rng: &mut Rng) {
         let (from, to) = (self.spool.position, self.n_lines);
         if self.sender.is_none() || self.spool.is_new || from >= to {
             return;
@@ -242,7 +242,7 @@ impl Machine {
         }
     }
 
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.sender = None;
         self.connection = None;
         self.dialing = false;
@@ -270,7 +270,7 @@ impl Machine {
     }
 
     /// Feeds the sender and runs its effects on the spool; what goes on the wire comes back.
-    pub fn feed(&mut self, input: Input, now: Timestamp, rng: &mut Rng) -> Vec<Upward> {
+    pub(crate) fn feed(&mut self, input: Input, now: Timestamp, rng: &mut Rng) -> Vec<Upward> {
         let mut wire = Vec::new();
         let mut inputs = std::collections::VecDeque::from([input]);
         while let (Some(sender), Some(input)) = (self.sender.as_mut(), inputs.pop_front()) {

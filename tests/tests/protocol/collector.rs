@@ -15,7 +15,7 @@ use super::agent::{Content, CrashPoint, Line};
 
 /// What is on the collector's disk.
 #[derive(Clone, Debug, Default)]
-pub struct Disk {
+pub(crate) struct Disk {
     pub incarnation: u64,
     pub streams: BTreeMap<StreamKey, StreamState>,
     pub coverage: BTreeMap<Epoch, (Coverage, Frontier)>,
@@ -60,26 +60,26 @@ impl Disk {
         }
     }
 
-    pub fn n_lost_batches(&self) -> u64 {
+    pub(crate) fn n_lost_batches(&self) -> u64 {
         self.streams.values().map(|s| s.n_lost().max(s.n_missing())).sum()
     }
 
-    pub fn gap(&self) -> u64 {
+    pub(crate) fn gap(&self) -> u64 {
         self.coverage.values().map(|(c, _)| c.gap_bytes()).sum()
     }
 }
 
 /// What the collector puts on the wire.
 #[derive(Clone, Debug)]
-pub enum Downward {
+pub(crate) enum Downward {
     Welcome { incarnation: u64, streams: Vec<StreamAnswer>, frontiers: Vec<Frontier> },
     Receipt { incarnation: u64, key: BatchKey, outcome: Outcome },
 }
 
 /// Who is owed an answer: a machine and its connection.
-pub type Address = (usize, u64);
+pub(crate) type Address = (usize, u64);
 
-pub struct Collector {
+pub(crate) struct Collector {
     pub disk: Disk,
     pub backup: Option<Disk>,
     pub n_forks: u64,
@@ -89,7 +89,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             disk: Disk { incarnation: 1, ..Disk::default() },
             backup: None,
@@ -100,7 +100,7 @@ impl Collector {
     }
 
     /// The fence is durable, and the batches before it are, before the agent is told how far its files were read.
-    pub fn hello(&mut self, to: Address, epoch: Epoch, held: &[Epoch], is_new: bool) {
+    pub(crate) fn hello(&mut self, to: Address, epoch: Epoch, held: &[Epoch], is_new: bool) {
         let disk = self.working.get_or_insert_with(|| self.disk.clone());
         let known: BTreeSet<Epoch> = disk.streams.keys().map(|s| s.epoch).collect();
         if is_new {
@@ -132,7 +132,7 @@ impl Collector {
         self.owed.push((to, welcome));
     }
 
-    pub fn batch(
+    pub(crate) fn batch(
         &mut self,
         to: Address,
         key: BatchKey,
@@ -175,7 +175,7 @@ impl Collector {
     }
 
     /// Commits the group; the receipts leave only if no crash comes after the commit.
-    pub fn commit(&mut self, crash: Option<CrashPoint>) -> Vec<(Address, Downward)> {
+    pub(crate) fn commit(&mut self, crash: Option<CrashPoint>) -> Vec<(Address, Downward)> {
         if crash == Some(CrashPoint::BeforeCommit) {
             self.crash();
             return Vec::new();
@@ -187,12 +187,12 @@ impl Collector {
         if crash == Some(CrashPoint::AfterCommit) { Vec::new() } else { owed }
     }
 
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.working = None;
         self.owed.clear();
     }
 
-    pub fn restore(&mut self) {
+    pub(crate) fn restore(&mut self) {
         self.crash();
         if let Some(backup) = self.backup.clone() {
             let incarnation = self.disk.incarnation + 1;

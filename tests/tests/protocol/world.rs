@@ -11,21 +11,21 @@ use super::agent::{CrashPoint, Line, Machine, Spool, Upward};
 use super::collector::{Collector, Downward};
 
 /// SplitMix64 (Steele, Lea, Flood, 2014): small, and the same everywhere.
-pub struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
     }
 
-    pub fn share(&mut self) -> f64 {
+    pub(crate) fn share(&mut self) -> f64 {
         self.below(1000) as f64 / 1000.0
     }
 
@@ -36,7 +36,7 @@ impl Rng {
 
 /// Which faults a run has, besides an unreliable network.
 #[derive(Clone, Copy, Debug)]
-pub struct Faults {
+pub(crate) struct Faults {
     pub crashes: bool,
     pub spool_lost: bool,
     pub cloned: bool,
@@ -54,7 +54,7 @@ struct Packet {
     message: Message,
 }
 
-pub struct World {
+pub(crate) struct World {
     rng: Rng,
     faults: Faults,
     now: Timestamp,
@@ -69,7 +69,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, faults: Faults) -> Self {
+    pub(crate) fn new(seed: u64, faults: Faults) -> Self {
         let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let now = Timestamp::from_secs(1_800_000_000);
         let spool = Spool::new(&mut rng, now);
@@ -103,12 +103,12 @@ impl World {
     }
 
     /// What happened, for a run that failed.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         self.story.join("\n")
     }
 
     /// One thing happens.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let machine = self.rng.below(self.machines.len() as u64) as usize;
         match self.rng.below(100) {
             0..=17 => self.machines[machine].n_lines += 1 + self.rng.below(9),
@@ -300,7 +300,7 @@ impl World {
     }
 
     /// The faults end, and everything comes to rest.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.faults = Faults { crashes: false, spool_lost: false, cloned: false, restored: false };
         for _ in 0..2_000 {
             for machine in 0..self.machines.len() {
@@ -337,7 +337,7 @@ impl World {
     }
 
     /// Promise 1: nothing twice, and what is missing is reported; without a reason to lose anything, nothing is.
-    pub fn verdict(&self) -> Result<(), String> {
+    pub(crate) fn verdict(&self) -> Result<(), String> {
         if !self.is_at_rest() {
             return Err("it never came to rest".into());
         }

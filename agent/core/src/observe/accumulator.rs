@@ -206,7 +206,8 @@ impl Accumulator {
     fn apply_bounds(&mut self, id: usize) {
         let spec = &self.signals[id].spec;
         let wanted = self.wanted.get(&(spec.service.clone(), spec.name.clone()));
-        let mut bounds: Vec<i64> = spec.bounds.iter().chain(wanted.into_iter().flatten()).copied().collect();
+        let mut bounds: Vec<i64> =
+            spec.bounds.iter().chain(wanted.into_iter().flatten()).copied().collect();
         bounds.sort_unstable();
         bounds.dedup();
         if bounds != self.signals[id].bounds {
@@ -352,7 +353,8 @@ impl Accumulator {
         }
         for source in &mut self.sources {
             if !source.tally.is_empty() {
-                let next = SourceTally { source: source.tally.source.clone(), ..Default::default() };
+                let next =
+                    SourceTally { source: source.tally.source.clone(), ..Default::default() };
                 let tally = std::mem::replace(&mut source.tally, next);
                 services.entry(source.service.clone()).or_default().tallies.push(tally);
             }

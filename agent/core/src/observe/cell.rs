@@ -3,9 +3,7 @@
 //! Owns the cheap form of a distribution. Never knows its series; turns into a [`Distribution`] when it is sealed.
 
 use watchkeeper_model::histogram::index_of;
-use watchkeeper_model::{
-    AgentId, Bound, Distribution, Histogram, Last, Timestamp, Values, Window,
-};
+use watchkeeper_model::{AgentId, Bound, Distribution, Histogram, Last, Timestamp, Values, Window};
 
 /// One part of a window in the making.
 #[derive(Debug)]

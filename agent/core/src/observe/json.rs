@@ -266,7 +266,9 @@ impl Scan<'_> {
         let (mut objects, mut level) = (0_u128, 0_u32);
         loop {
             match self.peek()? {
-                b'"' => drop(self.string()?),
+                b'"' => {
+                    self.string()?;
+                }
                 open @ (b'{' | b'[') => {
                     self.at += 1;
                     self.space();
@@ -502,11 +504,39 @@ mod tests {
     fn what_is_not_one_object_and_nothing_else_is_malformed() {
         let mut e = extractor(&["a"]);
         for line in [
-            "", " ", "1", "[]", "null", "{", "}", "{}}", "{} x", "{}{}", "{\"a\"}", "{\"a\":}",
-            "{\"a\":1,}", "{,}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":+1}",
-            "{\"a\":-}", "{\"a\":1e}", "{\"a\":\"\t\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}",
-            "{\"a\":\"x}", "{\"a\":tru}", "{\"a\":[1,]}", "{\"a\":[1}}", "{\"b\":{\"c\":1]}",
-            "{\"b\":{1:2}}", "{'a':1}", "{\"a\":NaN}", "{\"b\":[,]}", "{\"a\":1 \"b\":2}",
+            "",
+            " ",
+            "1",
+            "[]",
+            "null",
+            "{",
+            "}",
+            "{}}",
+            "{} x",
+            "{}{}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12g4\"}",
+            "{\"a\":\"x}",
+            "{\"a\":tru}",
+            "{\"a\":[1,]}",
+            "{\"a\":[1}}",
+            "{\"b\":{\"c\":1]}",
+            "{\"b\":{1:2}}",
+            "{'a':1}",
+            "{\"a\":NaN}",
+            "{\"b\":[,]}",
+            "{\"a\":1 \"b\":2}",
         ] {
             assert_eq!(e.read(line).err(), Some(Malformed), "{line:?}");
         }
@@ -517,9 +547,8 @@ mod tests {
         let mut e = extractor(&["a", "n.x"]);
         for key in ["a", "b", "n"] {
             for (open, close) in [("[", "]"), ("{\"k\":", "}")] {
-                let deep = |n: usize| {
-                    format!("{{\"{key}\":{}1{}}}", open.repeat(n), close.repeat(n))
-                };
+                let deep =
+                    |n: usize| format!("{{\"{key}\":{}1{}}}", open.repeat(n), close.repeat(n));
                 assert!(e.read(&deep(100)).is_ok());
                 assert!(e.read(&deep(10_000)).is_err());
             }

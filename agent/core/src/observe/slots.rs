@@ -56,10 +56,11 @@ impl Slots {
 impl Node {
     fn want(&mut self, keys: &[&str], slot: usize) {
         let Some((key, rest)) = keys.split_first() else { return };
-        let at = self.children.iter().position(|c| *c.key == *key.as_bytes()).unwrap_or_else(|| {
-            self.children.push(Child { key: key.as_bytes().into(), slot: None, inside: None });
-            self.children.len() - 1
-        });
+        let at =
+            self.children.iter().position(|c| *c.key == *key.as_bytes()).unwrap_or_else(|| {
+                self.children.push(Child { key: key.as_bytes().into(), slot: None, inside: None });
+                self.children.len() - 1
+            });
         let child = &mut self.children[at];
         if rest.is_empty() {
             child.slot.get_or_insert(slot);

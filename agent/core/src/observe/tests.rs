@@ -166,8 +166,7 @@ fn a_time_ahead_becomes_the_time_it_was_read() {
     shop.see(r#"{"time":1793491260,"path":"/","ms":1}"#);
     shop.see(r#"{"time":1793491261,"path":"/","ms":1}"#);
     let seen = shop.seal(1);
-    let windows: Vec<i64> =
-        seen.series[0].windows.iter().map(|w| w.window.start.secs()).collect();
+    let windows: Vec<i64> = seen.series[0].windows.iter().map(|w| w.window.start.secs()).collect();
     assert_eq!(windows, [1_793_491_200, 1_793_491_260]);
     assert_eq!(seen.tallies[0].clamped, 1);
 }

@@ -143,9 +143,17 @@ mod tests {
     #[test]
     fn times_are_read_in_their_format() {
         for (format, field, secs_and_nanos) in [
-            ("rfc3339", Field::Text("2022-08-22T03:52:19.572328Z"), Some((1_661_140_339, 572_328_000))),
+            (
+                "rfc3339",
+                Field::Text("2022-08-22T03:52:19.572328Z"),
+                Some((1_661_140_339, 572_328_000)),
+            ),
             ("rfc3339", Field::Text("2022-08-22 05:52:19+02:00"), Some((1_661_140_339, 0))),
-            ("rfc3339", Field::Text("2022-08-21T22:52:19,5-0500"), Some((1_661_140_339, 500_000_000))),
+            (
+                "rfc3339",
+                Field::Text("2022-08-21T22:52:19,5-0500"),
+                Some((1_661_140_339, 500_000_000)),
+            ),
             ("rfc3339", Field::Text("2016-12-31T23:59:60Z"), Some((1_483_228_799, 0))),
             ("rfc3339", Field::Text("2022-02-29T00:00:00Z"), None),
             ("rfc3339", Field::Text("2022-08-22T03:52:19"), None),
@@ -163,7 +171,11 @@ mod tests {
             ("unix", Field::Bool(true), None),
         ] {
             let wanted = secs_and_nanos.map(|(s, n): (i64, i64)| Timestamp(s * SECOND + n));
-            assert_eq!(TimeFormat::parse(format).unwrap().read(field), wanted, "{format} {field:?}");
+            assert_eq!(
+                TimeFormat::parse(format).unwrap().read(field),
+                wanted,
+                "{format} {field:?}"
+            );
         }
     }
 

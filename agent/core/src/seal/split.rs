@@ -59,7 +59,9 @@ pub(crate) fn bodies(content: Content) -> Vec<Body> {
             frontiers: frontiers.clone(),
             continued: i > 0,
         })
-        .chain(events.into_iter().map(|events| Body::Events { events, frontiers: frontiers.clone() }))
+        .chain(
+            events.into_iter().map(|events| Body::Events { events, frontiers: frontiers.clone() }),
+        )
         .collect()
 }
 
@@ -212,8 +214,10 @@ mod tests {
     #[test]
     fn large_content_is_cut_and_nothing_is_lost_or_doubled() {
         let long = "x".repeat(900);
-        let all: Vec<SeriesWindows> =
-            (0..3_000).map(|i| series(&format!("{long}{i}"), i % 7 + 1)).chain([series("/", 60_000)]).collect();
+        let all: Vec<SeriesWindows> = (0..3_000)
+            .map(|i| series(&format!("{long}{i}"), i % 7 + 1))
+            .chain([series("/", 60_000)])
+            .collect();
         let n_windows: usize = all.iter().map(|s| s.windows.len()).sum();
         let tally = SourceTally { source: "s".into(), read: 1, ..SourceTally::default() };
         let event = Event {

@@ -213,7 +213,7 @@ pub(super) struct Agent {
     pub(super) settings: super::TailSettings,
     tail: Option<super::Tail<MemoryDisk>>,
     rows: BTreeMap<watchkeeper_model::FileRef, String>,
-    last_seal: Option<Timestamp>,
+    looked_at: Option<Timestamp>,
     pub(super) wait: bool,
     unsealed: Seen,
     pub(super) sealed: Seen,
@@ -269,7 +269,7 @@ impl Agent {
             },
             tail: None,
             rows: BTreeMap::new(),
-            last_seal: None,
+            looked_at: None,
             wait: false,
             unsealed: Seen::default(),
             sealed: Seen::default(),
@@ -296,7 +296,7 @@ impl Agent {
     pub(super) fn tail(&mut self) -> &mut super::Tail<MemoryDisk> {
         if self.tail.is_none() {
             let bodies: Vec<String> = self.rows.values().cloned().collect();
-            let stored = super::Stored::read(self.last_seal, bodies, self.wait);
+            let stored = super::Stored::read(self.looked_at, bodies, self.wait);
             let tail = super::Tail::new(self.settings.clone(), stored, self.disk.clone());
             self.tail = Some(tail);
         }
@@ -327,7 +327,6 @@ impl Agent {
     }
 
     pub(super) fn seal(&mut self) {
-        let now = self.now();
         let checkpoint = self.tail().checkpoint();
         for frontier in &checkpoint.frontiers {
             assert!(frontier.begin <= frontier.from && frontier.from < frontier.to);
@@ -339,10 +338,18 @@ impl Agent {
         for position in &checkpoint.store {
             self.rows.insert(position.file, position.encode());
         }
-        self.last_seal = Some(now);
-        self.tail().committed(now);
-        let Seen { lines, n_too_long, n_blank, n_compressed, n_truncated, bytes, unknown, abandoned } =
-            std::mem::take(&mut self.unsealed);
+        self.looked_at = checkpoint.looked_at;
+        self.tail().committed();
+        let Seen {
+            lines,
+            n_too_long,
+            n_blank,
+            n_compressed,
+            n_truncated,
+            bytes,
+            unknown,
+            abandoned,
+        } = std::mem::take(&mut self.unsealed);
         self.sealed.lines.extend(lines);
         self.sealed.n_too_long += n_too_long;
         self.sealed.n_blank += n_blank;
@@ -367,7 +374,7 @@ impl Agent {
     pub(super) fn lose_spool(&mut self) {
         self.crash();
         self.rows.clear();
-        self.last_seal = None;
+        self.looked_at = None;
         self.wait = true;
     }
 

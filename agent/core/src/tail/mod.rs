@@ -2,7 +2,8 @@
 //!
 //! In reading order: `framer` cuts bytes into records, `names` knows how rotation names files, `disk` is what is asked
 //! about the world, `position` is what is stored, `pace` says when to look, `file` is one life of one file, and
-//! [`Tail`] follows all files of one source: `turn` reads, `scan` finds and recognises files, `rotated` lets them go.
+//! [`Tail`] follows all files of one source (`follow`): `turn` reads, `scan` finds and recognises files,
+//! `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets files go.
 //!
 //! Decides and never does: the only way out is the [`Disk`] it is given, which answers with facts. A look at the
 //! directory and the file is the truth; a notification is only a reason to look sooner.
@@ -10,8 +11,11 @@
 //! What can't be known is reported and never guessed: a file cut and written again with the very same bytes up to the
 //! place read last looks untouched, and what copytruncate destroys between its copy and its cut existed nowhere else.
 
+mod adopt;
+mod copies;
 mod disk;
 mod file;
+mod follow;
 mod framer;
 #[cfg(test)]
 mod memory;
@@ -23,14 +27,14 @@ mod property;
 mod rotated;
 mod scan;
 mod settings;
-mod tail;
+
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use disk::{Disk, Entry, Kind, Listing, Stat};
+pub use follow::{Checkpoint, Progress, Report, Sink, Stored, Tail};
 pub use framer::{Framed, Framer, Record};
 pub use names::{Named, classify};
 pub use position::{Corrupt, Position};
 pub use settings::{StartAt, TailSettings};
-pub use tail::{Checkpoint, Progress, Report, Sink, Stored, Tail};

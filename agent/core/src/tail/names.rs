@@ -31,8 +31,7 @@ pub fn classify(path: &Path, matches: impl Fn(&Path) -> bool) -> Option<Named> {
         matches(&base).then_some(base)
     };
     let whole = plain.filter(|_| compressed);
-    let base =
-        plain.and_then(|plain| whole.into_iter().chain(bases_of(plain)).find_map(sibling));
+    let base = plain.and_then(|plain| whole.into_iter().chain(bases_of(plain)).find_map(sibling));
     let matched = matches(path);
     (matched || base.is_some()).then_some(Named { matched, base, compressed })
 }
@@ -45,7 +44,8 @@ fn bases_of(name: &str) -> impl Iterator<Item = &str> {
         let n_digits = rest.bytes().filter(u8::is_ascii_digit).count();
         let only = |also: &str| rest.chars().all(|c| c.is_ascii_digit() || also.contains(c));
         let number = separator == '.' && n_digits > 0 && only("");
-        let date = n_digits >= 6 && rest.starts_with(|c: char| c.is_ascii_digit()) && only("-_.T:Z");
+        let date =
+            n_digits >= 6 && rest.starts_with(|c: char| c.is_ascii_digit()) && only("-_.T:Z");
         (number || date).then(|| &name[..at])
     })
 }

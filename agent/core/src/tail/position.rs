@@ -66,6 +66,11 @@ struct Row {
 }
 
 impl Position {
+    /// Which life of which file: with the source's name the key it is stored under.
+    pub fn file(&self) -> FileRef {
+        self.file
+    }
+
     /// As it is stored.
     pub fn encode(&self) -> String {
         let row = Row {

@@ -9,7 +9,7 @@ use watchkeeper_model::{FileRef, Timestamp};
 
 use super::disk::Disk;
 use super::file::{File, Sight};
-use super::tail::{Missing, Report, Sink, Tail};
+use super::follow::{Missing, Report, Sink, Tail};
 use super::turn::read_exact;
 
 /// How long a stored position may stand without its file before what was left of it is reported.
@@ -132,7 +132,8 @@ impl<D: Disk> Tail<D> {
                 || self.missing.iter().any(|m| m.position.file == original)
                 || self.dead.iter().any(|d| d.position.file == original);
             if !known {
-                let (dev, id, created) = (self.files[i].dev, self.files[i].id, self.files[i].created);
+                let (dev, id, created) =
+                    (self.files[i].dev, self.files[i].id, self.files[i].created);
                 self.ignored.insert((dev, id.inode, created));
             }
         }

@@ -12,10 +12,10 @@ use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
 
 use super::disk::{Disk, Entry, Kind, Stat};
 use super::file::{Before, File, Sight, is_guarded_by};
+use super::follow::{Dead, Inode, Missing, Report, Sink, Tail};
 use super::position::{MAX_GUARD_BYTES, MAX_PREFIX_BYTES, Position};
 use super::settings::StartAt;
-use super::tail::{Dead, Inode, Missing, Report, Sink, Tail};
-use super::turn::{Broken, extend_prefix, read_exact, verify};
+use super::turn::{Broken, extend_prefix, is_intact, read_exact};
 
 /// How often directories are looked through, at least; rarer if they are large.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
@@ -27,19 +27,6 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// More files than this are a mistake in `paths`.
 const MAX_FILES: usize = 20_000;
-
-/// What an unknown sibling turns out to be.
-enum Resemblance {
-    /// Nothing we know.
-    None,
-    /// It has no content yet to tell by.
-    TooEarly,
-    /// A copy of a file that is intact.
-    CopyOf(FileRef),
-    /// What is left of a file that was cut or is gone, from this offset on.
-    Continues { offset: u64, guard: Guard },
-}
-
 fn inode_of(stat: &Stat) -> Inode {
     (stat.dev, stat.inode, stat.created)
 }
@@ -150,7 +137,7 @@ impl<D: Disk> Tail<D> {
         match self.disk.open(&file.path) {
             Ok((handle, opened)) if opened.inode == file.id.inode => {
                 file.handle = Some(handle);
-                let intact = opened.size >= file.offset && verify(&mut self.disk, file).is_ok();
+                let intact = opened.size >= file.offset && is_intact(&mut self.disk, file);
                 if intact {
                     file.pace.more();
                 } else {
@@ -313,18 +300,10 @@ impl<D: Disk> Tail<D> {
     /// Whether this process followed the file that a compressed one was made of: then its lines are counted.
     fn was_followed(&self, entry: &Entry) -> bool {
         let base = entry.named.base.as_deref();
-        !self.is_first_scan
-            && self.files.iter().any(|f| base.is_some_and(|b| related(&f.path, b)))
+        !self.is_first_scan && self.files.iter().any(|f| base.is_some_and(|b| related(&f.path, b)))
     }
 
-    fn take(
-        &mut self,
-        entry: &Entry,
-        handle: D::Handle,
-        stat: &Stat,
-        fresh: bool,
-        now: Timestamp,
-    ) {
+    fn take(&mut self, entry: &Entry, handle: D::Handle, stat: &Stat, fresh: bool, now: Timestamp) {
         let is_first_start = self.reference.is_none();
         let resemblance = match &entry.named.base {
             Some(base) if !is_first_start => self.resemblance(base, &handle, stat, now),
@@ -369,207 +348,10 @@ impl<D: Disk> Tail<D> {
         }
         self.files.push(file);
     }
-
-    /// What an unknown sibling of `base` has in common with what we know.
-    fn resemblance(
-        &mut self,
-        base: &Path,
-        handle: &D::Handle,
-        stat: &Stat,
-        now: Timestamp,
-    ) -> Resemblance {
-        let original = |f: &File<_>| f.path == base && f.copy_of.is_none() && f.handle.is_some();
-        if let Some(i) = self.files.iter().position(original) {
-            let file = &self.files[i];
-            let original_stat = file.handle.as_ref().and_then(|h| self.disk.stat(h).ok());
-            let size = original_stat.map_or(0, |s| s.size);
-            if size < file.next_read().0 || verify(&mut self.disk, file).is_err() {
-                self.cut(i, now);
-            } else if stat.created >= file.created {
-                if stat.size == 0 {
-                    return Resemblance::TooEarly;
-                }
-                let original = file.handle.as_ref();
-                let id = file.id;
-                if original.is_some_and(|o| begins_like(&mut self.disk, handle, stat.size, o)) {
-                    return Resemblance::CopyOf(id);
-                }
-            }
-        }
-        let gone = self.missing.iter().map(|m| &m.position);
-        let lives: Vec<Position> =
-            self.dead.iter().map(|d| &d.position).chain(gone).cloned().collect();
-        for life in lives.iter().filter(|l| Path::new(&l.path) == base) {
-            if let Some(offset) = self.goes_on(life, handle, stat) {
-                self.continued(life.file, stat.size);
-                let guard = if offset == life.offset { life.guard } else {
-                    match end_of(&mut self.disk, handle, stat) {
-                        Ok((_, guard)) => guard,
-                        Err(_) => continue,
-                    }
-                };
-                return Resemblance::Continues { offset, guard };
-            }
-        }
-        Resemblance::None
-    }
-
-    /// Where to go on in a copy of a life that has ended: where that life was left, or, if the copy does not reach so
-    /// far, at its end.
-    fn goes_on(&mut self, life: &Position, copy: &D::Handle, stat: &Stat) -> Option<u64> {
-        let prefix = life.prefix.len as usize;
-        let first = read_exact(&mut self.disk, copy, 0, prefix).ok()?;
-        if prefix == 0 || !is_guarded_by(&first, life.prefix) {
-            return None;
-        }
-        if stat.size < life.offset {
-            return Some(stat.size);
-        }
-        let len = life.guard.len as usize;
-        let before = read_exact(&mut self.disk, copy, life.offset - len as u64, len).ok()?;
-        is_guarded_by(&before, life.guard).then_some(life.offset)
-    }
-
-    /// The rest of a life was found in a copy of `size` bytes.
-    fn continued(&mut self, life: FileRef, size: u64) {
-        for dead in self.dead.iter_mut().filter(|d| d.position.file == life) {
-            dead.continued_to = dead.continued_to.max(size);
-        }
-        for missing in self.missing.iter_mut().filter(|m| m.position.file == life) {
-            missing.position.size = missing.position.offset;
-            missing.dirty = true;
-        }
-    }
-
-    /// Looks for what is left of lives that ended in copies known as such, and reports what is left nowhere.
-    fn settle_dead(&mut self, sink: &mut impl Sink) {
-        for i in 0..self.files.len() {
-            let Some(original) = self.files[i].copy_of else { continue };
-            let ended = self.dead.iter().map(|d| &d.position);
-            let gone = self.missing.iter().map(|m| &m.position);
-            let life = ended.chain(gone).find(|life| life.file == original).cloned();
-            if let Some(life) = life {
-                self.take_over(i, &life);
-            }
-        }
-        for dead in std::mem::take(&mut self.dead) {
-            let bytes = dead.position.size.saturating_sub(dead.continued_to);
-            if !dead.recycled {
-                sink.report(Report::Truncated { bytes_unknown: bytes });
-            } else if bytes > 0 {
-                sink.report(Report::Abandoned { bytes });
-            }
-        }
-    }
-
-    /// Makes a copy the successor of the life it was copied from.
-    fn take_over(&mut self, i: usize, life: &Position) {
-        let Ok((handle, stat)) = self.disk.open(&self.files[i].path) else { return };
-        if stat.inode != self.files[i].id.inode {
-            return;
-        }
-        let offset = self.goes_on(life, &handle, &stat).unwrap_or(stat.size);
-        let before = offset.min(MAX_GUARD_BYTES as u64);
-        let Ok(bytes) = read_exact(&mut self.disk, &handle, offset - before, before as usize) else {
-            return;
-        };
-        let file = &mut self.files[i];
-        file.copy_of = None;
-        file.size = stat.size;
-        file.jump(offset, Guard::of(&bytes));
-        file.begin = offset;
-        file.before = Before::of(&bytes);
-        file.handle = Some(handle);
-        // A prefix that can't be read now is read with the next growth.
-        let _ = extend_prefix(&mut self.disk, &mut self.files[i]);
-        self.continued(life.file, stat.size);
-    }
-
-    /// What the collector knows of our files: only asked by a source that waits, and then once. A place it knows is
-    /// taken if first bytes and guard stand there; what neither side knows is reported.
-    pub fn adopt(&mut self, now: Timestamp, frontiers: &[Frontier], sink: &mut impl Sink) {
-        if !std::mem::replace(&mut self.waiting, false) {
-            return;
-        }
-        let source = self.settings.source.clone();
-        let known: Vec<Position> =
-            frontiers.iter().filter(|f| f.source == source).map(position_of).collect();
-        let newest = known.iter().map(|p| p.file.born).max();
-        for i in 0..self.files.len() {
-            let best = self.best_of(&known, i);
-            let file = &mut self.files[i];
-            let placed_by_start = std::mem::take(&mut file.placed_by_start);
-            match (best, newest) {
-                (Some(p), _) if p.offset > file.offset || placed_by_start => {
-                    file.id = p.file;
-                    file.jump(p.offset, p.guard);
-                    file.begin = p.offset;
-                }
-                (None, Some(newest)) if placed_by_start && file.offset > 0 => {
-                    if file.created.is_some_and(|c| c > newest) {
-                        file.jump(0, Guard::of(&[]));
-                        file.before = Before::nothing();
-                        file.begin = 0;
-                    } else {
-                        sink.report(Report::Unknown { bytes: file.offset });
-                    }
-                }
-                _ => {}
-            }
-            file.pace.more();
-        }
-        let followed: Vec<u64> = self.files.iter().map(|f| f.id.inode).collect();
-        let elsewhere = known.into_iter().filter(|p| !followed.contains(&p.file.inode));
-        self.missing.extend(
-            elsewhere.map(|position| Missing { position, since: Timestamp::MAX, dirty: false }),
-        );
-        if newest.is_some() {
-            self.ignored.clear();
-            self.reference = newest;
-        }
-        self.next_scan = now;
-    }
-
-    fn best_of(&mut self, known: &[Position], i: usize) -> Option<Position> {
-        let Self { files, disk, .. } = self;
-        let file = &files[i];
-        let handle = file.handle.as_ref()?;
-        let stat = disk.stat(handle).ok()?;
-        let same = known.iter().filter(|p| p.file.inode == stat.inode);
-        let same: Vec<&Position> = same.filter(|p| is_same(disk, handle, &stat, p)).collect();
-        same.into_iter().max_by_key(|p| p.offset).cloned()
-    }
-}
-
-/// Whether two paths may be one file before and after a rotation.
-fn related(path: &Path, base: &Path) -> bool {
-    let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
-    path.parent() == base.parent()
-        && match (name(path), name(base)) {
-            (Some(path), Some(base)) => path.starts_with(&base),
-            _ => false,
-        }
-}
-
-fn position_of(frontier: &Frontier) -> Position {
-    Position {
-        source: frontier.source.clone(),
-        file: frontier.file,
-        dev: 0,
-        path: frontier.path.clone(),
-        created: None,
-        size: frontier.to,
-        begin: frontier.to,
-        offset: frontier.to,
-        prefix: frontier.prefix,
-        guard: frontier.guard,
-        rotated: None,
-        copy_of: None,
-    }
 }
 
 /// Whether an open file is the one a position speaks of: what was read of it still stands there.
-fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, position: &Position) -> bool {
+pub(super) fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, position: &Position) -> bool {
     if stat.size < position.offset || stat.size < u64::from(position.prefix.len) {
         return false;
     }
@@ -585,28 +367,8 @@ fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, position: &Po
         && stands(position.offset - u64::from(position.guard.len), position.guard)
 }
 
-/// Whether what there is of `copy` stands at the same place in `original`: its first bytes and its last.
-fn begins_like<D: Disk>(
-    disk: &mut D,
-    copy: &D::Handle,
-    size: u64,
-    original: &D::Handle,
-) -> bool {
-    let last = size.min(MAX_GUARD_BYTES as u64);
-    let mut equal = |at: u64, len: usize| {
-        let mut read = |handle| read_exact(disk, handle, at, len);
-        matches!((read(copy), read(original)), (Ok(a), Ok(b)) if a == b && !a.is_empty())
-    };
-    let first = usize::try_from(size).map_or(MAX_PREFIX_BYTES, |s| s.min(MAX_PREFIX_BYTES));
-    equal(0, first) && equal(size - last, last as usize)
-}
-
 /// A file's present end and its guard.
-fn end_of<D: Disk>(
-    disk: &mut D,
-    handle: &D::Handle,
-    stat: &Stat,
-) -> Result<(u64, Guard), Broken> {
+pub(super) fn end_of<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat) -> Result<(u64, Guard), Broken> {
     let len = stat.size.min(MAX_GUARD_BYTES as u64);
     let bytes = read_exact(disk, handle, stat.size - len, len as usize)?;
     if (bytes.len() as u64) < len { Err(Broken::Cut) } else { Ok((stat.size, Guard::of(&bytes))) }

@@ -74,6 +74,7 @@ fn start_at_holds_only_for_files_present_at_the_first_start() {
     agent.settings.start_at = StartAt::End;
     agent.world().append("/l/app.log", lines(0..3));
     agent.world().append("/l/app.log.1", "rotated before the first start\n");
+    agent.wait_for(1);
     agent.catch_up();
     agent.seal();
     agent.crash();
@@ -199,8 +200,8 @@ fn compressed_siblings_are_counted_once_if_their_lines_were_not_read() {
     agent.wait_for(1);
     agent.world().append("/l/app.log.2.gz", "zipped from what we follow");
     agent.world().remove("/l/app.log.2");
-    settle(&mut agent);
     agent.wait_for(1);
+    settle(&mut agent);
     agent.crash();
     settle(&mut agent);
     assert_eq!(agent.sealed.n_compressed, 1);
@@ -209,7 +210,9 @@ fn compressed_siblings_are_counted_once_if_their_lines_were_not_read() {
 
 #[test]
 fn a_cut_file_begins_anew_and_what_was_not_read_is_reported() {
-    for replacement in ["", "line 3\n", "line 3\nline 4\nline 5\nline 6\n", "line 3\nline4\nline5\n"] {
+    for replacement in
+        ["", "line 3\n", "line 3\nline 4\nline 5\nline 6\n", "line 3\nline4\nline5\n"]
+    {
         let mut agent = following(3);
         agent.world().append("/l/app.log", "not read");
         agent.poll_with(false);
@@ -244,6 +247,18 @@ fn a_file_cut_to_the_same_size_begins_anew() {
     agent.world().append("/l/app.log", lines(3..6));
     agent.tail().hint(Some(std::path::Path::new("/l/app.log")));
     assert_eq!(settle(&mut agent), wanted(0..6));
+}
+
+#[test]
+fn a_file_cut_behind_the_place_read_goes_on_there() {
+    let mut agent = following(3);
+    agent.world().append("/l/app.log", lines(3..5) + "0123456789");
+    agent.tail().hint(None);
+    agent.poll_with(false);
+    agent.world().truncate("/l/app.log", lines(0..4).len());
+    agent.world().append("/l/app.log", lines(4..6));
+    assert_eq!(settle(&mut agent), wanted(0..6));
+    assert_eq!((agent.sealed.n_truncated, agent.sealed.unknown), (1, 3));
 }
 
 #[test]
@@ -394,9 +409,10 @@ fn what_is_deleted_while_nobody_can_read_is_reported() {
 fn held_files_are_given_up_in_the_end_and_counted() {
     let mut agent = Agent::new();
     agent.settings.max_held_bytes = 100;
+    agent.world().append("/l/a.log", lines(0..1));
+    agent.world().append("/l/b.log", lines(0..1));
+    agent.catch_up();
     for file in ["/l/a.log", "/l/b.log"] {
-        agent.world().append(file, lines(0..1));
-        agent.catch_up();
         agent.world().append(file, "x".repeat(79) + "\n");
         agent.world().remove(file);
         agent.tail().hint(None);
@@ -585,11 +601,8 @@ fn what_can_not_be_read_is_a_problem_and_tried_again() {
     agent.world().unreadable.insert("/l/app.log".into());
     agent.world().directories.insert("/l/dir.log".into());
     agent.catch_up();
-    let problems: Vec<(String, String)> = agent
-        .tail()
-        .problems()
-        .map(|(p, why)| (p.display().to_string(), why.to_owned()))
-        .collect();
+    let problems: Vec<(String, String)> =
+        agent.tail().problems().map(|(p, why)| (p.display().to_string(), why.to_owned())).collect();
     let problem = |p: &str, why: &str| (p.to_owned(), why.to_owned());
     assert_eq!(
         problems,

@@ -5,10 +5,10 @@
 
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
-use super::disk::Disk;
+use super::disk::{Disk, Kind, Stat};
 use super::file::{File, is_guarded_by};
+use super::follow::{Dead, Report, Sink, TURN_BYTES, Tail};
 use super::position::MAX_PREFIX_BYTES;
-use super::tail::{Dead, Report, Sink, TURN_BYTES, Tail};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -87,8 +87,12 @@ impl<D: Disk> Tail<D> {
             return Err(Broken::Cut);
         }
         let touched = stat.modified != file.modified;
-        if stat.size < file.size || (touched && stat.size == file.size) {
+        if stat.size < u64::from(file.prefix.len) && file.offset > 0 {
+            // Cut, but perhaps not as far as we have read.
             verify(disk, file)?;
+            file.prefix = Guard::default();
+        } else if stat.size < file.size || (touched && stat.size == file.size) {
+            is_intact(disk, file).then_some(()).ok_or(Broken::Cut)?;
         }
         if stat.size < file.size {
             let bytes_unknown = file.size - stat.size;
@@ -100,9 +104,10 @@ impl<D: Disk> Tail<D> {
             file.ended = false;
             file.pace.grown(now);
         }
-        file.size = stat.size;
+        let size = std::mem::replace(&mut file.size, stat.size);
         file.modified = stat.modified;
-        extend_prefix(disk, file)
+        // What was cut counts by the size it had in its own life.
+        extend_prefix(disk, file).inspect_err(|_| file.size = size)
     }
 
     /// Reads once and gives out what it made.
@@ -117,10 +122,14 @@ impl<D: Disk> Tail<D> {
             let n_before = before.len();
             buffer.resize(buffer.len().max(n_before + want), 0);
             let into = &mut buffer[..n_before + want];
-            let n = disk
-                .read_at(handle, from - n_before as u64, into)
-                .map_err(Broken::Problem)?;
+            let n = disk.read_at(handle, from - n_before as u64, into).map_err(Broken::Problem)?;
             if n < n_before || !before.is(&buffer[..n_before]) {
+                return Err(Broken::Cut);
+            }
+            // Little or nothing stands before the first bytes, but what they are is known.
+            let n_first = file.prefix.len as usize;
+            let is_first = from == n_before as u64;
+            if is_first && (n < n_first || !is_guarded_by(&buffer[..n_first], file.prefix)) {
                 return Err(Broken::Cut);
             }
             let chunk = &buffer[n_before..n];
@@ -170,22 +179,32 @@ impl<D: Disk> Tail<D> {
         let handle = file.handle.take();
         let stat = handle.as_ref().and_then(|h| self.disk.stat(h).ok());
         let (path, sight) = (file.path.clone(), file.sight);
-        let stat = stat.unwrap_or_else(|| super::disk::Stat {
+        let stat = stat.unwrap_or(Stat {
             dev: file.dev,
             inode: id.inode,
             size: 0,
             created: file.created,
             modified: file.modified,
             n_links: 1,
-            kind: super::disk::Kind::Regular,
+            kind: Kind::Regular,
         });
         *file = File::new(id, path, &stat, handle, now);
         file.sight = sight;
+        // So that this life can be told from the next even if it is cut again before it is read. If it can't be read
+        // now, it is with the next growth.
+        let _ = extend_prefix(&mut self.disk, file);
     }
 }
 
+/// The file's first bytes and those before the place read last still stand there.
+pub(super) fn is_intact<D: Disk>(disk: &mut D, file: &File<D::Handle>) -> bool {
+    let Some(handle) = &file.handle else { return true };
+    let prefix = read_exact(disk, handle, 0, file.prefix.len as usize);
+    prefix.is_ok_and(|bytes| is_guarded_by(&bytes, file.prefix)) && verify(disk, file).is_ok()
+}
+
 /// The bytes before the place read last still stand there.
-pub(super) fn verify<D: Disk>(disk: &mut D, file: &File<D::Handle>) -> Result<(), Broken> {
+fn verify<D: Disk>(disk: &mut D, file: &File<D::Handle>) -> Result<(), Broken> {
     let Some(handle) = &file.handle else { return Ok(()) };
     let (at, before) = file.next_read();
     let bytes = read_exact(disk, handle, at - before.len() as u64, before.len())?;

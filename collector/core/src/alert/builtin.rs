@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn each_can_be_turned_off_or_given_a_severity() {
         let settings = BuiltinSettings {
-            changed: [(Builtin::NoData, None), (Builtin::ClockSkew, Some("info".to_owned()))].into(),
+            changed: [(Builtin::NoData, None), (Builtin::ClockSkew, Some("info".to_owned()))]
+                .into(),
         };
         assert_eq!(settings.severity(Builtin::NoData), None);
         assert_eq!(settings.severity(Builtin::ClockSkew), Some("info"));

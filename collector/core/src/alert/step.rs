@@ -175,10 +175,8 @@ mod tests {
     fn alerts_move_as_the_table_says() {
         use Condition::{Met, Unknown, Unmet};
         use Step::{Fired, None as Nothing, Pended, Resolved, Touched, Withdrawn};
-        let hold = |wait, keep| Hold {
-            wait: Duration::from_secs(wait),
-            keep: Duration::from_secs(keep),
-        };
+        let hold =
+            |wait, keep| Hold { wait: Duration::from_secs(wait), keep: Duration::from_secs(keep) };
         type Script = Vec<(i64, Condition, Step)>;
         let table: Vec<(&str, Hold, Script)> = vec![
             (
@@ -191,22 +189,46 @@ mod tests {
                 hold(60, 0),
                 vec![(0, Met, Pended), (59, Met, Nothing), (60, Met, Fired)],
             ),
-            ("a break before `for` starts it anew", hold(60, 0), vec![(0, Met, Pended), (30, Unmet, Withdrawn)]),
-            ("what is unknown never becomes a page", hold(60, 0), vec![(0, Met, Pended), (30, Unknown, Withdrawn)]),
+            (
+                "a break before `for` starts it anew",
+                hold(60, 0),
+                vec![(0, Met, Pended), (30, Unmet, Withdrawn)],
+            ),
+            (
+                "what is unknown never becomes a page",
+                hold(60, 0),
+                vec![(0, Met, Pended), (30, Unknown, Withdrawn)],
+            ),
             (
                 "it stays on until keep_firing_for elapses",
                 hold(0, 30),
-                vec![(0, Met, Fired), (10, Unmet, Touched), (39, Unmet, Nothing), (40, Unmet, Resolved)],
+                vec![
+                    (0, Met, Fired),
+                    (10, Unmet, Touched),
+                    (39, Unmet, Nothing),
+                    (40, Unmet, Resolved),
+                ],
             ),
             (
                 "being met again ends keep_firing_for",
                 hold(0, 30),
-                vec![(0, Met, Fired), (10, Unmet, Touched), (20, Met, Touched), (45, Unmet, Touched), (75, Unmet, Resolved)],
+                vec![
+                    (0, Met, Fired),
+                    (10, Unmet, Touched),
+                    (20, Met, Touched),
+                    (45, Unmet, Touched),
+                    (75, Unmet, Resolved),
+                ],
             ),
             (
                 "silence holds it, marks it stale and never resolves it",
                 hold(0, 0),
-                vec![(0, Met, Fired), (10, Unknown, Touched), (999_999, Unknown, Nothing), (1_000_000, Met, Touched)],
+                vec![
+                    (0, Met, Fired),
+                    (10, Unknown, Touched),
+                    (999_999, Unknown, Nothing),
+                    (1_000_000, Met, Touched),
+                ],
             ),
             (
                 "data that say so resolve a stale one",
@@ -221,7 +243,13 @@ mod tests {
             (
                 "a clock that goes back neither fires nor resolves",
                 hold(60, 60),
-                vec![(100, Met, Pended), (0, Met, Nothing), (160, Met, Fired), (170, Unmet, Touched), (10, Unmet, Nothing)],
+                vec![
+                    (100, Met, Pended),
+                    (0, Met, Nothing),
+                    (160, Met, Fired),
+                    (170, Unmet, Touched),
+                    (10, Unmet, Nothing),
+                ],
             ),
         ];
         for (sentence, hold, script) in table {
@@ -229,7 +257,11 @@ mod tests {
             for (at, condition, expected) in script {
                 let now = Timestamp::from_secs(at);
                 assert_eq!(step(&mut row, condition, hold, now), expected, "{sentence}: at {at}");
-                assert_eq!(row.ends_at.is_some(), expected == Resolved || row.state == AlertState::Resolved && row.ends_at.is_some());
+                assert_eq!(
+                    row.ends_at.is_some(),
+                    expected == Resolved
+                        || row.state == AlertState::Resolved && row.ends_at.is_some()
+                );
             }
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use watchkeeper_model::{AgentId, Epoch, Labels, Service, SourceTally, Timestamp};
 
+use super::Engine;
 use super::effect::{Effect, Fact};
 use super::input::{AgentRow, AgentState, Beat, ByeReason, Committed, Hello, SourceHealth};
 use super::view::{AgentView, SourceView};
-use super::Engine;
 use crate::alert::{Builtin, Condition};
 
 /// Three beats.
@@ -19,6 +19,9 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// A clock off by more than this is told; within the second it is not any more.
 const SKEW: Duration = Duration::from_secs(2);
 const SKEW_OVER: Duration = Duration::from_millis(1500);
+
+/// How many agents are watched, and of how many services events are shown.
+const MOST: usize = 10_000;
 
 /// How long an earlier life of an agent counts as one that may still be there.
 const LIFE: Duration = Duration::from_secs(60);
@@ -108,9 +111,8 @@ impl AgentWatch {
         let Some(before) = self.life.replace(life).filter(|before| *before != life) else {
             return false;
         };
-        let returned = self
-            .life_before
-            .is_some_and(|(earlier, at)| earlier == life && now.since(at) <= LIFE);
+        let returned =
+            self.life_before.is_some_and(|(earlier, at)| earlier == life && now.since(at) <= LIFE);
         self.life_before = Some((before, now));
         returned
     }
@@ -160,7 +162,9 @@ impl Engine {
 
     /// An agent goes away on purpose: that is no silence.
     pub(super) fn bye(&mut self, id: &AgentId, reason: ByeReason, now: Timestamp) {
-        let agent = self.agents.entry(id.clone()).or_insert_with(|| AgentWatch::new(id, now));
+        let Some(agent) = self.agent(id, now) else {
+            return;
+        };
         agent.row.bye = Some(reason);
         agent.heard_at = now;
         self.agent_moved(id, AgentState::Stopped, now);
@@ -182,7 +186,8 @@ impl Engine {
     pub(super) fn committed(&mut self, batch: &Committed, now: Timestamp) {
         self.delivered_for(batch, now);
         self.count_tallies(batch, now);
-        if !batch.events.is_empty() {
+        let has_room = self.samples.len() < MOST || self.samples.contains_key(&batch.service);
+        if has_room && !batch.events.is_empty() {
             let samples = self.samples.entry(batch.service.clone()).or_default();
             for event in &batch.events {
                 samples.add(&batch.agent, event);
@@ -196,7 +201,9 @@ impl Engine {
     fn delivered_for(&mut self, batch: &Committed, now: Timestamp) {
         let id = &batch.agent;
         let is_new = !self.agents.contains_key(id);
-        let agent = self.agents.entry(id.clone()).or_insert_with(|| AgentWatch::new(id, now));
+        let Some(agent) = self.agent(id, now) else {
+            return;
+        };
         if agent.row.services.insert(batch.service.clone()) || is_new {
             let row = agent.row.clone();
             self.effects.push(Effect::SaveAgent(Box::new(row)));
@@ -221,8 +228,7 @@ impl Engine {
             }
         }
         if bytes > 0 || batch.n_lost > 0 {
-            let all: u64 =
-                agent.totals.values().map(|t| t.bytes_abandoned + t.bytes_unknown).sum();
+            let all: u64 = agent.totals.values().map(|t| t.bytes_abandoned + t.bytes_unknown).sum();
             let reason = format!(
                 "{} batches and {bytes} bytes of files just now, {} batches since start and {all} bytes in all",
                 batch.n_lost, agent.n_lost
@@ -235,10 +241,23 @@ impl Engine {
         }
     }
 
+    /// An agent, known or new. Beyond [`MOST`] new ones are not watched; their data count all the same.
+    fn agent(&mut self, id: &AgentId, now: Timestamp) -> Option<&mut AgentWatch> {
+        if !self.agents.contains_key(id) {
+            if self.agents.len() >= MOST {
+                return None;
+            }
+            self.agents.insert(id.clone(), AgentWatch::new(id, now));
+        }
+        self.agents.get_mut(id)
+    }
+
     /// An agent gave a sign of life.
     fn heard(&mut self, id: &AgentId, epoch: &str, version: &str, now: Timestamp) {
         let is_new = !self.agents.contains_key(id);
-        let agent = self.agents.entry(id.clone()).or_insert_with(|| AgentWatch::new(id, now));
+        let Some(agent) = self.agent(id, now) else {
+            return;
+        };
         let changed = is_new || agent.row.epoch != epoch || agent.row.version != version;
         let returned = agent.row.state != AgentState::Live;
         agent.has_beaten = true;
@@ -247,13 +266,12 @@ impl Engine {
         agent.row.bye = None;
         epoch.clone_into(&mut agent.row.epoch);
         version.clone_into(&mut agent.row.version);
+        let row = agent.row.clone();
         self.clock.wake_at(now + SILENT_AFTER);
         if returned {
-            let services = agent.row.services.clone();
             self.agent_moved(id, AgentState::Live, now);
-            self.agent_returned(&services, now);
+            self.agent_returned(&row.services, now);
         } else if changed {
-            let row = agent.row.clone();
             self.effects.push(Effect::SaveAgent(Box::new(row)));
             if is_new {
                 self.fact(Fact::AgentMoved { at: now, agent: id.clone(), to: AgentState::Live });

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use watchkeeper_model::{Labels, Timestamp};
 
+use super::Engine;
 use super::effect::{Effect, Fact};
 use super::view::AlertView;
-use super::Engine;
-use crate::alert::{
-    AlertKey, AlertRow, AlertState, Condition, Fingerprint, Hold, Step, step,
-};
+use crate::alert::{AlertKey, AlertRow, AlertState, Condition, Fingerprint, Hold, Step, step};
 use crate::notify::{Cause, Member};
 
 /// How long a resolved alert is still shown.
@@ -70,7 +68,7 @@ impl Engine {
     /// A pending alert ended before it fired. If it fired before, and groups have not yet been told of its end, it is
     /// what it was: resolved.
     fn withdraw(&mut self, print: Fingerprint, now: Timestamp) {
-        if self.groups.values().any(|group| group.alerts.contains_key(&print)) {
+        if self.index.has(print) {
             if let Some(row) = self.alerts.get_mut(&print) {
                 row.state = AlertState::Resolved;
                 row.ends_at = Some(now);
@@ -109,7 +107,13 @@ impl Engine {
     }
 
     /// Gives an alert other labels or annotations, because the configuration says so.
-    pub(super) fn relabel(&mut self, print: Fingerprint, labels: Labels, annotations: Labels, now: Timestamp) {
+    pub(super) fn relabel(
+        &mut self,
+        print: Fingerprint,
+        labels: Labels,
+        annotations: Labels,
+        now: Timestamp,
+    ) {
         let Some(row) = self.alerts.get_mut(&print) else {
             return;
         };
@@ -183,9 +187,8 @@ impl Engine {
     }
 
     fn forget_at(&self, row: &AlertRow) -> Option<Timestamp> {
-        let print = row.fingerprint;
-        let told = || self.groups.values().any(|group| group.alerts.contains_key(&print));
-        row.ends_at.filter(|_| row.state == AlertState::Resolved && !told()).map(|at| at + SHOWN)
+        let told = !self.index.has(row.fingerprint);
+        row.ends_at.filter(|_| row.state == AlertState::Resolved && told).map(|at| at + SHOWN)
     }
 
     fn wake_for(&mut self, report: &Report, now: Timestamp) {

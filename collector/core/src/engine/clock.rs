@@ -85,7 +85,13 @@ mod tests {
             ("a small step back is ridden out", None, 950, Turn::On, 1000),
             ("a large one is noticed", None, 900, Turn::SetBack { from: at(1000) }, 900),
             ("a late call is a sleep", Some(1010), 5000, Turn::Overslept { since: at(1010) }, 5000),
-            ("a call long after the last one is none if nothing was due", Some(5000), 5000, Turn::On, 5000),
+            (
+                "a call long after the last one is none if nothing was due",
+                Some(5000),
+                5000,
+                Turn::On,
+                5000,
+            ),
             ("what was due at once does not make a sleep", Some(0), 1010, Turn::On, 1010),
         ] {
             let mut clock = Clock::new(at(1000));

@@ -10,7 +10,7 @@ use watchkeeper_model::{Service, Timestamp};
 use super::Engine;
 use crate::alert::{AlertKind, AlertRow, Fingerprint};
 use crate::notify::{
-    Action, GroupRow, IncidentRow, NotifiedAlert, Notification, SampleEvent, SendReason, Told,
+    Action, GroupRow, IncidentRow, Notification, NotifiedAlert, SampleEvent, SendReason, Told,
 };
 
 /// How many alerts a notification shows.
@@ -31,7 +31,9 @@ impl Engine {
             firing.keys().chain(incident.told.keys()).chain(group.alerts.keys()).copied().collect();
         let mut rows: Vec<&AlertRow> = prints
             .iter()
-            .filter(|p| firing.contains_key(p) || incident.told.contains_key(p) || action == Action::Close)
+            .filter(|p| {
+                firing.contains_key(p) || incident.told.contains_key(p) || action == Action::Close
+            })
             .filter_map(|print| self.alerts.get(print))
             .collect();
         rows.sort_by_key(|row| {

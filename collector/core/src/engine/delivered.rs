@@ -107,7 +107,8 @@ impl Engine {
     fn went_on(&mut self, group: &GroupId, now: Timestamp) {
         self.unblock(group, now);
         self.tidy(group);
-        if let Some(due) = self.groups_due() {
+        let due = self.groups.get(group).and_then(|group| self.group_due(group));
+        if let Some(due) = due {
             self.clock.wake_at(due);
         }
     }
@@ -115,7 +116,7 @@ impl Engine {
 
 impl IncidentRow {
     /// The group it is about.
-    fn group(&self) -> GroupId {
+    pub(super) fn group(&self) -> GroupId {
         GroupId { group_key: self.group_key.clone(), receiver: self.receiver.clone() }
     }
 }

@@ -200,7 +200,10 @@ impl fmt::Display for Fact {
                 write!(f, "delivery {delivery}: reported, but not under way")
             }
             Self::IncidentAbandoned { incident, receiver, .. } => {
-                write!(f, "receiver {receiver:?}: incident {incident} could not be closed for a day")
+                write!(
+                    f,
+                    "receiver {receiver:?}: incident {incident} could not be closed for a day"
+                )
             }
             Self::AgentMoved { agent, to, .. } => write!(f, "agent {agent}: {to:?}"),
             Self::GroupsOverflowed { rule, .. } => write!(f, "rule {rule:?}: too many groups"),

@@ -13,7 +13,8 @@ use super::effect::{Delivery, Effect, Fact};
 use crate::alert::Fingerprint;
 use crate::notify::{
     Action, Cause, Decision, DeliveryOutcome, DeliveryRow, EndReason, GroupId, GroupRow,
-    IncidentRow, IncidentState, Member, SendReason, Situation, Told, WaitReason, decide, dedup_key,
+    IncidentRow, IncidentState, Member, Notification, SendReason, Situation, Told, WaitReason,
+    decide, dedup_key,
 };
 
 /// An integration that a group may have to tell something.
@@ -57,16 +58,16 @@ impl Engine {
         let stays = |print: &Fingerprint, member: &Member| {
             known.contains(print) || (self.is_standing(*print, *member))
         };
-        let before = group.alerts.len();
-        let mut alerts = group.alerts.clone();
-        alerts.retain(|print, member| stays(print, member));
+        let (alerts, over): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            group.alerts.clone().into_iter().partition(|(print, member)| stays(print, member));
+        over.keys().for_each(|print| self.index.leave(*print, id));
         let is_over = alerts.is_empty() && self.incidents_of(id).next().is_none();
         if is_over {
             self.groups.remove(id);
-            self.effects.push(Effect::ForgetGroup(id.clone()));
+            self.save_group(id);
             // Its alerts may now be forgotten, too.
             self.clock.wake_at(self.clock.now());
-        } else if alerts.len() != before {
+        } else if !over.is_empty() {
             if let Some(group) = self.groups.get_mut(id) {
                 group.alerts = alerts;
             }
@@ -75,9 +76,7 @@ impl Engine {
     }
 
     pub(super) fn save_group(&mut self, id: &GroupId) {
-        if let Some(group) = self.groups.get(id) {
-            self.effects.push(Effect::SaveGroup(Box::new(group.clone())));
-        }
+        self.changed_groups.insert(id.clone());
     }
 
     pub(super) fn save_incident(&mut self, number: u64) {
@@ -89,6 +88,7 @@ impl Engine {
     /// An incident is over: it leaves memory and stays in the ledger.
     pub(super) fn end_incident(&mut self, number: u64, state: IncidentState, now: Timestamp) {
         if let Some(mut incident) = self.incidents.remove(&number) {
+            self.index.close(&incident);
             incident.state = state;
             incident.closed_at = Some(now);
             incident.in_flight = None;
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// When a group is to be looked at: something changed in it, a reminder is due, or something failed.
-    fn group_due(&self, group: &GroupRow) -> Option<Timestamp> {
+    pub(super) fn group_due(&self, group: &GroupRow) -> Option<Timestamp> {
         let repeat = group.timing().repeat_interval;
         let idle = self.incidents_of(&group.id).filter(|incident| incident.in_flight.is_none());
         let incidents = idle.filter_map(|incident| match (incident.retry_at, incident.told_at) {
@@ -261,6 +261,7 @@ impl Engine {
             n_close_failures: 0,
             retry_at: None,
         };
+        self.index.open(&incident);
         self.incidents.insert(number, incident);
         number
     }
@@ -296,7 +297,12 @@ impl Engine {
             status: None,
             error: None,
             next_at: None,
-            alerts: notification.alerts.iter().map(|a| a.labels.get("alertname").to_owned()).collect(),
+            fingerprints: rows_of(&notification),
+            alerts: notification
+                .alerts
+                .iter()
+                .map(|a| a.labels.get("alertname").to_owned())
+                .collect(),
             firing: firing.clone(),
             notification: Some(Box::new(notification)),
         };
@@ -369,6 +375,11 @@ impl IncidentRow {
 
 /// How long a failed open or update waits: until the next `group_interval`, and never less than this.
 pub(super) const FAILED_WAIT: Duration = Duration::from_secs(10);
+
+/// The alerts a notification shows.
+fn rows_of(notification: &Notification) -> Vec<Fingerprint> {
+    notification.alerts.iter().filter_map(|alert| alert.fingerprint.parse().ok()).collect()
+}
 
 fn only_leaving(group: &GroupRow) -> bool {
     !group.alerts.values().any(|member| *member == Member::Here)

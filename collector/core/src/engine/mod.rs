@@ -4,7 +4,7 @@
 //! input at one time and returns what follows from it, and [`Engine::next_deadline`] says when to call again.
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
-//! `agents`, `own`, `slos`, `rules` and `samples` watch; `routing` puts alerts into groups, `flush` decides what is
+//! `agents`, `own`, `slos`, `rules` and `samples` watch; `routing` puts alerts into groups (`index` finds them there), `flush` decides what is
 //! told, `compose` words it, `delivered` hears what became of it; `reload` changes the settings under all of it.
 
 mod agents;
@@ -14,6 +14,7 @@ mod compose;
 mod delivered;
 mod effect;
 mod flush;
+mod index;
 mod input;
 mod own;
 mod pace;
@@ -37,12 +38,13 @@ pub use input::{
     AgentRow, AgentState, Beat, ByeReason, Committed, Hello, Input, IntegrationSettings,
     ReceiverSettings, Restored, RestoredSlo, Settings, SourceHealth,
 };
-pub use view::{AgentView, AlertView, Snapshot, SloView, SourceView};
+pub use view::{AgentView, AlertView, SloView, Snapshot, SourceView};
 
 use crate::alert::{AlertRow, Fingerprint};
 use crate::notify::{DeliveryRow, GroupId, GroupRow, IncidentRow};
 use agents::AgentWatch;
 use clock::{Clock, Turn};
+use index::Index;
 use own::Failing;
 use rules::RuleWatch;
 use samples::Samples;
@@ -63,11 +65,14 @@ pub struct Engine {
     incidents: BTreeMap<u64, IncidentRow>,
     /// Those under way.
     deliveries: BTreeMap<u64, DeliveryRow>,
+    index: Index,
     /// Integrations whose last attempt failed, by receiver and integration.
     failing: BTreeMap<(String, String), Failing>,
     last_incident: u64,
     last_delivery: u64,
     effects: Vec<Effect>,
+    /// Groups to be stored, or forgotten where they are no longer there: once per call, however often they changed.
+    changed_groups: BTreeSet<GroupId>,
     /// Deliveries of this call: they come after all rows.
     outbox: Vec<Effect>,
 }
@@ -87,10 +92,12 @@ impl Engine {
             groups: BTreeMap::new(),
             incidents: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            index: Index::default(),
             failing: BTreeMap::new(),
             last_incident: restored.last_incident,
             last_delivery: restored.last_delivery,
             effects: Vec::new(),
+            changed_groups: BTreeSet::new(),
             outbox: Vec::new(),
         };
         engine.restore(restored, now);
@@ -141,12 +148,7 @@ impl Engine {
 
     /// Everything, for answers.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        Snapshot {
-            at: now,
-            alerts: self.alerts(),
-            slos: self.slos(now),
-            agents: self.agents(),
-        }
+        Snapshot { at: now, alerts: self.alerts(), slos: self.slos(now), agents: self.agents() }
     }
 
     fn turn_clock(&mut self, now: Timestamp) -> Timestamp {
@@ -220,6 +222,12 @@ impl Engine {
 
     fn take_effects(&mut self) -> Vec<Effect> {
         let mut effects = std::mem::take(&mut self.effects);
+        for id in std::mem::take(&mut self.changed_groups) {
+            effects.push(match self.groups.get(&id) {
+                Some(group) => Effect::SaveGroup(Box::new(group.clone())),
+                None => Effect::ForgetGroup(id),
+            });
+        }
         effects.append(&mut self.outbox);
         effects
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use watchkeeper_model::{Labels, Timestamp};
 
-use super::alerts::Report;
 use super::Engine;
+use super::alerts::Report;
 use crate::alert::{AlertKey, Builtin, Condition, Hold};
 
 /// How long deliveries may fail before it is told.

@@ -10,6 +10,7 @@ use watchkeeper_model::{Labels, Timestamp};
 use super::Engine;
 use super::agents::AgentWatch;
 use super::effect::Fact;
+use super::index::Index;
 use super::input::{Restored, RestoredSlo, Settings};
 use super::own::own_annotations;
 use super::rules::{RuleWatch, rule_labels};
@@ -52,7 +53,12 @@ impl Engine {
     }
 
     /// The configuration has changed.
-    pub(super) fn reload(&mut self, settings: Settings, restored: Vec<RestoredSlo>, now: Timestamp) {
+    pub(super) fn reload(
+        &mut self,
+        settings: Settings,
+        restored: Vec<RestoredSlo>,
+        now: Timestamp,
+    ) {
         self.settings = Arc::new(settings);
         let settings = Arc::clone(&self.settings);
         self.renew_slos(&settings, &restored, now);
@@ -81,6 +87,8 @@ impl Engine {
                 group
             });
         }
+        self.rejoin(now);
+        self.index = Index::of(self.groups.values(), self.incidents.values());
         let incidents = &self.incidents;
         self.deliveries.retain(|_, delivery| incidents.contains_key(&delivery.incident));
     }
@@ -117,7 +125,11 @@ impl Engine {
         let mut before = std::mem::take(&mut self.rules);
         for rule in &settings.rules {
             let same = |old: &RuleWatch| old.rule.settings().counts_like(rule);
-            let watch = match before.remove(&rule.name).filter(same) {
+            let old = before.remove(&rule.name);
+            if old.as_ref().is_some_and(|old| old.rule.settings().by != rule.by) {
+                self.delete_alerts_of_rule(&rule.name, now);
+            }
+            let watch = match old.filter(same) {
                 Some(mut watch) => {
                     watch.rule.adopt(rule.clone());
                     watch.again(now);
@@ -129,6 +141,16 @@ impl Engine {
         }
     }
 
+    /// Split by other labels, a rule has other alerts.
+    fn delete_alerts_of_rule(&mut self, name: &str, now: Timestamp) {
+        let of_rule = |row: &&AlertRow| row.key.kind == AlertKind::Rule && row.key.name == name;
+        let prints: Vec<Fingerprint> =
+            self.alerts.values().filter(of_rule).map(|row| row.fingerprint).collect();
+        for print in prints {
+            self.delete_alert(print, "the rule is split by other labels now", now);
+        }
+    }
+
     /// Makes alerts, groups and incidents fit the settings.
     fn reconcile(&mut self, now: Timestamp) {
         let all: Vec<Fingerprint> = self.alerts.keys().copied().collect();
@@ -137,7 +159,9 @@ impl Engine {
                 Some(Name::Known { labels, annotations }) => {
                     self.relabel(*print, labels, annotations, now);
                 }
-                Some(Name::Deleted) => self.delete_alert(*print, "deleted from the configuration", now),
+                Some(Name::Deleted) => {
+                    self.delete_alert(*print, "deleted from the configuration", now)
+                }
                 None => {}
             }
         }
@@ -196,7 +220,9 @@ impl Engine {
         let changed: Vec<GroupId> = self
             .groups
             .values()
-            .filter(|group| !group.alerts.is_empty() || self.incidents_of(&group.id).next().is_some())
+            .filter(|group| {
+                !group.alerts.is_empty() || self.incidents_of(&group.id).next().is_some()
+            })
             .filter(|group| self.receiver_changed(&group.id))
             .map(|group| group.id.clone())
             .collect();

@@ -70,6 +70,7 @@ impl Engine {
         for id in self.groups_of(print) {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.alerts.insert(print, member);
+                self.save_group(&id);
             }
             self.touch_group(&id, Cause::Config, now);
         }
@@ -82,14 +83,14 @@ impl Engine {
         };
         let before = group.next_flush;
         group.touch(cause, now);
-        let Some(until) = group.next_flush else {
-            return;
-        };
+        let until = group.next_flush.unwrap_or(now);
+        let waits_for_more =
+            group.last_sent.is_none_or(|sent| sent + group.timing().group_interval < until);
         self.clock.wake_at(until);
         if before == Some(until) {
             return;
         }
-        let waits_for_more = group.last_sent.is_none_or(|sent| sent + group.timing().group_interval < until);
+        self.save_group(id);
         let reason = match waits_for_more {
             true => WaitReason::GroupWait { until },
             false => WaitReason::GroupInterval { until },
@@ -99,41 +100,31 @@ impl Engine {
             let (group, integration) = (id.clone(), String::new());
             self.fact(Fact::NotificationDecided { at: now, group, integration, decision });
         }
-        self.save_group(id);
     }
 
     /// An alert that left a group by its severity leaves it for good once it is told elsewhere, or has nowhere to go.
     pub(super) fn release(&mut self, print: Fingerprint, now: Timestamp) {
-        let leaving: Vec<GroupId> = self
-            .groups
-            .values()
-            .filter(|group| group.alerts.get(&print) == Some(&Member::Leaving))
-            .map(|group| group.id.clone())
-            .collect();
+        let mut leaving = self.groups_of(print);
+        leaving.retain(|id| self.member(id, print) == Some(Member::Leaving));
         if leaving.is_empty() || !self.is_told_elsewhere(print) {
             return;
         }
         for id in leaving {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.alerts.insert(print, Member::Gone);
+                self.save_group(&id);
             }
             self.touch_group(&id, Cause::Severity, now);
         }
     }
 
     /// The incidents of a group that are not over, by number.
-    pub(super) fn incidents_of<'a>(
-        &'a self,
-        id: &'a GroupId,
-    ) -> impl Iterator<Item = &'a IncidentRow> {
-        self.incidents
-            .values()
-            .filter(|i| i.group_key == id.group_key && i.receiver == id.receiver)
+    pub(super) fn incidents_of(&self, id: &GroupId) -> impl Iterator<Item = &IncidentRow> {
+        self.index.incidents_of(id).filter_map(|number| self.incidents.get(&number))
     }
 
     fn groups_of(&self, print: Fingerprint) -> Vec<GroupId> {
-        let having = self.groups.values().filter(|group| group.alerts.contains_key(&print));
-        having.map(|group| group.id.clone()).collect()
+        self.index.groups_of(print).cloned().collect()
     }
 
     /// Whether an alert is worse than what a group's receiver knows.
@@ -144,9 +135,38 @@ impl Engine {
         })
     }
 
+    /// Finds the members of groups again: a row is not stored each time one more alert comes in, because who belongs
+    /// to a group follows from the routes, and who was told from the incidents.
+    pub(super) fn rejoin(&mut self, now: Timestamp) {
+        for incident in self.incidents.values() {
+            if let Some(group) = self.groups.get_mut(&incident.group()) {
+                incident.told.keys().for_each(|print| {
+                    group.alerts.entry(*print).or_insert(Member::Here);
+                });
+            }
+        }
+        let settings = std::sync::Arc::clone(&self.settings);
+        for row in self.alerts.values().filter(|row| row.is_firing()) {
+            for to in destinations(&settings, row) {
+                if let Some(group) = self.groups.get_mut(&to.id) {
+                    let member = group.alerts.entry(row.fingerprint);
+                    let is_new = matches!(member, std::collections::btree_map::Entry::Vacant(_));
+                    member.or_insert(Member::Here);
+                    if is_new && group.next_flush.is_none() {
+                        group.touch(Cause::Usual, now);
+                    }
+                }
+            }
+        }
+    }
+
     /// Puts an alert into a group; whether it was not there.
     fn enter(&mut self, to: Destination, print: Fingerprint) -> bool {
         let Destination { id, route_key, labels, timing } = to;
+        self.index.join(print, &id);
+        if !self.groups.contains_key(&id) {
+            self.save_group(&id);
+        }
         let group = self
             .groups
             .entry(id.clone())
@@ -172,11 +192,10 @@ impl Engine {
                 _ => continue,
             };
             group.alerts.insert(print, member);
+            self.save_group(&id);
             // One that leaves is not gone yet: `release` touches the group.
             if member == Member::Gone {
                 self.touch_group(&id, Cause::Config, now);
-            } else {
-                self.save_group(&id);
             }
         }
     }
@@ -185,11 +204,16 @@ impl Engine {
     /// that belongs nowhere has been told elsewhere, too.
     fn is_told_elsewhere(&self, print: Fingerprint) -> bool {
         let mut homes = self
-            .groups
-            .values()
-            .filter(|group| group.alerts.get(&print) == Some(&Member::Here))
+            .index
+            .groups_of(print)
+            .filter(|id| self.member(id, print) == Some(Member::Here))
+            .filter_map(|id| self.groups.get(id))
             .peekable();
         homes.peek().is_none() || homes.any(|group| self.has_told(group, print))
+    }
+
+    fn member(&self, id: &GroupId, print: Fingerprint) -> Option<Member> {
+        self.groups.get(id)?.alerts.get(&print).copied()
     }
 
     fn has_told(&self, group: &GroupRow, print: Fingerprint) -> bool {
@@ -209,9 +233,8 @@ impl Engine {
 /// The groups an alert belongs to. The Watchdog goes only where it is asked for by name, and the failing of a receiver
 /// is told to others: those its routes lead to or, where there are none, all others.
 fn destinations(settings: &Settings, row: &AlertRow) -> Vec<Destination> {
-    let is = |builtin: Builtin| {
-        row.key.kind == AlertKind::Builtin && row.key.name == builtin.as_str()
-    };
+    let is =
+        |builtin: Builtin| row.key.kind == AlertKind::Builtin && row.key.name == builtin.as_str();
     let routes = match is(Builtin::Watchdog) {
         true => settings.routes.find_by_name(&row.labels),
         false => settings.routes.find(&row.labels),

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watchkeeper_model::{Dimension, Labels, Timestamp};
 
+use super::Engine;
 use super::alerts::Report;
 use super::effect::Fact;
 use super::pace::Pace;
-use super::Engine;
 use crate::alert::{AlertKey, AlertRow, Condition, Finding, Hold, Rule, RuleSettings};
 use crate::series::{Observed, Stat};
 
@@ -170,7 +170,11 @@ impl Engine {
             Some(met) => {
                 let group = self.rules.get(&settings.name).and_then(|watch| watch.rule.get(by));
                 let named = group.into_iter().flat_map(|group| group.involved.agents());
-                if self.all_live(&settings.service, named, now) { said(met) } else { Condition::Unknown }
+                if self.all_live(&settings.service, named, now) {
+                    said(met)
+                } else {
+                    Condition::Unknown
+                }
             }
             None => Condition::Unknown,
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use watchkeeper_model::{Labels, Service, Timestamp};
 
+use super::Engine;
 use super::alerts::Report;
 use super::input::RestoredSlo;
 use super::pace::Pace;
 use super::view::SloView;
-use super::Engine;
 use crate::alert::{AlertKey, AlertRow, Builtin, Condition, Hold};
 use crate::notify::SloFacts;
 use crate::series::Involved;

@@ -264,9 +264,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn decisions_have_their_reasons() {
         use Action::{Close, Open, Update};
-        use IncidentState::{Closing, Opening, Open as IsOpen};
+        use IncidentState::{Closing, Open as IsOpen, Opening};
         use Severity::{Critical, Warning};
         type Change = fn(&mut IncidentRow);
         let same: Change = |_| {};
@@ -283,21 +284,111 @@ mod tests {
         let table: Vec<Row> = vec![
             ("nobody was told yet", None, w.clone(), 0, send(Open, SendReason::First)),
             ("it ended before anybody was told", None, vec![], 0, wait(WaitReason::NoOpenIncident)),
-            ("all was told", Some((IsOpen, w.clone(), same)), w.clone(), 10, wait(WaitReason::NothingChanged)),
-            ("a second alert", Some((IsOpen, w.clone(), same)), vec![(1, Warning), (2, Warning)], 10, send(Update, SendReason::NewAlerts)),
-            ("a worse second alert", Some((IsOpen, w.clone(), same)), vec![(1, Warning), (2, Critical)], 10, send(Update, SendReason::SeverityUp)),
-            ("it got worse", Some((IsOpen, w.clone(), same)), vec![(1, Critical)], 10, send(Update, SendReason::SeverityUp)),
-            ("it got better", Some((IsOpen, vec![(1, Critical)], same)), w.clone(), 10, send(Update, SendReason::SeverityDown)),
-            ("one of two ended", Some((IsOpen, vec![(1, Warning), (2, Warning)], same)), w.clone(), 10, send(Update, SendReason::ResolvedSome)),
-            ("time for a reminder", Some((IsOpen, w.clone(), same)), w.clone(), 14_400, send(Update, SendReason::Repeat)),
-            ("all ended", Some((IsOpen, w.clone(), same)), vec![], 10, send(Close, SendReason::AllResolved)),
-            ("the last word is under way", Some((IsOpen, w.clone(), |i| i.in_flight = Some(1))), vec![], 10, wait(WaitReason::InFlight)),
-            ("an open that failed waits", Some((Opening, vec![], |i| i.retry_at = Some(Timestamp::from_secs(20)))), w.clone(), 10, wait(WaitReason::Failed { until: Timestamp::from_secs(20) })),
-            ("and is sent again", Some((Opening, vec![], |i| i.retry_at = Some(Timestamp::from_secs(20)))), w.clone(), 20, send(Open, SendReason::OpenAgain)),
-            ("what was refused need not be closed", Some((Opening, vec![], |i| i.maybe_open = false)), vec![], 10, Decision::End(EndReason::NeverOpened)),
-            ("what may be open must be closed", Some((Opening, vec![], same)), vec![], 10, send(Close, SendReason::AllResolved)),
-            ("a close that failed is sent again", Some((Closing, w.clone(), same)), vec![], 10, send(Close, SendReason::CloseAgain)),
-            ("it fires again before the close got through", Some((Closing, w.clone(), same)), w.clone(), 10, send(Update, SendReason::FiredAgain)),
+            (
+                "all was told",
+                Some((IsOpen, w.clone(), same)),
+                w.clone(),
+                10,
+                wait(WaitReason::NothingChanged),
+            ),
+            (
+                "a second alert",
+                Some((IsOpen, w.clone(), same)),
+                vec![(1, Warning), (2, Warning)],
+                10,
+                send(Update, SendReason::NewAlerts),
+            ),
+            (
+                "a worse second alert",
+                Some((IsOpen, w.clone(), same)),
+                vec![(1, Warning), (2, Critical)],
+                10,
+                send(Update, SendReason::SeverityUp),
+            ),
+            (
+                "it got worse",
+                Some((IsOpen, w.clone(), same)),
+                vec![(1, Critical)],
+                10,
+                send(Update, SendReason::SeverityUp),
+            ),
+            (
+                "it got better",
+                Some((IsOpen, vec![(1, Critical)], same)),
+                w.clone(),
+                10,
+                send(Update, SendReason::SeverityDown),
+            ),
+            (
+                "one of two ended",
+                Some((IsOpen, vec![(1, Warning), (2, Warning)], same)),
+                w.clone(),
+                10,
+                send(Update, SendReason::ResolvedSome),
+            ),
+            (
+                "time for a reminder",
+                Some((IsOpen, w.clone(), same)),
+                w.clone(),
+                14_400,
+                send(Update, SendReason::Repeat),
+            ),
+            (
+                "all ended",
+                Some((IsOpen, w.clone(), same)),
+                vec![],
+                10,
+                send(Close, SendReason::AllResolved),
+            ),
+            (
+                "the last word is under way",
+                Some((IsOpen, w.clone(), |i| i.in_flight = Some(1))),
+                vec![],
+                10,
+                wait(WaitReason::InFlight),
+            ),
+            (
+                "an open that failed waits",
+                Some((Opening, vec![], |i| i.retry_at = Some(Timestamp::from_secs(20)))),
+                w.clone(),
+                10,
+                wait(WaitReason::Failed { until: Timestamp::from_secs(20) }),
+            ),
+            (
+                "and is sent again",
+                Some((Opening, vec![], |i| i.retry_at = Some(Timestamp::from_secs(20)))),
+                w.clone(),
+                20,
+                send(Open, SendReason::OpenAgain),
+            ),
+            (
+                "what was refused need not be closed",
+                Some((Opening, vec![], |i| i.maybe_open = false)),
+                vec![],
+                10,
+                Decision::End(EndReason::NeverOpened),
+            ),
+            (
+                "what may be open must be closed",
+                Some((Opening, vec![], same)),
+                vec![],
+                10,
+                send(Close, SendReason::AllResolved),
+            ),
+            (
+                "a close that failed is sent again",
+                Some((Closing, w.clone(), same)),
+                vec![],
+                10,
+                send(Close, SendReason::CloseAgain),
+            ),
+            (
+                "it fires again before the close got through",
+                Some((Closing, w.clone(), same)),
+                w.clone(),
+                10,
+                send(Update, SendReason::FiredAgain),
+            ),
         ];
         for (sentence, row, firing, secs, expected) in table {
             let incident = row.map(|(state, told, change)| {

@@ -147,6 +147,9 @@ pub struct DeliveryRow {
     pub next_at: Option<Timestamp>,
     /// Names of the alerts in it, the worst first.
     pub alerts: Vec<String>,
+    /// Their fingerprints, in the same order.
+    #[serde(default)]
+    pub fingerprints: Vec<Fingerprint>,
     /// The firing alerts in it, and how bad each is.
     pub firing: BTreeMap<Fingerprint, Severity>,
     /// What is sent. Kept until the outcome is final, to be sent again after a crash.

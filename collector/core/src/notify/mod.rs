@@ -14,4 +14,4 @@ pub use ledger::{
     CLOSE_FOR, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState, Reply, close_backoff,
     dedup_key,
 };
-pub use message::{Action, NotifiedAlert, Notification, SampleEvent, SloFacts};
+pub use message::{Action, Notification, NotifiedAlert, SampleEvent, SloFacts};

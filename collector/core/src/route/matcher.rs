@@ -83,14 +83,16 @@ impl Matcher {
 
     /// Reads one matcher.
     pub fn parse(text: &str) -> Result<Self, MatcherProblem> {
-        let at = text.find(['=', '!']).ok_or_else(|| problem(text, 0, text.len(), "no operator"))?;
+        let at =
+            text.find(['=', '!']).ok_or_else(|| problem(text, 0, text.len(), "no operator"))?;
         let name = text[..at].trim();
         if !is_label_name(name) {
             return Err(MatcherProblem {
                 offset: 0,
                 len: at.max(1),
                 message: format!("{name:?} is no label name"),
-                help: "a label name is letters, digits and _, and does not begin with a digit".to_owned(),
+                help: "a label name is letters, digits and _, and does not begin with a digit"
+                    .to_owned(),
             });
         }
         let (op, len) = match text.as_bytes()[at..] {
@@ -160,7 +162,14 @@ fn unquoted(text: &str, start: usize) -> Result<String, MatcherProblem> {
     while let Some((i, c)) = chars.next() {
         match c {
             '"' if inside[i + 1..].is_empty() => return Ok(value),
-            '"' => return Err(problem(text, start + i + 2, inside.len() - i - 1, "text after the closing quote")),
+            '"' => {
+                return Err(problem(
+                    text,
+                    start + i + 2,
+                    inside.len() - i - 1,
+                    "text after the closing quote",
+                ));
+            }
             '\\' => match chars.next() {
                 Some((_, 'n')) => value.push('\n'),
                 Some((_, c @ ('"' | '\\'))) => value.push(c),
@@ -179,7 +188,8 @@ fn problem(text: &str, offset: usize, len: usize, what: &str) -> MatcherProblem 
         offset,
         len: len.max(1),
         message: format!("matcher {text:?}: {what}"),
-        help: r#"a matcher is name="value", name!="value", name=~"regex" or name!~"regex""#.to_owned(),
+        help: r#"a matcher is name="value", name!="value", name=~"regex" or name!~"regex""#
+            .to_owned(),
     }
 }
 

@@ -192,7 +192,12 @@ fn resolve(settings: &RouteSettings, above: &Route, nth: usize) -> Route {
 mod tests {
     use super::*;
 
-    fn route(receiver: &str, matchers: &[&str], proceed: bool, routes: Vec<RouteSettings>) -> RouteSettings {
+    fn route(
+        receiver: &str,
+        matchers: &[&str],
+        proceed: bool,
+        routes: Vec<RouteSettings>,
+    ) -> RouteSettings {
         RouteSettings {
             receiver: (!receiver.is_empty()).then(|| receiver.to_owned()),
             matchers: matchers.iter().map(|m| Matcher::parse(m).unwrap()).collect(),
@@ -243,8 +248,12 @@ mod tests {
         let twice = || route("", &["severity=page", "a!=b"], true, vec![]);
         let tree = RouteTree::build(&route("root", &[], false, vec![twice(), twice()]), "");
         let labels = Labels::new([("severity", "page"), ("service", "shop")]);
-        let keys: Vec<_> = tree.find(&labels).iter().map(|r| r.group_key(&Labels::default())).collect();
-        assert_eq!(keys, [r#"{}/{a!="b",severity="page"}:{}"#, r#"{}/{a!="b",severity="page"}#2:{}"#]);
+        let keys: Vec<_> =
+            tree.find(&labels).iter().map(|r| r.group_key(&Labels::default())).collect();
+        assert_eq!(
+            keys,
+            [r#"{}/{a!="b",severity="page"}:{}"#, r#"{}/{a!="b",severity="page"}#2:{}"#]
+        );
     }
 
     #[test]
@@ -282,7 +291,8 @@ mod tests {
             "",
         );
         let labels = Labels::new([("alertname", "Watchdog")]);
-        let found: Vec<_> = tree.find_by_name(&labels).iter().map(|r| r.receiver.as_str()).collect();
+        let found: Vec<_> =
+            tree.find_by_name(&labels).iter().map(|r| r.receiver.as_str()).collect();
         assert_eq!(found, ["dead-man"]);
     }
 }

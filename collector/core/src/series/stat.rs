@@ -210,8 +210,20 @@ mod tests {
     #[test]
     fn every_statistic_reads_as_it_is_written() {
         for text in [
-            "rate", "count", "sum", "avg", "min", "max", "last", "bad_ratio", "absent", "p50",
-            "p95", "p99.9", "p5", "p0.1",
+            "rate",
+            "count",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "last",
+            "bad_ratio",
+            "absent",
+            "p50",
+            "p95",
+            "p99.9",
+            "p5",
+            "p0.1",
         ] {
             assert_eq!(Stat::parse(text).map(|s| s.to_string()).as_deref(), Some(text));
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use watchkeeper_expr::duration::format as duration_text;
-use watchkeeper_model::time::nanos_of;
 use watchkeeper_model::Timestamp;
+use watchkeeper_model::time::nanos_of;
 
 use super::counts::Counts;
 use super::settings::{BUCKET, Objective, SloSettings, width_of};
@@ -174,7 +174,8 @@ impl Budget {
 
     /// What the counts say, whether or not time was let pass before.
     pub fn evaluate(&self, now: Timestamp) -> Evaluation {
-        let sum_at = |over| self.spans().find_map(|(ring, s)| (s.over == over).then(|| ring.sum_at(s, now)));
+        let sum_at =
+            |over| self.spans().find_map(|(ring, s)| (s.over == over).then(|| ring.sum_at(s, now)));
         let sum = |over| sum_at(over).unwrap_or_default();
         let counts = sum(self.period);
         let spent = self.burn(&counts).unwrap_or(0.0);
@@ -195,9 +196,9 @@ impl Budget {
     pub fn tiers(&self, before: &[String]) -> TierState {
         let burning: Vec<&Tier> =
             self.tiers.iter().filter(|tier| self.burns(tier, before)).collect();
-        let worst = burning.iter().max_by(|a, b| {
-            a.severity.cmp(&b.severity).then(a.factor_tenths.cmp(&b.factor_tenths))
-        });
+        let worst = burning
+            .iter()
+            .max_by(|a, b| a.severity.cmp(&b.severity).then(a.factor_tenths.cmp(&b.factor_tenths)));
         let shortest = burning.iter().map(|tier| tier.short).min();
         let stale = shortest.is_some_and(|over| self.sum(over).total == 0);
         TierState {
@@ -249,7 +250,10 @@ impl Budget {
     }
 
     fn sum(&self, over: Duration) -> Counts {
-        self.spans().find(|(_, span)| span.over == over).map(|(_, span)| span.sum).unwrap_or_default()
+        self.spans()
+            .find(|(_, span)| span.over == over)
+            .map(|(_, span)| span.sum)
+            .unwrap_or_default()
     }
 
     fn spans(&self) -> impl Iterator<Item = (&Spans, &Span)> {
@@ -369,7 +373,8 @@ mod tests {
             let state = budget.tiers(&burning);
             burning = state.burning;
             let minute = |since: i64| (t - since + 59) / 60;
-            for (i, severity) in [TierSeverity::Page, TierSeverity::Ticket].into_iter().enumerate() {
+            for (i, severity) in [TierSeverity::Page, TierSeverity::Ticket].into_iter().enumerate()
+            {
                 let on = burning.iter().any(|name| name.starts_with(severity.as_str()));
                 if on && seen[2 * i].is_none() {
                     seen[2 * i] = Some(minute(healthy));
@@ -407,7 +412,9 @@ mod tests {
                     ),
                     // No row for it: tickets of short bursts were not looked at.
                     (_, None) if ratio_ppm >= 20_000 => {}
-                    (found, expected) => assert_eq!(*found, expected, "{ratio_ppm} ppm for {minutes} min"),
+                    (found, expected) => {
+                        assert_eq!(*found, expected, "{ratio_ppm} ppm for {minutes} min")
+                    }
                 }
             }
         }
@@ -415,7 +422,9 @@ mod tests {
 
     #[test]
     fn low_traffic_needs_ten_events_and_two_bad_ones() {
-        for (good, bad, burns) in [(8, 1, false), (9, 1, false), (7, 2, false), (8, 2, true), (0, 10, true)] {
+        for (good, bad, burns) in
+            [(8, 1, false), (9, 1, false), (7, 2, false), (8, 2, true), (0, 10, true)]
+        {
             let mut budget = Budget::new(&settings("99.9", 30 * 86_400));
             budget.add(at(0), &counts(good, bad), at(0));
             assert_eq!(!budget.tiers(&[]).burning.is_empty(), burns, "{good} good, {bad} bad");

@@ -146,12 +146,8 @@ mod tests {
 
     #[test]
     fn windows_scale_with_the_period_and_factors_stay() {
-        let month = vec![
-            (144, 3600, 300),
-            (60, 21_600, 1800),
-            (30, 86_400, 7200),
-            (10, 259_200, 21_600),
-        ];
+        let month =
+            vec![(144, 3600, 300), (60, 21_600, 1800), (30, 86_400, 7200), (10, 259_200, 21_600)];
         for (period, sentence, expected) in [
             (30 * DAY, "30 days are the table", month.clone()),
             (90 * DAY, "longer periods use the 30-day table", month),
@@ -165,7 +161,11 @@ mod tests {
                 "10 minutes have the least windows that make sense",
                 vec![(144, 60, 5), (60, 60, 5), (30, 60, 5), (10, 60, 5)],
             ),
-            (20, "no window is longer than the period", vec![(144, 20, 5), (60, 20, 5), (30, 20, 5), (10, 20, 5)]),
+            (
+                20,
+                "no window is longer than the period",
+                vec![(144, 20, 5), (60, 20, 5), (30, 20, 5), (10, 20, 5)],
+            ),
         ] {
             assert_eq!(windows(period), expected, "{sentence}");
         }

@@ -271,8 +271,10 @@ async fn series_beyond_the_bound_count_under_one_agent() {
         to: Timestamp::MAX,
         together_secs: 0,
     };
-    let mut note =
-        |key: &crate::store::SeriesKey| Some(agents.push(key.labels.get("agent").to_owned()));
+    let mut note = |key: &crate::store::SeriesKey| {
+        agents.push(key.labels.get("agent").to_owned());
+        Some(())
+    };
     store.reads().scan(&all, &mut note, &mut |_, (), _| Ok(())).unwrap();
     agents.sort();
     assert_eq!(agents, ["__overflow__", "web-0", "web-1"]);

@@ -18,8 +18,10 @@ fn a_directory_has_one_collector_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     assert!(matches!(error(dir.path()), StoreError::Locked { .. }));
+    let other = store.clone();
     store.close();
     open(dir.path());
+    assert!(other.health().used_bytes == 0, "a clone left over holds nothing");
 }
 
 #[tokio::test]

@@ -203,3 +203,21 @@ async fn a_store_over_its_size_gives_up_the_oldest_of_the_finest_and_says_so() {
     assert!(report.used_bytes <= 600_000 && report.evicted.is_empty(), "{report:?}");
     assert_eq!(store.health().used_bytes, report.used_bytes);
 }
+
+#[tokio::test]
+async fn a_store_with_nothing_left_to_give_up_lets_the_intake_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = settings(dir.path());
+    settings.max_bytes = 250_000;
+    let store = Store::open(settings).unwrap();
+    let rows = |n: i64| (0..n).map(|i| row(&(i % 50).to_string(), NOW - i % 60, 1)).collect();
+    store.commit_windows(windows(1, rows(6_000))).await.unwrap();
+    assert_eq!(store.maintain(Timestamp::from_secs(NOW)).await.evicted, []);
+    assert!(store.health().is_full);
+    let error = store.commit_windows(windows(2, rows(1))).await.unwrap_err();
+    assert!(error.is_full() && error.to_string().contains("storage.max_bytes"), "{error}");
+    // Folding makes the journal small again.
+    fold_all(&store, NOW + 3_600).await;
+    store.commit_windows(windows(2, rows(1))).await.unwrap();
+    assert_eq!(total(&store), 6_001);
+}

@@ -87,3 +87,51 @@ async fn the_ledger_goes_on_while_the_intake_waits_and_all_ends_by_itself() {
     store.commit_windows(windows(1, vec![row("200", NOW, 1)])).await.unwrap();
     assert_eq!(total(&store), 1);
 }
+
+/// On a real file system of some 12 MiB: `mount -t tmpfs -o size=12m none DIR`, then
+/// `WATCHKEEPER_SMALL_DISK=DIR cargo test -p watchkeeper-collector -- --ignored a_disk_that_is_really_full`
+#[tokio::test]
+#[ignore = "needs a small file system of its own"]
+async fn a_disk_that_is_really_full_refuses_batches_and_keeps_the_ledger() {
+    let small = std::env::var("WATCHKEEPER_SMALL_DISK").unwrap();
+    let dir = tempfile::tempdir_in(small).unwrap();
+    let mut settings = super::parts::settings(dir.path());
+    settings.ballast_bytes = 2 << 20;
+    let store = Store::open(settings.clone()).unwrap();
+    let now = Timestamp::from_secs(NOW);
+    let filler = dir.path().join("filler");
+    let mut n_counted = 0;
+    std::fs::write(&filler, vec![1; 4 << 20]).unwrap();
+    let error = loop {
+        match store.commit_windows(many(n_counted + 1)).await {
+            Ok(_) => n_counted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_full(), "{error}");
+    assert_eq!(total(&store), n_counted * 3_000, "what was answered is there, and nothing else");
+    fill_to_the_brim(&dir.path().join("brim"));
+    for i in 0..20 {
+        store.persist(save(&i.to_string(), 20_000), now).await.unwrap();
+    }
+    assert!(store.health().is_full, "the ledger lives on the ballast");
+    fill_to_the_brim(&dir.path().join("brim2"));
+    store.close();
+    let store = Store::open(settings).unwrap();
+    assert_eq!(total(&store), n_counted * 3_000, "it starts");
+
+    for name in ["brim", "brim2"] {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
+    std::fs::remove_file(&filler).unwrap();
+    store.maintain(now).await;
+    assert!(!store.health().is_full);
+    store.commit_windows(many(n_counted + 1)).await.unwrap();
+    assert_eq!(total(&store), (n_counted + 1) * 3_000);
+}
+
+fn fill_to_the_brim(path: &std::path::Path) {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(path).unwrap();
+    while file.write_all(&[1; 4_096]).is_ok() {}
+}

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use watchkeeper_model::{
-    AgentId, BatchKey, Bound, Digest, Distribution, Epoch, Event, Kind, Labels, Last, Service,
-    Severity, StreamKey, Timestamp, Unit, Values, Window,
+    AgentId, Bound, Digest, Distribution, Epoch, Event, Kind, Labels, Last, Service, Severity,
+    StreamKey, Timestamp, Unit, Values, Window,
 };
 
 use crate::store::{
@@ -51,10 +51,6 @@ pub(crate) fn batch<B>(kind: Kind, seq: u64, fate: Fate<B>) -> BatchCommit<B> {
         received_at: Timestamp::from_secs(NOW),
         fate,
     }
-}
-
-pub(crate) fn key_of(batch: &BatchCommit<WindowsBody>) -> BatchKey {
-    BatchKey { stream: batch.stream.clone(), seq: batch.seq }
 }
 
 pub(crate) fn series(agent: &str, status: &str) -> SeriesKey {

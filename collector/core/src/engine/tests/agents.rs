@@ -171,3 +171,28 @@ fn agents_are_seen_with_what_their_sources_did() {
     let source = &agents[0].sources[0];
     assert_eq!((source.read, source.skipped.get(&SkipReason::Unparsable)), (6, Some(&3)));
 }
+
+#[test]
+fn many_silent_agents_are_one_notification() {
+    let mut all = with(Builtin::AgentSilent);
+    all.routes = super::world::one_route(0, 300, 14_400);
+    let mut world = World::new(all);
+    for i in 0..2_000 {
+        world.beat(&format!("web-{i}"));
+    }
+    world.run(30);
+    assert_eq!(world.news(), ["chat open first"]);
+    let told = world.last.clone().unwrap();
+    assert_eq!((told.alerts.len(), told.n_truncated), (100, 1_900));
+    for i in 0..2_000 {
+        world.beat(&format!("web-{i}"));
+    }
+    for _ in 0..33 {
+        world.run(9);
+        for i in 0..2_000 {
+            world.beat(&format!("web-{i}"));
+        }
+    }
+    world.run(10);
+    assert_eq!(world.n_open(), 0);
+}

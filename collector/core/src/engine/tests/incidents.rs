@@ -226,11 +226,7 @@ fn what_is_deleted_closes_at_once() {
             },
             &["mail open first", "chat close deleted"],
         ),
-        (
-            "the integration",
-            |s| s.receivers[0].integrations.clear(),
-            &["chat close deleted"],
-        ),
+        ("the integration", |s| s.receivers[0].integrations.clear(), &["chat close deleted"]),
         (
             "the route",
             |s| {
@@ -401,8 +397,32 @@ fn an_unknown_delivery_is_only_noted() {
     let reply = crate::notify::Reply::Ok { status: None };
     world.input(Input::Delivered { delivery: 99, reply });
     assert!(world.facts.iter().any(|f| matches!(f, Fact::UnknownDelivery { delivery: 99, .. })));
-    assert!(!world.facts.iter().any(|f| matches!(
-        f,
-        Fact::NotificationDecided { decision: Decision::Send(..), .. }
-    )));
+    assert!(
+        !world
+            .facts
+            .iter()
+            .any(|f| matches!(f, Fact::NotificationDecided { decision: Decision::Send(..), .. }))
+    );
+}
+
+#[test]
+fn what_joins_a_waiting_group_before_a_crash_is_told_with_it() {
+    let mut all = one_rule();
+    all.rules[0].by = vec!["agent".to_owned()];
+    all.routes = one_route(30, 300, 14_400);
+    let mut world = World::new(all);
+    world.requests_of("web-1", 0, 1);
+    world.run(10);
+    world.requests_of("web-2", 0, 1);
+    world.restart();
+    world.run(19);
+    assert_eq!(world.news(), Vec::<String>::new());
+    world.run(1);
+    assert_eq!(world.heard.iter().map(|h| h.alerts.len()).collect::<Vec<_>>(), [2]);
+    world.requests_of("web-3", 0, 1);
+    world.restart();
+    world.run(299);
+    assert_eq!(world.heard.len(), 1, "group_interval holds over a restart");
+    world.run(1);
+    assert_eq!(world.heard.last().map(|h| h.reason.as_str()), Some("new_alerts"));
 }

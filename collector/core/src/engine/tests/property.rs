@@ -85,7 +85,7 @@ fn happen(world: &mut World, what: Happening) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
     fn every_incident_opened_is_closed_and_none_is_open_twice(
         all in proptest::collection::vec(happening(), 1..40)

@@ -147,7 +147,8 @@ fn too_few_is_not_believed_of_a_window_that_was_not_seen_whole() {
     let mut world = World::new(with(|rule| {
         rule.scope = Filter::all();
         rule.op = Op::Less;
-        rule.value = crate::series::Threshold::base(50_000_000, watchkeeper_model::Dimension::Plain);
+        rule.value =
+            crate::series::Threshold::base(50_000_000, watchkeeper_model::Dimension::Plain);
         rule.min_events = 0;
     }));
     world.beat("web-1");

@@ -28,7 +28,12 @@ fn an_incident_is_opened_updated_and_closed_once() {
     world.seconds(400, 100, 0);
     assert_eq!(
         world.news(),
-        ["oncall open first", "chat open first", "oncall close rerouted", "chat close all_resolved"],
+        [
+            "oncall open first",
+            "chat open first",
+            "oncall close rerouted",
+            "chat close all_resolved"
+        ],
         "the page becomes a ticket before it ends"
     );
     world.run(1000);
@@ -72,7 +77,10 @@ fn severity_rises_at_once_and_opens_the_new_before_it_closes_the_old() {
     }
     assert_eq!(world.news(), ["oncall open first", "chat close rerouted"]);
     let moves = world.facts.iter().filter(|fact| {
-        matches!(fact, Fact::AlertMoved { from: Some(AlertState::Firing), to: Some(AlertState::Firing), .. })
+        matches!(
+            fact,
+            Fact::AlertMoved { from: Some(AlertState::Firing), to: Some(AlertState::Firing), .. }
+        )
     });
     assert_eq!(moves.count(), 1, "a change of severity is a transition");
 }
@@ -206,7 +214,12 @@ fn late_data_of_a_past_breach_page_nobody() {
         world.input(Input::Committed(Box::new(crate::engine::Committed {
             agent: AgentId::new("web-1"),
             service: slo.service.clone(),
-            judged: vec![crate::slo::Judged { slo: "shop".into(), agent: AgentId::new("web-1"), window, counts }],
+            judged: vec![crate::slo::Judged {
+                slo: "shop".into(),
+                agent: AgentId::new("web-1"),
+                window,
+                counts,
+            }],
             observed: Vec::new(),
             events: Vec::new(),
             tallies: Vec::new(),
@@ -214,4 +227,70 @@ fn late_data_of_a_past_breach_page_nobody() {
         })));
     }
     assert_ne!(world.alert("shop").map(|a| a.2).as_deref(), Some("page"));
+}
+
+#[test]
+fn a_ticket_stands_while_the_page_that_replaces_it_is_refused() {
+    let mut long = settings();
+    long.slos[0].window = SloWindow::Rolling(Duration::from_secs(30 * 86_400));
+    let mut world = World::new(long);
+    for _ in 0..180 {
+        world.run(60);
+        world.requests(6000 - 250, 250);
+    }
+    world.mode("oncall", Mode::Refuses);
+    while world.alert("shop").unwrap().2 == "ticket" {
+        world.run(10);
+        world.requests(0, 1000);
+    }
+    assert_eq!(world.news(), ["chat open first"]);
+    assert_eq!(world.n_open(), 1, "somebody knows of it");
+    world.mode("oncall", Mode::Works);
+    for _ in 0..31 {
+        world.run(10);
+        world.requests(0, 1000);
+    }
+    assert_eq!(world.news(), ["oncall open open_again", "chat close rerouted"]);
+}
+
+#[test]
+fn a_reload_keeps_the_counts_of_what_is_counted_alike() {
+    let mut world = World::new(settings());
+    world.seconds(60, 98, 2);
+    let total = |world: &World| world.engine.slos(world.now)[0].total;
+    assert_eq!(total(&world), 6000);
+    world.reload(|settings| {
+        settings.slos[0].objective =
+            crate::slo::Objective::from_percent(watchkeeper_model::Decimal::from_int(90)).unwrap();
+    });
+    assert_eq!(total(&world), 6000);
+    assert!(!world.is_firing("shop"), "2 % are allowed now");
+    world.reload(|settings| settings.slos[0].good = crate::series::Filter::all());
+    assert_eq!(total(&world), 0, "it counts something else now");
+}
+
+#[test]
+fn what_counts_something_else_now_is_held_until_there_are_data() {
+    let mut world = World::new(settings());
+    world.seconds(60, 0, 100);
+    world.reload(|settings| {
+        settings.slos[0].good = crate::series::Filter::compile("int(status) < 400").unwrap();
+    });
+    assert_eq!(world.alert("shop").map(|a| (a.0, a.1)), Some((AlertState::Firing, true)));
+    world.seconds(1, 100, 0);
+    assert_eq!(world.alert("shop").map(|a| a.0), Some(AlertState::Resolved));
+}
+
+#[test]
+fn many_inputs_in_one_second_cost_few_evaluations_and_none_is_missed() {
+    let mut world = World::new(settings());
+    world.seconds(60, 100, 0);
+    for _ in 0..100 {
+        world.requests(10, 0);
+    }
+    world.requests(0, 5000);
+    assert!(!world.is_firing("shop"), "this second's evaluations are spent");
+    world.now = world.now.shifted(100_000_000);
+    world.input(Input::Tick);
+    assert!(world.is_firing("shop"));
 }

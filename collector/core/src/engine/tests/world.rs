@@ -165,7 +165,8 @@ impl World {
     pub(super) fn commit(&mut self, agent: &str, observed: Vec<Observed>, events: Vec<Event>) {
         let mut judged = Vec::new();
         for seen in &observed {
-            for slo in self.settings.slos.iter().filter(|s| s.concerns(&seen.service, &seen.signal)) {
+            for slo in self.settings.slos.iter().filter(|s| s.concerns(&seen.service, &seen.signal))
+            {
                 let counts = slo.judge(&seen.labels, seen.dimension, &seen.distribution);
                 self.counts.push((seen.window, counts));
                 let (slo, agent) = (slo.name.as_str().into(), AgentId::new(agent));
@@ -268,11 +269,17 @@ impl World {
             assert!(!sending || matches!(effect, Effect::Deliver(_)), "a row after a delivery");
             match effect {
                 Effect::SaveAlert(row) => self.disk.put("alert", row.fingerprint, &row),
-                Effect::ForgetAlert(print) => drop(self.disk.0.remove(&("alert", print.to_string()))),
+                Effect::ForgetAlert(print) => {
+                    drop(self.disk.0.remove(&("alert", print.to_string())))
+                }
                 Effect::SaveGroup(row) => self.disk.put("group", key(&row.id), &row),
                 Effect::ForgetGroup(id) => drop(self.disk.0.remove(&("group", key(&id)))),
-                Effect::SaveIncident(row) => self.disk.put("incident", format!("{:09}", row.number), &row),
-                Effect::SaveDelivery(row) => self.disk.put("delivery", format!("{:09}", row.id), &row),
+                Effect::SaveIncident(row) => {
+                    self.disk.put("incident", format!("{:09}", row.number), &row)
+                }
+                Effect::SaveDelivery(row) => {
+                    self.disk.put("delivery", format!("{:09}", row.id), &row)
+                }
                 Effect::SaveAgent(row) => self.disk.put("agent", &row.id, &row),
                 Effect::Fact(fact) => {
                     assert!(!fact.to_string().is_empty());
@@ -280,8 +287,13 @@ impl World {
                 }
                 Effect::Deliver(delivery) => {
                     sending = true;
-                    for (table, id) in [("delivery", delivery.id), ("incident", delivery.notification.incident)] {
-                        assert!(self.disk.0.contains_key(&(table, format!("{id:09}"))), "not in the ledger");
+                    for (table, id) in
+                        [("delivery", delivery.id), ("incident", delivery.notification.incident)]
+                    {
+                        assert!(
+                            self.disk.0.contains_key(&(table, format!("{id:09}"))),
+                            "not in the ledger"
+                        );
                     }
                     self.under_way.push_back(*delivery);
                 }
@@ -313,8 +325,10 @@ impl World {
 
     fn understand(&mut self, delivery: &Delivery) {
         let told = &delivery.notification;
-        let wants_ends =
-            self.settings.receiver(&told.receiver).is_none_or(|r| r.integrations.iter().all(|i| i.send_resolved));
+        let wants_ends = self
+            .settings
+            .receiver(&told.receiver)
+            .is_none_or(|r| r.integrations.iter().all(|i| i.send_resolved));
         let place = (told.receiver.clone(), delivery.integration.clone());
         let open = self.open.entry(place).or_default();
         match told.action {
@@ -322,7 +336,12 @@ impl World {
             Action::Open | Action::Update => {
                 let others = open.iter().filter(|(key, _)| **key != told.dedup_key);
                 let twice = others.filter(|(_, group)| **group == told.group_key).count();
-                assert!(twice == 0 || !wants_ends, "{} has two incidents for {}", told.receiver, told.group_key);
+                assert!(
+                    twice == 0 || !wants_ends,
+                    "{} has two incidents for {}",
+                    told.receiver,
+                    told.group_key
+                );
                 open.insert(told.dedup_key.clone(), told.group_key.clone());
                 self.ever_opened.insert(told.dedup_key.clone());
             }

@@ -68,8 +68,8 @@ pub enum Report {
 pub struct Stored {
     /// How far its files were read.
     pub positions: Vec<Position>,
-    /// When its positions were last stored; `None` if it never ran before.
-    pub last_seal: Option<Timestamp>,
+    /// Up to when its directories were looked through, as of its last seal; `None` if it never ran before.
+    pub looked_at: Option<Timestamp>,
     /// The spool is new or not the one of before: nothing is read until the collector has said what it knows.
     pub wait: bool,
     /// Why what is stored can't be used. The source then stands still.
@@ -79,17 +79,15 @@ pub struct Stored {
 impl Stored {
     /// Decodes what was stored; one position that does not decode makes all of it unusable.
     pub fn read(
-        last_seal: Option<Timestamp>,
+        looked_at: Option<Timestamp>,
         bodies: impl IntoIterator<Item = String>,
         wait: bool,
     ) -> Self {
         let decoded: Result<Vec<_>, _> =
             bodies.into_iter().map(|body| Position::decode(&body)).collect();
         match decoded {
-            Ok(positions) => Self { positions, last_seal, wait, corrupt: None },
-            Err(corrupt) => {
-                Self { positions: Vec::new(), last_seal, wait, corrupt: Some(corrupt) }
-            }
+            Ok(positions) => Self { positions, looked_at, wait, corrupt: None },
+            Err(corrupt) => Self { positions: Vec::new(), looked_at, wait, corrupt: Some(corrupt) },
         }
     }
 }
@@ -112,6 +110,8 @@ pub struct Checkpoint {
     pub store: Vec<Position>,
     /// Positions to delete.
     pub forget: Vec<FileRef>,
+    /// Up to when the directories were looked through: to be stored for the source.
+    pub looked_at: Option<Timestamp>,
 }
 
 /// A stored position whose file has not been found.
@@ -179,7 +179,7 @@ impl<D: Disk> Tail<D> {
             undecided: BTreeMap::new(),
             closing: Vec::new(),
             forget: Vec::new(),
-            reference: stored.last_seal,
+            reference: stored.looked_at,
             is_first_scan: true,
             waiting: stored.wait,
             next_scan: Timestamp(i64::MIN),
@@ -187,7 +187,7 @@ impl<D: Disk> Tail<D> {
             corrupt: stored.corrupt,
             buffer: Vec::new(),
             checkpointed: (0, 0),
-            dirty: stored.last_seal.is_none(),
+            dirty: stored.looked_at.is_none(),
             first_turn: 0,
         }
     }
@@ -269,6 +269,7 @@ impl<D: Disk> Tail<D> {
             frontiers: self.closing.clone(),
             store: Vec::new(),
             forget: self.forget.clone(),
+            looked_at: self.reference,
         };
         for file in &mut self.files {
             file.checkpointed = file.offset;
@@ -285,8 +286,8 @@ impl<D: Disk> Tail<D> {
         checkpoint
     }
 
-    /// The last checkpoint is durable, since `at`.
-    pub fn committed(&mut self, at: Timestamp) {
+    /// The last checkpoint is durable.
+    pub fn committed(&mut self) {
         for file in &mut self.files {
             file.sealed = file.checkpointed;
             file.dirty = false;
@@ -296,7 +297,6 @@ impl<D: Disk> Tail<D> {
         self.forget.drain(..self.checkpointed.1);
         self.checkpointed = (0, 0);
         self.dirty = false;
-        self.reference = self.reference.max(Some(at));
     }
 
     /// What is read from now on is sealed under another epoch.

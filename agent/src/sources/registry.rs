@@ -1,0 +1,79 @@
+//! The kinds of sources there are: the one place to register another.
+//!
+//! Owns the tags of `sources:`. What stands below a tag is the business of its folder.
+
+use watchkeeper_agent_core::observe::Accumulator;
+use watchkeeper_config::{Located, Node, Reader};
+use watchkeeper_model::Service;
+
+use super::source::{Source, Stored};
+use super::tail::{TailSource, TailSourceSettings};
+use super::wake::Waker;
+
+/// Kinds that are part of the file format but not of this version.
+const LATER: [&str; 6] = ["probe", "watch", "process", "host", "heartbeat", "journal"];
+
+/// What one source needs, of whatever kind.
+#[derive(Clone, Debug)]
+pub enum SourceSettings {
+    /// Lines of files.
+    Tail(TailSourceSettings),
+}
+
+/// Reads one element of `sources:`.
+pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceSettings> {
+    let mut tags = vec!["tail"];
+    tags.extend(LATER);
+    let (tag, inner) = node.variant(reader, &tags)?;
+    match tag {
+        "tail" => TailSourceSettings::read(inner, reader).map(SourceSettings::Tail),
+        later => {
+            reader
+                .error(node.place(), format!("`{later}` sources are not part of this version"))
+                .help("this version observes with `tail`");
+            None
+        }
+    }
+}
+
+/// Makes the source that settings describe, going on from what it had stored.
+pub fn build(
+    settings: SourceSettings,
+    stored: Stored,
+    into: &mut Accumulator,
+    waker: Waker,
+) -> Box<dyn Source> {
+    match settings {
+        SourceSettings::Tail(tail) => Box::new(TailSource::new(tail, stored, into, waker)),
+    }
+}
+
+impl SourceSettings {
+    /// The name the user gave it, if any.
+    pub fn given_name(&self) -> Option<&Located<String>> {
+        match self {
+            Self::Tail(tail) => tail.given_name.as_ref(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tail(tail) => &tail.lines.source,
+        }
+    }
+
+    /// Names it.
+    pub fn set_name(&mut self, name: &str) {
+        match self {
+            Self::Tail(tail) => tail.set_name(name),
+        }
+    }
+
+    /// Whose it is.
+    pub fn service(&self) -> &Service {
+        match self {
+            Self::Tail(tail) => &tail.lines.service,
+        }
+    }
+}

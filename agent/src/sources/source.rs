@@ -1,0 +1,67 @@
+//! What every source is to the worker that owns it.
+//!
+//! Owns the trait and its promises. The order is always the same: poll as often as it asks, then one checkpoint, one
+//! seal with everything counted so far, and, only if that is durable, `committed`. Nothing is polled in between, so
+//! what is counted and where a source stands can't disagree.
+
+use std::fmt;
+
+use watchkeeper_agent_core::observe::Accumulator;
+pub use watchkeeper_agent_core::tail::{Checkpoint, Position, Progress, Stored};
+use watchkeeper_model::{Frontier, Service, Timestamp};
+
+/// A place where the agent observes.
+pub trait Source: Send {
+    /// Its name, unique in the agent.
+    fn name(&self) -> &str;
+
+    /// What kind it is, as in the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// Whose observations it makes.
+    fn service(&self) -> &Service;
+
+    /// Does a bounded piece of work and never waits. While `may_read` is false what can wait is left where it is.
+    fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress;
+
+    /// What to store with the seal made right now, which covers everything it has counted.
+    fn checkpoint(&mut self) -> Checkpoint;
+
+    /// The last checkpoint is durable, since `at`. After a failed seal this is not called, and the next checkpoint
+    /// covers everything that the failed one did.
+    fn committed(&mut self, at: Timestamp);
+
+    /// What the collector knows of this agent's files, once after a start with a spool that is not the old one.
+    fn adopt(&mut self, now: Timestamp, frontiers: &[Frontier]);
+
+    /// From now on its batches are sealed under another epoch.
+    fn epoch_changed(&mut self);
+
+    /// Bytes that wait to be read.
+    fn lag_bytes(&self) -> u64;
+
+    /// How it is.
+    fn health(&self) -> Health;
+}
+
+/// How a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It observes.
+    Ok,
+    /// There is nothing to observe yet.
+    Waiting(String),
+    /// Something can't be observed.
+    Failing(String),
+}
+
+/// `ok`, `waiting: …`, `failing: …`.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok => f.write_str("ok"),
+            Self::Waiting(why) => write!(f, "waiting: {why}"),
+            Self::Failing(why) => write!(f, "failing: {why}"),
+        }
+    }
+}

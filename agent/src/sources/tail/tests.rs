@@ -1,0 +1,395 @@
+//! The `tail` source on real files, with a clock of the test's own.
+//!
+//! Owns what only a real file system can show: identity, links, pipes, permissions, patterns, notifications, and the
+//! configuration. The rules themselves are tested in the core.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use watchkeeper_agent_core::observe::{Accumulator, Sealed};
+use watchkeeper_agent_core::seal::SealOrder;
+use watchkeeper_config::{Problems, Reader, load_str};
+use watchkeeper_model::{
+    AgentId, Body, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
+};
+
+use crate::sources::{Health, Position, Source, SourceSettings, Stored, Wakes, build, read};
+
+fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
+    let mut reader = Reader::new(&|_: &str| None);
+    let settings = load_str("agent.yaml", yaml, &mut reader)
+        .and_then(|document| read(document.root(), &mut reader));
+    reader.finish(settings).map(|(settings, _)| settings)
+}
+
+/// One agent's worker, its spool replaced by a list.
+struct Worker {
+    dir: TempDir,
+    settings: SourceSettings,
+    acc: Accumulator,
+    source: Box<dyn Source>,
+    wakes: Wakes,
+    now: Timestamp,
+    positions: Vec<Position>,
+    looked_at: Option<Timestamp>,
+    counted: u64,
+    events: u64,
+    tally: SourceTally,
+    frontiers: Vec<Frontier>,
+}
+
+fn started(
+    settings: &SourceSettings,
+    stored: Stored,
+    wakes: &Wakes,
+) -> (Accumulator, Box<dyn Source>) {
+    let mut acc = Accumulator::new(AgentId::new("web-1"), Labels::default());
+    let source = build(settings.clone(), stored, &mut acc, wakes.waker());
+    (acc, source)
+}
+
+impl Worker {
+    fn new(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(dir, "*.log", more)
+    }
+
+    fn in_dir(dir: TempDir, pattern: &str, more: &str) -> Self {
+        let path = dir.path().join(pattern);
+        let settings = settings(&format!(
+            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, \
+             signals: [{{name: requests, labels: {{n: n}}}}], \
+             events: [{{name: error, where: 'level == \"error\"'}}]{more}}}"
+        ))
+        .unwrap();
+        let wakes = Wakes::new();
+        let (acc, source) = started(&settings, Stored::default(), &wakes);
+        let now = Timestamp::from_jiff(jiff::Timestamp::now());
+        let tally = SourceTally::default();
+        Self {
+            dir,
+            settings,
+            acc,
+            source,
+            wakes,
+            now,
+            positions: Vec::new(),
+            looked_at: None,
+            counted: 0,
+            events: 0,
+            tally,
+            frontiers: Vec::new(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.create(true).append(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn lines(&self, name: &str, n: std::ops::Range<u32>) {
+        n.for_each(|i| self.append(name, &format!("{{\"n\":{i}}}\n")));
+    }
+
+    /// Long enough for every file and directory to be due.
+    fn poll(&mut self) {
+        for _ in 0..3 {
+            self.now = self.now + Duration::from_secs(11);
+            self.source.poll(self.now, true, &mut self.acc);
+        }
+    }
+
+    fn seal(&mut self) {
+        let checkpoint = self.source.checkpoint();
+        let frontiers = checkpoint.frontiers.iter();
+        let frontiers = frontiers.map(|f| (self.source.service().clone(), f.clone())).collect();
+        let sealed = self.acc.seal(self.now, &SealOrder::default(), frontiers);
+        self.positions.retain(|p| !checkpoint.forget.contains(&p.file));
+        for position in checkpoint.store {
+            self.positions.retain(|p| p.file != position.file);
+            self.positions.push(position);
+        }
+        self.looked_at = checkpoint.looked_at.or(self.looked_at);
+        self.source.committed(self.now);
+        self.take(sealed);
+    }
+
+    fn take(&mut self, sealed: Sealed) {
+        for body in sealed.services.into_iter().flat_map(|s| s.bodies) {
+            match body {
+                Body::Windows { series, tallies, frontiers, continued, .. } => {
+                    let windows = series.iter().flat_map(|s| &s.windows);
+                    self.counted += windows.map(|w| w.distribution.count).sum::<u64>();
+                    for tally in tallies {
+                        self.tally.read += tally.read;
+                        self.tally.bytes += tally.bytes;
+                        self.tally.truncations += tally.truncations;
+                        self.tally.bytes_unknown += tally.bytes_unknown;
+                        self.tally.bytes_abandoned += tally.bytes_abandoned;
+                        self.tally.events += tally.events;
+                        tally.skipped.iter().for_each(|&(r, n)| self.tally.skip(r, n));
+                    }
+                    if !continued {
+                        self.frontiers.extend(frontiers);
+                    }
+                }
+                Body::Events { events, .. } => self.events += events.len() as u64,
+            }
+        }
+    }
+
+    fn settle(&mut self) -> u64 {
+        self.poll();
+        self.seal();
+        self.counted
+    }
+
+    /// Ends without sealing and starts again from what is durable.
+    fn restart(&mut self) {
+        let bodies: Vec<String> = self.positions.iter().map(Position::encode).collect();
+        self.start_with(Stored::read(self.looked_at, bodies, false));
+    }
+
+    fn start_with(&mut self, stored: Stored) {
+        (self.acc, self.source) = started(&self.settings, stored, &self.wakes);
+    }
+}
+
+#[test]
+fn lines_become_counts_events_tallies_and_frontiers() {
+    let mut w = Worker::new("");
+    w.append("a.log", "{\"n\":1,\"level\":\"error\"}\n{\"n\":2}\nbroken\n\n{\"n\":3");
+    assert_eq!(w.settle(), 2);
+    assert_eq!((w.events, w.tally.events), (1, 1));
+    assert_eq!((w.tally.read, w.tally.bytes), (4, 40));
+    assert_eq!(w.tally.skipped, [(SkipReason::Unparsable, 1), (SkipReason::Blank, 1)]);
+    let frontier = &w.frontiers[0];
+    assert_eq!((frontier.from, frontier.to, frontier.source.as_str()), (0, 40, "s"));
+    assert_eq!(w.source.lag_bytes(), 6);
+    assert_eq!(w.source.health(), Health::Ok);
+    w.poll();
+    assert!(w.acc.is_empty(), "an idle source counts nothing");
+}
+
+#[test]
+fn real_rotation_is_followed_across_restarts() {
+    let mut w = Worker::new("");
+    w.lines("a.log", 0..10);
+    assert_eq!(w.settle(), 10);
+    w.lines("a.log", 10..12);
+    fs::rename(w.path("a.log"), w.path("a.log.1")).unwrap();
+    w.lines("a.log", 12..15);
+    assert_eq!(w.settle(), 15);
+    w.restart();
+    w.lines("a.log", 15..16);
+    fs::remove_file(w.path("a.log.1")).unwrap();
+    fs::rename(w.path("a.log"), w.path("a.log.1")).unwrap();
+    w.lines("a.log", 16..20);
+    assert_eq!(w.settle(), 20);
+    w.lines("a.log", 20..22);
+    fs::copy(w.path("a.log"), w.path("a.log.2")).unwrap();
+    fs::File::options().write(true).open(w.path("a.log")).unwrap().set_len(0).unwrap();
+    w.lines("a.log", 22..23);
+    assert_eq!(w.settle(), 23);
+    assert_eq!((w.tally.truncations, w.tally.bytes_unknown), (1, 0));
+    w.lines("a.log", 23..25);
+    w.poll();
+    w.restart();
+    assert_eq!(w.settle(), 25, "what was not sealed is counted after the crash");
+    w.lines("a.log", 25..26);
+    fs::remove_file(w.path("a.log")).unwrap();
+    assert_eq!(w.settle(), 26, "through the open file");
+}
+
+#[test]
+fn corrupt_positions_fail_closed() {
+    let mut w = Worker::new("");
+    w.lines("a.log", 0..3);
+    w.settle();
+    w.start_with(Stored::read(w.looked_at, ["{\"v\":1,\"inode\"".to_owned()], false));
+    w.lines("a.log", 3..5);
+    w.now = w.now + Duration::from_secs(11);
+    let progress = w.source.poll(w.now, true, &mut w.acc);
+    assert!(w.acc.is_empty() && !progress.dirty);
+    let health = w.source.health().to_string();
+    assert!(health.starts_with("failing: stored position is corrupt"), "{health}");
+}
+
+#[test]
+fn pipes_directories_and_dangling_links_are_told_and_never_opened() {
+    let mut w = Worker::new("");
+    fs::create_dir(w.path("d.log")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(w.path("p.log")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink(w.path("nothing"), w.path("l.log")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", w.path("n.log")).unwrap();
+    w.lines("a.log", 0..3);
+    assert_eq!(w.settle(), 3);
+    let health = w.source.health().to_string();
+    assert!(health.ends_with("d.log: is a directory (and 2 more)"), "{health}");
+    fs::remove_dir(w.path("d.log")).unwrap();
+    fs::remove_file(w.path("p.log")).unwrap();
+    fs::remove_file(w.path("n.log")).unwrap();
+    w.poll();
+    assert_eq!(w.source.health(), Health::Ok);
+}
+
+#[test]
+fn a_link_that_moves_on_is_followed_and_one_file_under_two_names_is_one() {
+    let mut w = Worker::new("");
+    w.lines("first", 0..3);
+    std::os::unix::fs::symlink("first", w.path("current.log")).unwrap();
+    std::os::unix::fs::symlink("first", w.path("same.log")).unwrap();
+    assert_eq!(w.settle(), 3);
+    w.lines("first", 3..5);
+    w.lines("second", 5..7);
+    for link in ["current.log", "same.log"] {
+        fs::remove_file(w.path(link)).unwrap();
+        std::os::unix::fs::symlink("second", w.path(link)).unwrap();
+    }
+    assert_eq!(w.settle(), 7);
+}
+
+#[test]
+fn patterns_reach_into_directories_and_leave_out_what_is_excluded() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in ["a", "a/b", "a/b/c", "x"] {
+        fs::create_dir(dir.path().join(path)).unwrap();
+    }
+    let exclude = format!(", exclude: [{:?}]", dir.path().join("**/debug*"));
+    let mut w = Worker::in_dir(dir, "a/**/*.log", &exclude);
+    for (name, n) in [
+        ("a/1.log", 1),
+        ("a/b/2.log", 2),
+        ("a/b/c/3.log", 3),
+        ("x/4.log", 4),
+        ("a/b/5.txt", 5),
+        ("a/b/debug.log", 6),
+        ("a/b/debug.log.1", 7),
+    ] {
+        w.lines(name, 0..n);
+    }
+    assert_eq!(w.settle(), 6);
+    fs::create_dir(w.path("a/new")).unwrap();
+    w.lines("a/new/8.log", 0..10);
+    assert_eq!(w.settle(), 16);
+}
+
+#[test]
+fn a_source_without_files_waits_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut w = Worker::in_dir(dir, "later/*.log", "");
+    w.poll();
+    assert!(w.source.health().to_string().starts_with("waiting: no file matches /"));
+    fs::create_dir(w.path("later")).unwrap();
+    w.lines("later/a.log", 0..2);
+    assert_eq!(w.settle(), 2);
+}
+
+#[test]
+fn a_lost_spool_goes_on_where_the_collector_says() {
+    let mut w = Worker::new("");
+    w.lines("a.log", 0..10);
+    w.settle();
+    w.start_with(Stored { wait: true, ..Stored::default() });
+    w.lines("a.log", 10..13);
+    assert_eq!(w.settle(), 10);
+    assert!(matches!(w.source.health(), Health::Waiting(_)));
+    let frontiers = w.frontiers.clone();
+    w.source.adopt(w.now, &frontiers);
+    assert_eq!(w.settle(), 13);
+    let frontier = w.frontiers.last().unwrap();
+    assert_eq!((frontier.begin, frontier.from), (80, 80));
+}
+
+#[test]
+fn a_notification_wakes_the_worker() {
+    let mut w = Worker::new("");
+    w.lines("a.log", 0..1);
+    w.settle();
+    w.now = w.now + Duration::from_millis(500);
+    w.source.poll(w.now, true, &mut w.acc);
+    w.lines("a.log", 1..2);
+    assert!(w.wakes.wait(Duration::from_secs(10)), "where inotify is, it is heard");
+    w.now = w.now + Duration::from_millis(20);
+    w.source.poll(w.now, true, &mut w.acc);
+    w.seal();
+    assert_eq!(w.counted, 2, "long before the file would have been looked at again");
+}
+
+#[test]
+fn a_full_section_becomes_settings() {
+    let yaml = r#"
+tail:
+  service: shop
+  paths: ["logs/*.log"]
+  exclude: ["/logs/debug*"]
+  start_at: beginning
+  format: json
+  wrap: none
+  max_line: 64KiB
+  time: {field: ts, format: unix_ms, zone: UTC}
+  signals:
+    - name: requests
+      value: {field: duration_ms, unit: ms}
+      labels: {status: status, method: http.method}
+      where: 'path != "/health"'
+      bounds: [500ms, 200ms, 0.2]
+      max_series: 50
+  events:
+    - {name: error, where: 'level == "error"', severity: page, message: msg, correlation: id}
+"#;
+    let mut read = settings(yaml).unwrap();
+    assert!(read.given_name().is_none());
+    read.set_name("shop-2");
+    let SourceSettings::Tail(tail) = read;
+    assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
+    assert_eq!(tail.tail.max_line_bytes, 64 << 10);
+    assert!(Path::new(tail.paths[0].as_str()).is_absolute());
+    let signal = &tail.lines.signals[0];
+    assert_eq!(signal.bounds, [200_000_000, 500_000_000]);
+    assert_eq!(signal.value.as_ref().unwrap().unit, Unit::Ms);
+    assert_eq!(signal.labels[1], ("method".to_owned(), "http.method".to_owned()));
+    assert_eq!(signal.max_series, 50);
+    assert_eq!(tail.lines.events[0].severity, Severity::Critical);
+}
+
+#[test]
+fn what_is_wrong_is_told_where_it_stands() {
+    let tail = |rest: &str| format!("tail:\n  service: shop\n  paths: [/l/*.log]\n{rest}");
+    for (yaml, told) in [
+        (tail("  format: logfmt"), "4:11: error: format `logfmt` is not part of this version"),
+        (tail("  wrap: cri"), "4:9: error: wrap `cri` is not part of this version"),
+        (tail("  multiline: {start: x}"), "`multiline` is not part of this version"),
+        (tail("  time: {field: t, format: '%Y'}"), "strftime formats are not part"),
+        (tail("  time: {field: t, zone: Europe/Berlin}"), "zone \"Europe/Berlin\" is not part"),
+        (tail("  time: {field: t, format: unx}"), "\"unx\" is no time format"),
+        (tail("  pathz: []"), "unknown key `pathz`"),
+        (tail("  signals: [{name: a-b}]"), "`a-b` is no name of a signal"),
+        (tail("  signals: [{name: a, labels: {agent: x}}]"), "`agent` is reserved"),
+        (tail("  signals: [{name: a, bounds: [1s]}]"), "bounds need a `value`"),
+        (tail("  signals: [{name: a, value: {field: v, unit: ms}, bounds: [1KiB]}]"), "4:"),
+        (
+            tail("  signals: [{name: a}, {name: a}]"),
+            "another signal of this source is called \"a\"",
+        ),
+        (tail("  events: [{name: a}]"), "`where` is missing"),
+        (tail("  events: [{name: a, where: 'x =='}]"), "4:"),
+        ("tail: {service: shop}".to_owned(), "`paths` is missing"),
+        ("tail: {service: shop, paths: []}".to_owned(), "paths"),
+        ("tail: {service: shop, paths: ['a/***']}".to_owned(), "is no pattern of paths"),
+        ("probe: {name: home}".to_owned(), "`probe` sources are not part of this version"),
+        ("tale: {name: home}".to_owned(), "unknown key `tale`"),
+    ] {
+        let problems = settings(&yaml).expect_err(&yaml).render();
+        assert!(problems.contains(told), "{yaml}\n{problems}");
+    }
+}

@@ -1,0 +1,200 @@
+//! `slo`: how much of each error budget is left and how fast it burns; one of them in detail.
+//!
+//! Owns how an SLO reads on one line. The budget's share, the rates and the state are the collector's.
+
+use crate::api::{self, Alert, Alerts, Pages, Slo, Slos};
+use crate::commands::alerts;
+use crate::context::{Context, Outcome};
+use crate::terminal::{Cell, Column, Grid, Screen, Tone, bar, say};
+
+/// Cells of a bar in a table.
+const BAR_CELLS: usize = 8;
+
+/// Options of `slo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only this one, in detail
+    name: Option<String>,
+    #[command(flatten)]
+    pages: Pages,
+    /// Exit with 1 if a budget burns (ticket or page) or an SLO has no data
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Shows SLOs.
+pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let client = context.client()?;
+    let answer = match &args.name {
+        Some(name) => client.get(&["api", "v1", "slos", name], &[]).await?,
+        None => api::list(&client, "slos", &[], &args.pages).await?,
+    };
+    let slos: Slos = answer.read()?;
+    let is_bad = slos.slos.iter().any(|slo| slo.state != "ok");
+    let shown = match &args.name {
+        _ if context.is_json() => answer.pretty(),
+        None => draw(&slos, &context.screen),
+        Some(_) => {
+            let all = api::list(&client, "alerts", &[], &Pages::default()).await?;
+            let found: Alerts = all.read()?;
+            slos.slos.iter().map(|slo| detail(slo, &found.alerts, &context.screen)).collect()
+        }
+    };
+    context.print(&shown);
+    Ok(Outcome::failed_if(args.exit_code && is_bad))
+}
+
+/// The tone of a state.
+pub(crate) fn tone(state: &str) -> Tone {
+    match state {
+        "ok" => Tone::Good,
+        "page" => Tone::Bad,
+        "ticket" => Tone::Warning,
+        _ => Tone::Faint,
+    }
+}
+
+/// `no data`.
+pub(super) fn words(state: &str) -> String {
+    state.replace('_', " ")
+}
+
+/// `██████░░ 63.2%`; nothing without data.
+pub(crate) fn budget(slo: &Slo, n_cells: usize) -> String {
+    match slo.budget_remaining.filter(|_| slo.total > 0) {
+        Some(left) => format!("{} {}", bar(left, n_cells), say::percent(left, 1)),
+        None => say::NOTHING.to_owned(),
+    }
+}
+
+/// `5m 14.2x  1h 12.0x`, windows without data left out.
+pub(crate) fn burn(slo: &Slo, between: &str) -> String {
+    let known = slo.burns().into_iter().filter_map(|(window, rate)| Some((window, rate?)));
+    let texts: Vec<String> = known.map(|(window, rate)| format!("{window} {}", say::burn(rate))).collect();
+    texts.join(between)
+}
+
+fn draw(slos: &Slos, screen: &Screen) -> String {
+    if slos.slos.is_empty() {
+        return "no SLOs: add some under `slos:` in the collector's file\n".to_owned();
+    }
+    let mut grid = Grid::new([
+        Column::left("SLO").at_least(12),
+        Column::left("SERVICE"),
+        Column::left("OBJECTIVE"),
+        Column::right("SLI").at_least(7),
+        Column::left("BUDGET LEFT").at_least(8),
+        Column::left("BURN RATE").at_least(9),
+        Column::left("STATE").at_least(6),
+        Column::left("EXHAUSTS"),
+    ]);
+    for slo in &slos.slos {
+        let tone = tone(&slo.state);
+        grid.row([
+            Cell::new(Tone::Strong, slo.name.as_str()),
+            slo.service.as_str().into(),
+            format!("{} {}", say::objective(slo.objective), slo.window).into(),
+            sli(slo).into(),
+            Cell::new(tone, budget(slo, BAR_CELLS)),
+            burn(slo, ", ").into(),
+            Cell::new(tone, words(&slo.state)),
+            slo.exhausts_at.map_or_else(String::new, |at| say::relative(at.0, screen.now)).into(),
+        ]);
+    }
+    grid.draw(screen)
+}
+
+fn sli(slo: &Slo) -> String {
+    let about = if slo.approximate.is_some_and(|share| share > 0.0) { "~" } else { "" };
+    let sli = slo.sli.map_or_else(|| say::NOTHING.to_owned(), |sli| say::sli(sli, slo.objective));
+    format!("{about}{sli}")
+}
+
+fn detail(slo: &Slo, alerts: &[Alert], screen: &Screen) -> String {
+    let mut lines = vec![
+        ("slo", format!("{}, service {}", screen.paint(Tone::Strong, &slo.name), slo.service)),
+        ("state", screen.paint(tone(&slo.state), &words(&slo.state))),
+        ("objective", format!("{} over {}", say::objective(slo.objective), slo.window)),
+        ("sli", format!("{}, {}", sli(slo), counts(slo))),
+        ("budget left", screen.paint(tone(&slo.state), &budget(slo, 20))),
+        ("burn rate", burn(slo, "  ")),
+    ];
+    if let Some(at) = slo.exhausts_at {
+        lines.push(("exhausts", format!("{} at this rate", say::moment(at.0, screen))));
+    }
+    if let Some(share) = slo.approximate.filter(|share| *share > 0.0) {
+        let text = format!("{} of what was judged is estimated", say::percent(share, 2));
+        lines.push(("approximate", text));
+    }
+    let own = alerts.iter().filter(|a| a.label("alertname") == slo.name && a.state != "resolved");
+    for alert in own {
+        let since = alert.starts_at.map_or_else(String::new, |at| format!(" since {}", say::moment(at.0, screen)));
+        let state = format!("{} {}", alert.label("severity"), alerts::state(alert));
+        lines.push(("alert", format!("{}{since}: {}", screen.paint(alerts::tone(alert), &state), alert.reason)));
+    }
+    let lines = lines.iter().filter(|(_, text)| !text.is_empty());
+    lines.map(|(name, text)| format!("{name:<13}{text}\n")).collect()
+}
+
+fn counts(slo: &Slo) -> String {
+    let bad = say::count(slo.total.saturating_sub(slo.good));
+    let unjudged = match slo.unjudged {
+        0 => String::new(),
+        n => format!(", {} not judged", say::count(n)),
+    };
+    format!("{bad} bad of {}{unjudged}", say::count(slo.total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use watchkeeper_model::Timestamp;
+
+    fn slos() -> Slos {
+        serde_json::from_str(
+            r#"{"slos":[
+                {"name":"shop-availability","service":"shop","objective":99.9,"window":"30d","good":1998766,"total":2000000,
+                 "unjudged":12,"sli":0.999383,"budget_remaining":0.383,"burn":{"1h":12,"5m":14.25,"6h":null},
+                 "exhausts_at":"2026-11-22T21:19:19Z","state":"page","approximate":0},
+                {"name":"db-latency","service":"db","objective":95,"window":"7d","good":0,"total":0,"unjudged":0,
+                 "sli":null,"budget_remaining":1,"burn":{"5m":null},"exhausts_at":null,"state":"no_data","approximate":0.25}
+            ]}"#,
+        )
+        .unwrap()
+    }
+
+    fn screen() -> Screen {
+        Screen::plain(None, Timestamp::from_secs(1_795_370_829))
+    }
+
+    #[test]
+    fn a_line_says_what_is_left_and_how_fast_it_goes() {
+        let shown = draw(&slos(), &screen());
+        let lines: Vec<&str> = shown.lines().collect();
+        for part in ["shop-availability", "99.9% 30d", "99.93%", "███░░░░░ 38.3%", "5m 14.2x, 1h 12.0x", "page", "in 3h 12m"] {
+            assert!(lines[1].contains(part), "{part}: {shown}");
+        }
+        assert!(lines[2].contains("no data") && !lines[2].contains('█'), "{shown}");
+    }
+
+    #[test]
+    fn the_detail_has_counts_and_the_alert() {
+        let alerts: Alerts = serde_json::from_str(
+            r#"{"alerts":[
+                {"labels":{"alertname":"shop-availability","severity":"page"},"state":"firing",
+                 "starts_at":"2026-11-22T18:03:57Z","reason":"burning 14.2x"},
+                {"labels":{"alertname":"shop-availability","severity":"ticket"},"state":"resolved"},
+                {"labels":{"alertname":"other","severity":"page"},"state":"firing"}]}"#,
+        )
+        .unwrap();
+        let shown = detail(&slos().slos[0], &alerts.alerts, &screen());
+        for part in [
+            "1,234 bad of 2,000,000, 12 not judged",
+            "21:19:19 (in 3h 12m) at this rate",
+            "page firing since 18:03:57 (3m 12s ago): burning 14.2x",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert_eq!(shown.matches("alert   ").count(), 1, "{shown}");
+    }
+}

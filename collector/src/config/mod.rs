@@ -1,0 +1,131 @@
+//! A collector's configuration file: what the user wrote, and the settings it comes to.
+//!
+//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` SLOs and rules, `alerting` routes and
+//! receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
+
+mod alerting;
+mod objectives;
+mod server;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use watchkeeper_collector_core::alert::{Builtin, BuiltinSettings};
+use watchkeeper_collector_core::engine;
+use watchkeeper_config::{Document, Environment, Node, Problems, Reader, load, read};
+
+pub use server::{Role, ServerSettings, StorageSettings, TlsFiles, Token};
+
+use crate::channels::registry::IntegrationSettings;
+
+/// Everything a collector needs, resolved.
+#[derive(Clone, Debug)]
+pub struct CollectorSettings {
+    /// Where it listens and who may call.
+    pub server: ServerSettings,
+    /// What it keeps.
+    pub storage: StorageSettings,
+    /// What the engine goes by.
+    pub engine: Arc<engine::Settings>,
+    /// How receivers are told.
+    pub integrations: Vec<IntegrationSettings>,
+}
+
+/// Reads a collector's file, with everything it includes.
+///
+/// # Errors
+/// All problems of it at once.
+pub fn load_settings(
+    path: &Path,
+    environment: &dyn Environment,
+    insecure: bool,
+) -> Result<(CollectorSettings, Problems), Problems> {
+    let mut reader = Reader::new(environment);
+    let settings =
+        load(path, &mut reader).and_then(|document| read(&document, &mut reader, insecure));
+    reader.finish(settings)
+}
+
+/// Reads a collector's document; `insecure` allows what is closed by default.
+pub fn read(
+    document: &Document,
+    reader: &mut Reader<'_>,
+    insecure: bool,
+) -> Option<CollectorSettings> {
+    let keys =
+        ["collector", "storage", "intake", "slos", "rules", "builtin", "alerting", "include"];
+    document.root().fields(reader, &keys, |f| {
+        let server = f.optional("collector", |n, r| server::read(n, r, insecure));
+        let storage = f.or("storage", StorageSettings::default(), server::read_storage);
+        f.optional("intake", read_intake);
+        let slos = f.list("slos", objectives::read_slo);
+        let rules = f.list("rules", objectives::read_rule);
+        objectives::refuse_same_names(&slos, &rules, f.reader());
+        let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
+        let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
+        let server = server.unwrap_or_default();
+        let engine = engine::Settings {
+            slos: slos.into_iter().map(|s| s.value).collect(),
+            rules: rules.into_iter().map(|r| r.value).collect(),
+            builtin,
+            routes: alerting.routes,
+            receivers: alerting.receivers,
+            external_url: server.external_url.clone(),
+        };
+        Some(CollectorSettings {
+            server,
+            storage,
+            engine: Arc::new(engine),
+            integrations: alerting.integrations,
+        })
+    })
+}
+
+/// `intake.amqp` belongs to the format and not to this version.
+fn read_intake(node: &Node, reader: &mut Reader<'_>) -> Option<()> {
+    node.fields(reader, &["amqp"], |f| {
+        if let Some(amqp) = f.node("amqp") {
+            let place = amqp.place().clone();
+            f.reader()
+                .error(&place, "this version takes in batches over gRPC only")
+                .help("leave `intake.amqp` out; agents reach the collector at `collector.listen`");
+        }
+        Some(())
+    })
+}
+
+fn read_builtin(node: &Node, reader: &mut Reader<'_>) -> Option<BuiltinSettings> {
+    let names: Vec<&'static str> = Builtin::ALL.iter().map(|b| b.as_str()).collect();
+    node.fields(reader, &names, |f| {
+        let mut settings = BuiltinSettings::default();
+        for builtin in Builtin::ALL {
+            if let Some(severity) = f.optional(builtin.as_str(), read_one_builtin) {
+                settings.changed.insert(builtin, severity);
+            }
+        }
+        Some(settings)
+    })
+}
+
+/// `{off: true}` or `{severity: warning}`: the severity, or `None` for off.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether it could be read, the inner one is the setting"
+)]
+fn read_one_builtin(node: &Node, reader: &mut Reader<'_>) -> Option<Option<String>> {
+    node.fields(reader, &["off", "severity"], |f| {
+        let off = f.or("off", false, read::bool);
+        let severity = f.optional("severity", read::string);
+        match (off, severity) {
+            (true, None) => Some(None),
+            (false, Some(severity)) => Some(Some(severity)),
+            _ => {
+                let place = f.place().clone();
+                f.reader().error(&place, "a built-in alert is turned off or given a severity").help(
+                    "write {off: true} or {severity: warning}; without an entry it keeps its own severity",
+                );
+                None
+            }
+        }
+    })
+}

@@ -1,0 +1,64 @@
+//! What the collector tells about itself in its log: one function for each thing that happens at intake and around the
+//! engine. Channels have facts of their own.
+//!
+//! Owns wording and levels.
+
+use tonic::Status;
+use watchkeeper_collector_core::engine::Fact;
+use watchkeeper_model::{AgentId, BatchKey, Epoch};
+use watchkeeper_proto::v1::Outcome;
+
+use crate::intake::Reply;
+use crate::store::StoreError;
+
+pub(crate) fn agent_connected(agent: &AgentId, version: &str) {
+    tracing::info!(%agent, version, "agent connected");
+}
+
+pub(crate) fn agent_gone(agent: &AgentId, ended: &Result<(), Status>) {
+    match ended {
+        Ok(()) => tracing::info!(%agent, "agent disconnected"),
+        Err(status) => {
+            tracing::info!(%agent, reason = status.message(), "agent's connection broke")
+        }
+    }
+}
+
+pub(crate) fn batch_answered(key: &BatchKey, reply: &Reply) {
+    match reply.outcome {
+        Outcome::Durable => tracing::trace!(%key, "batch counted"),
+        Outcome::NotYet | Outcome::Damaged => {
+            tracing::warn!(%key, reason = reply.reason, "batch to be offered again");
+        }
+        _ => {
+            tracing::error!(%key, outcome = ?reply.outcome, reason = reply.reason, "batch not accepted")
+        }
+    }
+}
+
+pub(crate) fn intake_failed(key: &BatchKey, error: &StoreError) {
+    tracing::error!(%key, %error, "batch could not be stored");
+}
+
+pub(crate) fn agent_row_unreadable(agent: &AgentId, error: &serde_json::Error) {
+    tracing::error!(%agent, %error, "bug: what was stored of this agent cannot be read; its fences are gone");
+}
+
+pub(crate) fn fenced_off(agent: &AgentId, epoch: Epoch) {
+    tracing::warn!(%agent, %epoch, "this agent has a new spool; batches of earlier ones that reach further are not counted");
+}
+
+pub(crate) fn ledger_failed(error: &StoreError) {
+    tracing::error!(%error, "the ledger cannot be written; pages go out all the same, marked unrecorded");
+}
+
+pub(crate) fn decided(fact: &Fact) {
+    match fact {
+        Fact::AlertMoved { .. } => tracing::info!("{fact}"),
+        _ => tracing::debug!("{fact}"),
+    }
+}
+
+pub(crate) fn upkeep_failed(error: &StoreError) {
+    tracing::error!(%error, "upkeep of the store");
+}

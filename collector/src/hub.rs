@@ -1,0 +1,241 @@
+//! The hub: the loop that owns the engine.
+//!
+//! Owns the order handle → persist → deliver. Everyone else sends inputs and sees copies. Its queue holds 4 096 inputs;
+//! whoever adds beyond that waits, and with it the agents. Never decides anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use watchkeeper_collector_core::alert::Fingerprint;
+use watchkeeper_collector_core::engine::{Effect, Engine, Input, Snapshot};
+use watchkeeper_daemon::{clock, crash};
+
+use crate::api::{self, Acknowledged, EngineGone};
+use crate::dispatch::{self, Dispatch, Outcome};
+use crate::facts;
+use crate::store::{LedgerWrite, Store, writes_of};
+
+const QUEUE: usize = 4096;
+/// Inputs handled before their effects are persisted together.
+const TOGETHER: usize = 256;
+/// Rows kept for the next attempt while the ledger cannot be written.
+const MAX_UNWRITTEN: usize = 100_000;
+/// The loop looks at the clock at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+enum Message {
+    Input(Box<Input>),
+    Snapshot(oneshot::Sender<Snapshot>),
+    Acknowledge {
+        fingerprint: Fingerprint,
+        by: String,
+        comment: String,
+        done: oneshot::Sender<Acknowledged>,
+    },
+}
+
+/// How everyone else reaches the engine; cheap to clone.
+#[derive(Clone)]
+pub struct HubHandle(mpsc::Sender<Message>);
+
+/// The receiving end, to be given to [`Hub::new`].
+pub struct HubQueue(mpsc::Receiver<Message>);
+
+/// A handle and its queue.
+pub fn channel() -> (HubHandle, HubQueue) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (HubHandle(sender), HubQueue(receiver))
+}
+
+impl HubHandle {
+    /// Tells the engine; waits while its queue is full. After the hub has ended nobody is told.
+    pub async fn send(&self, input: Input) {
+        let _ = self.0.send(Message::Input(Box::new(input))).await;
+    }
+
+    async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, EngineGone> {
+        let (answer, asked) = oneshot::channel();
+        self.0.send(message(answer)).await.map_err(|_| EngineGone)?;
+        asked.await.map_err(|_| EngineGone)
+    }
+}
+
+impl api::Engine for HubHandle {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, EngineGone>> {
+        self.ask(Message::Snapshot).boxed()
+    }
+
+    fn acknowledge(
+        &self,
+        fingerprint: &str,
+        by: &str,
+        comment: &str,
+    ) -> BoxFuture<'_, Result<Acknowledged, EngineGone>> {
+        let Ok(fingerprint) = fingerprint.parse::<Fingerprint>() else {
+            return async { Ok(Acknowledged::NoSuchAlert) }.boxed();
+        };
+        let (by, comment) = (by.to_owned(), comment.to_owned());
+        async move { self.ask(|done| Message::Acknowledge { fingerprint, by, comment, done }).await }.boxed()
+    }
+}
+
+/// The loop's state.
+pub struct Hub {
+    engine: Engine,
+    store: Store,
+    dispatch: Arc<Dispatch>,
+    queue: mpsc::Receiver<Message>,
+    outcomes: mpsc::Receiver<Outcome>,
+    unwritten: Vec<LedgerWrite>,
+}
+
+impl Hub {
+    /// A hub over a restored engine. `outcomes` are those of `dispatch`.
+    pub fn new(
+        engine: Engine,
+        store: Store,
+        dispatch: Arc<Dispatch>,
+        queue: HubQueue,
+        outcomes: mpsc::Receiver<Outcome>,
+    ) -> Self {
+        Self { engine, store, dispatch, queue: queue.0, outcomes, unwritten: Vec::new() }
+    }
+
+    /// Runs until `stop`; then takes in what is queued and ends. `first` are the effects of the engine's restoring.
+    pub async fn run(mut self, first: Vec<Effect>, stop: CancellationToken) {
+        self.carry_out(first).await;
+        loop {
+            let wake = clock::now() + LONGEST_SLEEP;
+            let deadline = self.engine.next_deadline().map_or(wake, |at| at.min(wake));
+            tokio::select! {
+                message = self.queue.recv() => match message {
+                    None => break,
+                    Some(message) => self.take(message).await,
+                },
+                Some(outcome) = self.outcomes.recv() => {
+                    let input = Input::Delivered { delivery: outcome.delivery, reply: outcome.reply };
+                    self.handle(vec![input]).await;
+                }
+                () = tokio::time::sleep_until(clock::instant(deadline)) => self.handle(vec![Input::Tick]).await,
+                () = stop.cancelled() => break,
+            }
+        }
+        self.finish().await;
+    }
+
+    /// Takes in what has been sent before the end, and the outcomes of what is being delivered.
+    async fn finish(&mut self) {
+        self.queue.close();
+        while let Some(message) = self.queue.recv().await {
+            self.take(message).await;
+        }
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            let input = Input::Delivered { delivery: outcome.delivery, reply: outcome.reply };
+            self.handle(vec![input]).await;
+        }
+    }
+
+    /// Handles a message and whatever else waits, so that their rows share a commit.
+    async fn take(&mut self, first: Message) {
+        let mut inputs = Vec::new();
+        let mut questions = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            match message {
+                Message::Input(input) => inputs.push(*input),
+                question => questions.push(question),
+            }
+            if inputs.len() < TOGETHER {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        self.handle(inputs).await;
+        for question in questions {
+            self.answer(question).await;
+        }
+    }
+
+    async fn answer(&mut self, question: Message) {
+        match question {
+            Message::Input(_) => {}
+            Message::Snapshot(asked) => {
+                // Whoever asked may have gone.
+                let _ = asked.send(self.engine.snapshot(clock::now()));
+            }
+            Message::Acknowledge { fingerprint, by, comment, done } => {
+                let known = self
+                    .engine
+                    .snapshot(clock::now())
+                    .alerts
+                    .iter()
+                    .any(|a| a.fingerprint == fingerprint && a.ends_at.is_none());
+                if known {
+                    self.handle(vec![Input::Acknowledge { fingerprint, by, comment }]).await;
+                }
+                let answer = if known { Acknowledged::Done } else { Acknowledged::NoSuchAlert };
+                let _ = done.send(answer);
+            }
+        }
+    }
+
+    async fn handle(&mut self, inputs: Vec<Input>) {
+        let mut effects = Vec::new();
+        for input in inputs {
+            effects.extend(self.engine.handle(input, clock::now()));
+        }
+        self.carry_out(effects).await;
+    }
+
+    /// Rows first, durably; then deliveries and facts. What an integration answers at once goes back in.
+    async fn carry_out(&mut self, mut effects: Vec<Effect>) {
+        while !effects.is_empty() {
+            let recorded = self.persist(&effects).await;
+            crash::point("collector.before_deliver");
+            let mut answers = Vec::new();
+            for effect in effects {
+                match effect {
+                    Effect::Deliver(delivery) => {
+                        let delivery = dispatch::Delivery::new(*delivery, recorded);
+                        answers.extend(self.dispatch.submit(delivery));
+                    }
+                    Effect::Fact(fact) => facts::decided(&fact),
+                    _ => {}
+                }
+            }
+            effects = Vec::new();
+            for Outcome { delivery, reply, .. } in answers {
+                effects
+                    .extend(self.engine.handle(Input::Delivered { delivery, reply }, clock::now()));
+            }
+        }
+    }
+
+    /// Whether the rows are on disk. Those that are not are tried again with the next ones, in order.
+    async fn persist(&mut self, effects: &[Effect]) -> bool {
+        self.unwritten.extend(writes_of(effects));
+        if self.unwritten.is_empty() {
+            return true;
+        }
+        crash::point("collector.before_ledger_commit");
+        match self.store.persist(self.unwritten.clone(), clock::now()).await {
+            Ok(()) => {
+                self.unwritten.clear();
+                crash::point("collector.after_ledger_commit");
+                true
+            }
+            Err(error) => {
+                facts::ledger_failed(&error);
+                let excess = self.unwritten.len().saturating_sub(MAX_UNWRITTEN);
+                self.unwritten.drain(..excess);
+                false
+            }
+        }
+    }
+}

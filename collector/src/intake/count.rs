@@ -1,0 +1,150 @@
+//! What a decoded batch of windows adds: journal rows, SLO counts, and what the engine sees of it.
+//!
+//! Owns the correction of times and the judging of windows, once, before anything is stored. Pure: the same batch and
+//! settings give the same rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use watchkeeper_collector_core::engine::Settings;
+use watchkeeper_collector_core::series::Observed;
+use watchkeeper_collector_core::slo::{Counts, Judged, SloSettings};
+use watchkeeper_model::{
+    AgentId, SeriesWindows, Service, TimeBasis, Timestamp, Window, WindowPart,
+};
+
+use crate::store::{JournalRow, SeriesKey, SloIncrement};
+
+/// An agent's clock is trusted to this.
+const SKEW_TOLERANCE_NS: i64 = 2_000_000_000;
+/// Windows further ahead of our clock than this are set to now: some clock is wrong, and it is not ours to wait for.
+const MAX_AHEAD: Duration = Duration::from_secs(120);
+
+/// What a batch adds.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// For the store.
+    pub rows: Vec<JournalRow>,
+    /// For the store: by SLO and five-minute bucket.
+    pub slo: Vec<SloIncrement>,
+    /// For the engine.
+    pub judged: Vec<Judged>,
+    /// For the engine's rules.
+    pub observed: Vec<Observed>,
+}
+
+/// Counts the series of one batch. `skew_ns` is how far the agent's clock is ahead of ours.
+pub(super) fn count(
+    settings: &Settings,
+    agent: &AgentId,
+    service: &Service,
+    series: Vec<SeriesWindows>,
+    skew_ns: i64,
+    now: Timestamp,
+) -> Counted {
+    let mut counted = Counted::default();
+    let mut buckets = BTreeMap::new();
+    for series in series {
+        let signal: Arc<str> = series.signal.as_str().into();
+        let slos: Vec<&SloSettings> =
+            settings.slos.iter().filter(|s| s.concerns(service, &signal)).collect();
+        let labels = series.labels.with_one("agent", agent.as_str());
+        let wanted = settings.wants(service, &signal);
+        let key = SeriesKey {
+            service: service.clone(),
+            signal: signal.clone(),
+            unit: series.unit,
+            labels,
+        };
+        for part in series.windows {
+            let WindowPart { window, distribution } = part;
+            let window = corrected(window, series.basis, skew_ns, now);
+            for slo in &slos {
+                let counts = slo.judge(&key.labels, series.unit.dimension(), &distribution);
+                judge(&mut counted, &mut buckets, slo, agent, window, counts);
+            }
+            if wanted {
+                counted.observed.push(Observed {
+                    service: service.clone(),
+                    signal: signal.clone(),
+                    dimension: series.unit.dimension(),
+                    labels: key.labels.clone(),
+                    window,
+                    distribution: distribution.clone(),
+                });
+            }
+            counted.rows.push(JournalRow { series: key.clone(), window, distribution });
+        }
+    }
+    counted.slo = buckets.into_values().collect();
+    counted
+}
+
+fn judge(
+    counted: &mut Counted,
+    buckets: &mut BTreeMap<(String, Timestamp), SloIncrement>,
+    slo: &SloSettings,
+    agent: &AgentId,
+    window: Window,
+    counts: Counts,
+) {
+    if counts == Counts::default() {
+        return;
+    }
+    let bucket = SloSettings::bucket_of(window.start);
+    let sum = buckets.entry((slo.name.to_string(), bucket)).or_insert_with(|| SloIncrement {
+        slo: slo.name.to_string(),
+        definition: slo.definition(),
+        bucket,
+        good: 0,
+        total: 0,
+        unjudged: 0,
+        estimated: 0,
+    });
+    sum.good += counts.good;
+    sum.total += counts.total;
+    sum.unjudged += counts.unjudged;
+    sum.estimated += counts.estimated;
+    counted.judged.push(Judged {
+        slo: slo.name.as_str().into(),
+        agent: agent.clone(),
+        window,
+        counts,
+    });
+}
+
+/// A window by our clock: the agent's own stamps are corrected by its skew, and nothing lies in the far future.
+fn corrected(window: Window, basis: TimeBasis, skew_ns: i64, now: Timestamp) -> Window {
+    let skewed = basis == TimeBasis::Agent && skew_ns.abs() > SKEW_TOLERANCE_NS;
+    let start = if skewed { window.start.shifted(skew_ns.saturating_neg()) } else { window.start };
+    let start = if start > now + MAX_AHEAD { now } else { start };
+    Window::holding(start, window.width_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn only_the_agents_own_stamps_are_corrected_and_only_beyond_two_seconds() {
+        let window = Window::holding(NOW, 1);
+        for (basis, skew_secs, expected) in [
+            (TimeBasis::Agent, 1, 0),
+            (TimeBasis::Agent, 30, -30),
+            (TimeBasis::Agent, -30, 30),
+            (TimeBasis::Line, 30, 0),
+        ] {
+            let start = corrected(window, basis, skew_secs * 1_000_000_000, NOW).start;
+            assert_eq!(start.secs() - NOW.secs(), expected, "{basis:?} {skew_secs}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_years_ahead_counts_now() {
+        let future = Window::holding(NOW + Duration::from_secs(5 * 365 * 86_400), 10);
+        assert_eq!(corrected(future, TimeBasis::Line, 0, NOW), Window::holding(NOW, 10));
+    }
+}

@@ -1,0 +1,11 @@
+//! Intake: from a message to durable counts and a receipt.
+//!
+//! Owns the way of a batch: decode, decide (core), judge, commit (store), then tell the engine and give the receipt.
+//! Never gives a receipt before the commit. Each road is one file beside this one and knows only [`Intake`].
+
+mod agents;
+mod count;
+pub mod grpc;
+mod receive;
+
+pub use receive::{Intake, IntakeSettings, Reply, Welcome};

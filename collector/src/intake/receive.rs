@@ -1,0 +1,381 @@
+//! The way of a batch through the intake, whichever road it came by.
+//!
+//! Owns the order: decide, commit, remember, tell the engine, reply. Each batch is a future of its own, so that many
+//! wait for the same group commit; what two of them say about one number is settled by the store's transaction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use watchkeeper_collector_core::dedupe::{Arrival, Content, Decision, Fence, StreamState};
+use watchkeeper_collector_core::engine::{Committed, Input, Settings};
+use watchkeeper_daemon::{clock, crash};
+use watchkeeper_model::{
+    AgentId, BatchKey, Body, Digest, Epoch, Frontier, Kind, StreamKey, Timestamp,
+};
+use watchkeeper_proto::v1;
+
+use super::agents::{self, AgentMemory};
+use super::count::{Counted, count};
+use crate::hub::HubHandle;
+use crate::store::{
+    BatchCommit, EventsBody, EventsCommit, Fate, Store, StoreError, Stored, WindowsBody,
+    WindowsCommit,
+};
+use crate::{facts, wire};
+
+/// What the intake goes by; replaced whole at a reload.
+pub type IntakeSettings = Arc<Settings>;
+
+/// The intake: shared by all roads and connections.
+pub struct Intake {
+    store: Store,
+    hub: HubHandle,
+    settings: watch::Receiver<IntakeSettings>,
+    agents: Mutex<HashMap<AgentId, Arc<AgentMemory>>>,
+}
+
+/// The answer to a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Which word.
+    pub outcome: v1::Outcome,
+    /// Why; "" if durable.
+    pub reason: String,
+}
+
+/// The answer to a hello.
+pub type Welcome = v1::Welcome;
+
+impl Reply {
+    fn new(outcome: v1::Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: reason.into() }
+    }
+}
+
+impl Intake {
+    /// An intake over a store, telling the engine through `hub`.
+    pub fn new(store: Store, hub: HubHandle, settings: watch::Receiver<IntakeSettings>) -> Self {
+        Self { store, hub, settings, agents: Mutex::default() }
+    }
+
+    /// Where the engine is told.
+    pub fn hub(&self) -> &HubHandle {
+        &self.hub
+    }
+
+    /// What the intake goes by, and how to notice that it changed.
+    pub fn settings(&self) -> watch::Receiver<IntakeSettings> {
+        self.settings.clone()
+    }
+
+    /// Greets an agent: what we have of its streams, what we want, and how far its files were read. The spool of an
+    /// agent that says it is new leaves a fence behind, durable before the agent is told.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub async fn hello(&self, agent: &AgentId, hello: &v1::Hello) -> Result<Welcome, StoreError> {
+        let memory = self.memory(agent)?;
+        let epoch = wire::epoch_from_wire(hello.epoch.as_ref());
+        let held: Vec<Epoch> =
+            hello.held.iter().filter_map(|e| wire::epoch_from_wire(Some(e))).collect();
+        if let (true, Some(epoch)) = (hello.spool_is_new, epoch) {
+            self.fence_off(agent, &memory, epoch, &held).await?;
+        }
+        let reads = self.store.reads();
+        let streams = reads
+            .streams_of(agent)?
+            .into_iter()
+            .filter(|row| held.contains(&row.key.epoch))
+            .map(|row| {
+                let mut answered = row.seen;
+                answered.insert_range(1, row.dead.low_water());
+                row.dead
+                    .ranges()
+                    .iter()
+                    .for_each(|&(first, last)| answered.insert_range(first, last));
+                wire::stream_to_wire(&row.key, &answered)
+            })
+            .collect();
+        let frontiers = reads
+            .frontiers_of(agent)?
+            .iter()
+            .map(|f| wire::coverage_to_wire(&f.source, &f.path, f.file, &f.coverage))
+            .collect();
+        Ok(Welcome {
+            incarnation: self.store.incarnation(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            streams,
+            bounds: wanted_bounds(&self.settings.borrow()),
+            frontiers,
+        })
+    }
+
+    /// The incarnation that receipts carry.
+    pub fn incarnation(&self) -> u64 {
+        self.store.incarnation()
+    }
+
+    /// Notes how far an agent's clock is ahead of ours.
+    pub fn note_skew(&self, agent: &AgentId, skew_ns: i64) {
+        if let Ok(memory) = self.memory(agent) {
+            memory.set_skew_ns(skew_ns);
+        }
+    }
+
+    /// Takes in one batch; the reply may be sent.
+    pub async fn batch(&self, agent: &AgentId, batch: v1::Batch) -> Reply {
+        let (key, digest) = match wire::key_from_wire(agent, &batch) {
+            Ok(identity) => identity,
+            Err(reason) => return Reply::new(v1::Outcome::Refused, reason),
+        };
+        let reply = match self.take_in(&key, digest, batch).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                facts::intake_failed(&key, &error);
+                Reply::new(v1::Outcome::NotYet, format!("the collector cannot store it: {error}"))
+            }
+        };
+        facts::batch_answered(&key, &reply);
+        reply
+    }
+
+    async fn take_in(
+        &self,
+        key: &BatchKey,
+        digest: Digest,
+        batch: v1::Batch,
+    ) -> Result<Reply, StoreError> {
+        let memory = self.memory(&key.stream.agent)?;
+        let now = clock::now();
+        let (content, decoded) = read(key, digest, &batch);
+        let (sealed_at, frontiers) =
+            decoded.as_ref().map_or((now, &[][..]), |d| (d.sealed_at, frontiers_of(&d.body)));
+        // Held until the batch is committed: see `fence_off`.
+        let fences = memory.fences.read().await;
+        let arrival = Arrival {
+            seq: key.seq,
+            digest,
+            content: &content,
+            frontiers,
+            sealed_at,
+            fence: fences.iter().find(|f| f.is_around(key.stream.epoch)),
+        };
+        let load = || self.store.reads().stream(&key.stream);
+        let (decision, n_lost) = memory.with_stream(&key.stream, load, |state| {
+            let before = state.n_lost();
+            let decision = state.decide(&arrival);
+            state.settle(batch.settled_below);
+            (decision, state.n_lost().saturating_sub(before))
+        })?;
+        let batch_of = Of { memory: &memory, key, digest, settled_below: batch.settled_below, now };
+        match decision {
+            Decision::Count => match decoded.map(|d| d.body) {
+                Some(Body::Windows { series, tallies, frontiers, samples, continued }) => {
+                    let settings = self.settings.borrow().clone();
+                    let StreamKey { agent, service, .. } = key.stream.clone();
+                    let counted = count(&settings, &agent, &service, series, memory.skew_ns(), now);
+                    let Counted { rows, slo, judged, observed } = counted;
+                    let body =
+                        WindowsBody { rows, tallies: tallies.clone(), frontiers, continued, slo };
+                    let stored = self.commit_windows(batch_of.with(Fate::Counted(body))).await?;
+                    if stored == Stored::Counted {
+                        let events = samples;
+                        let committed =
+                            Committed { agent, service, judged, observed, events, tallies, n_lost };
+                        self.hub.send(Input::Committed(Box::new(committed))).await;
+                    }
+                    Ok(self.stored(batch_of, stored))
+                }
+                Some(Body::Events { events, frontiers }) => {
+                    let fate = Fate::Counted(EventsBody { events, frontiers });
+                    let stored = self.commit_events(batch_of.with(fate)).await?;
+                    Ok(self.stored(batch_of, stored))
+                }
+                None => Ok(Reply::new(v1::Outcome::Damaged, "its body could not be read")),
+            },
+            Decision::Bury { reason } => self.bury(batch_of, reason, batch.body.to_vec()).await,
+            Decision::Repeat => Ok(Reply::new(v1::Outcome::Durable, "")),
+            Decision::Refused => {
+                Ok(Reply::new(v1::Outcome::Refused, "refused before; it is a dead letter here"))
+            }
+            Decision::Forked => Ok(self.forked(key).await),
+            Decision::Damaged => {
+                Ok(Reply::new(v1::Outcome::Damaged, "its body does not have the digest it says"))
+            }
+            Decision::NotYet { reason } => Ok(Reply::new(v1::Outcome::NotYet, reason)),
+        }
+    }
+
+    async fn bury(&self, of: Of<'_>, reason: String, raw: Vec<u8>) -> Result<Reply, StoreError> {
+        let reply = Reply::new(v1::Outcome::Refused, reason.clone());
+        let stored = match of.key.stream.kind {
+            Kind::Windows => self.commit_windows(of.with(Fate::Buried { reason, raw })).await?,
+            Kind::Events => self.commit_events(of.with(Fate::Buried { reason, raw })).await?,
+        };
+        if stored == Stored::Buried {
+            self.remember(of, |state| state.buried(of.key.seq, of.digest));
+            let n = self.store.reads().n_dead_letters()?;
+            self.hub.send(Input::DeadLetters(n)).await;
+        }
+        Ok(reply)
+    }
+
+    async fn commit_windows(&self, batch: BatchCommit<WindowsBody>) -> Result<Stored, StoreError> {
+        crash::point("collector.before_commit");
+        let commit = WindowsCommit { batches: vec![batch], ..WindowsCommit::default() };
+        let committed = self.store.commit_windows(commit).await?;
+        crash::point("collector.after_commit");
+        Ok(committed.batches.first().copied().unwrap_or(Stored::Repeated))
+    }
+
+    async fn commit_events(&self, batch: BatchCommit<EventsBody>) -> Result<Stored, StoreError> {
+        crash::point("collector.before_events_commit");
+        let committed = self.store.commit_events(EventsCommit { batches: vec![batch] }).await?;
+        crash::point("collector.after_events_commit");
+        Ok(committed.batches.first().copied().unwrap_or(Stored::Repeated))
+    }
+
+    /// The store has spoken: what it counted is remembered, and the sender is answered.
+    fn stored(&self, of: Of<'_>, stored: Stored) -> Reply {
+        match stored {
+            Stored::Counted | Stored::Buried => {
+                self.remember(of, |state| state.counted(of.key.seq, of.digest));
+                Reply::new(v1::Outcome::Durable, "")
+            }
+            Stored::Repeated => Reply::new(v1::Outcome::Durable, ""),
+            Stored::Forked => Reply::new(v1::Outcome::Forked, "another batch has this number"),
+        }
+    }
+
+    /// Changes what is remembered of a stream after a commit; if that cannot be, it is read again next time.
+    fn remember(&self, of: Of<'_>, change: impl FnOnce(&mut StreamState)) {
+        let load = || self.store.reads().stream(&of.key.stream);
+        if of.memory.with_stream(&of.key.stream, load, change).is_err() {
+            of.memory.forget_stream(&of.key.stream);
+        }
+    }
+
+    async fn forked(&self, key: &BatchKey) -> Reply {
+        let detail = format!("batch {key} came twice with different content");
+        self.hub.send(Input::Forked { agent: key.stream.agent.clone(), detail }).await;
+        Reply::new(v1::Outcome::Forked, "another batch has this number")
+    }
+
+    /// Fences off every epoch of this agent that it has lost. No batch is under way meanwhile.
+    async fn fence_off(
+        &self,
+        agent: &AgentId,
+        memory: &AgentMemory,
+        epoch: Epoch,
+        held: &[Epoch],
+    ) -> Result<(), StoreError> {
+        let mut fences = memory.fences.write().await;
+        if fences.iter().any(|f| f.since == epoch.created_at && f.held.contains(&epoch)) {
+            return Ok(());
+        }
+        let mut told = BTreeMap::new();
+        for row in self.store.reads().frontiers_of(agent)? {
+            let to = told.entry((row.source, row.file)).or_insert(0);
+            *to = row.coverage.max_to.max(*to);
+        }
+        let mut lost: Vec<Epoch> =
+            self.store.reads().streams_of(agent)?.iter().map(|row| row.key.epoch).collect();
+        lost.sort();
+        lost.dedup();
+        lost.retain(|e| !held.contains(e));
+        let mut changed = fences.clone();
+        changed.push(Fence { since: epoch.created_at, held: held.to_vec(), lost, told });
+        changed.sort_by_key(|f| f.since);
+        let row = agents::row(agent, &changed, clock::now());
+        let commit = WindowsCommit { agents: vec![row], ..WindowsCommit::default() };
+        self.store.commit_windows(commit).await?;
+        *fences = changed;
+        facts::fenced_off(agent, epoch);
+        Ok(())
+    }
+
+    fn memory(&self, agent: &AgentId) -> Result<Arc<AgentMemory>, StoreError> {
+        if let Some(memory) = self.agents().get(agent) {
+            return Ok(memory.clone());
+        }
+        let row = self.store.reads().agent(agent)?;
+        let restored = AgentMemory::restored(row.as_ref()).unwrap_or_else(|error| {
+            facts::agent_row_unreadable(agent, &error);
+            AgentMemory::default()
+        });
+        // Two connections of one agent may both come here: the first one's memory holds.
+        Ok(self.agents().entry(agent.clone()).or_insert_with(|| Arc::new(restored)).clone())
+    }
+
+    fn agents(&self) -> std::sync::MutexGuard<'_, HashMap<AgentId, Arc<AgentMemory>>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bounds that SLOs and rules want, for the wire.
+pub(super) fn wanted_bounds(settings: &Settings) -> Vec<v1::WantedBounds> {
+    settings
+        .bounds()
+        .into_iter()
+        .map(|((service, signal), thresholds)| v1::WantedBounds {
+            service: service.as_str().to_owned(),
+            signal,
+            at: thresholds.iter().flat_map(base_values).collect(),
+        })
+        .collect()
+}
+
+/// A threshold without a unit means something else in each dimension; the agent ignores what lies outside its values.
+fn base_values(threshold: &watchkeeper_collector_core::series::Threshold) -> Vec<i64> {
+    use watchkeeper_model::Dimension;
+    let mut all: Vec<i64> = [Dimension::Time, Dimension::Bytes, Dimension::Ratio, Dimension::Plain]
+        .into_iter()
+        .filter_map(|d| threshold.base_in(d))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn read(key: &BatchKey, digest: Digest, batch: &v1::Batch) -> (Content, Option<wire::Decoded>) {
+    if Digest::of(&batch.body) != digest {
+        return (Content::Damaged, None);
+    }
+    if batch.format > watchkeeper_proto::FORMAT {
+        return (Content::Newer { format: batch.format }, None);
+    }
+    match wire::decode_body(key, &batch.body) {
+        Ok(decoded) => (Content::Good, Some(decoded)),
+        Err(reason) => (Content::Poison { reason }, None),
+    }
+}
+
+fn frontiers_of(body: &Body) -> &[Frontier] {
+    match body {
+        Body::Windows { frontiers, .. } | Body::Events { frontiers, .. } => frontiers,
+    }
+}
+
+/// A batch on its way to the store.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    memory: &'a AgentMemory,
+    key: &'a BatchKey,
+    digest: Digest,
+    settled_below: u64,
+    now: Timestamp,
+}
+
+impl Of<'_> {
+    fn with<B>(self, fate: Fate<B>) -> BatchCommit<B> {
+        BatchCommit {
+            stream: self.key.stream.clone(),
+            seq: self.key.seq,
+            digest: self.digest,
+            settled_below: self.settled_below,
+            received_at: self.now,
+            fate,
+        }
+    }
+}

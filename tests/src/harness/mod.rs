@@ -1,0 +1,34 @@
+//! What every end-to-end test needs: processes, a site of one collector and its agents, a log writer, a proxy.
+//!
+//! Owns no assertion. Waiting is for a condition and bounded; nothing sleeps to win a race.
+
+mod http;
+mod process;
+mod proxy;
+mod site;
+mod writer;
+
+pub use http::{get_json, get_text};
+pub use process::{Process, binary, free_port};
+pub use proxy::{Fault, Proxy};
+pub use site::{AgentOptions, Site, Totals};
+pub use writer::LogWriter;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Asks until `check` gives an answer; panics with `what` when `limit` is over.
+pub async fn eventually<T, F>(what: &str, limit: Duration, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        if let Some(answer) = check().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "after {limit:?} still not: {what}");
+        // The pace of asking, not a wait for something to happen by itself.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

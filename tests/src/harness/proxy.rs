@@ -1,0 +1,151 @@
+//! A TCP proxy between an agent and its collector that can cut, stall and flip bits.
+//!
+//! Owns only bytes: it knows nothing of what passes through.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// What happens to bytes towards the collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The connection is cut after this many more bytes.
+    CutAfter(u64),
+    /// One bit is flipped after this many more bytes.
+    FlipAfter(u64),
+}
+
+#[derive(Debug)]
+struct Shared {
+    fault: Mutex<Fault>,
+    n_faults: AtomicU64,
+    cut: Notify,
+}
+
+/// The proxy; it ends with the value.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a proxy to a port of loopback.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub async fn start(to_port: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            fault: Mutex::new(Fault::None),
+            n_faults: AtomicU64::new(0),
+            cut: Notify::new(),
+        });
+        let all = shared.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((agent, _)) = listener.accept().await {
+                let shared = all.clone();
+                tokio::spawn(async move {
+                    if let Ok(collector) = TcpStream::connect(("127.0.0.1", to_port)).await {
+                        carry(agent, collector, &shared).await;
+                    }
+                });
+            }
+        });
+        Ok(Self { address, shared, task })
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Sets what happens next.
+    pub fn set(&self, fault: Fault) {
+        *self.shared.fault.lock().expect("no holder panics") = fault;
+    }
+
+    /// Cuts every connection now.
+    pub fn cut(&self) {
+        self.shared.cut.notify_waiters();
+    }
+
+    /// How many faults have happened.
+    pub fn n_faults(&self) -> u64 {
+        self.shared.n_faults.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(agent: TcpStream, collector: TcpStream, shared: &Shared) {
+    let (mut from_agent, mut to_agent) = agent.into_split();
+    let (mut from_collector, mut to_collector) = collector.into_split();
+    let upward = async {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let n = from_agent.read(&mut buffer).await.unwrap_or(0);
+            if n == 0 || !shared.pass(&mut buffer[..n], &mut to_collector).await {
+                return;
+            }
+        }
+    };
+    let downward = tokio::io::copy(&mut from_collector, &mut to_agent);
+    tokio::select! {
+        () = upward => {}
+        _ = downward => {}
+        () = shared.cut.notified() => {}
+    }
+}
+
+impl Shared {
+    /// Passes bytes on as the fault allows; whether the connection lives on.
+    async fn pass(&self, bytes: &mut [u8], to: &mut (impl AsyncWriteExt + Unpin)) -> bool {
+        let n = bytes.len() as u64;
+        let keep = {
+            let mut fault = self.fault.lock().expect("no holder panics");
+            match *fault {
+                Fault::None => None,
+                Fault::CutAfter(left) if left < n => {
+                    *fault = Fault::None;
+                    self.n_faults.fetch_add(1, Ordering::Relaxed);
+                    Some(left as usize)
+                }
+                Fault::CutAfter(left) => {
+                    *fault = Fault::CutAfter(left - n);
+                    None
+                }
+                Fault::FlipAfter(left) if left < n => {
+                    *fault = Fault::None;
+                    self.n_faults.fetch_add(1, Ordering::Relaxed);
+                    bytes[left as usize] ^= 0x10;
+                    None
+                }
+                Fault::FlipAfter(left) => {
+                    *fault = Fault::FlipAfter(left - n);
+                    None
+                }
+            }
+        };
+        match keep {
+            None => to.write_all(bytes).await.is_ok(),
+            Some(keep) => {
+                let _ = to.write_all(&bytes[..keep]).await;
+                false
+            }
+        }
+    }
+}

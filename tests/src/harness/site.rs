@@ -1,0 +1,209 @@
+//! A site: one collector, an agent, the directory both live in.
+//!
+//! Owns their configuration files and processes. Starts, kills and asks them; asserts nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Process, binary, eventually, free_port, get_json, get_text};
+
+const STARTING: Duration = Duration::from_secs(30);
+
+/// What an agent of a test differs in.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// Its id.
+    pub id: String,
+    /// Where it finds the collector, if not directly.
+    pub collector_port: Option<u16>,
+    /// Its spool's directory, if not in the site's.
+    pub data_dir: Option<PathBuf>,
+    /// `start_at`
+    pub start_at: &'static str,
+    /// Paths it tails.
+    pub paths: Vec<String>,
+    /// Lines under `agent:`, each indented by two.
+    pub extra: String,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        Self {
+            id: "web-1".to_owned(),
+            collector_port: None,
+            data_dir: None,
+            start_at: "beginning",
+            paths: Vec::new(),
+            extra: String::new(),
+        }
+    }
+}
+
+/// Counts as the collector answers them: by label value.
+pub type Totals = BTreeMap<String, u64>;
+
+/// A collector and an agent, and where they live.
+#[derive(Debug)]
+pub struct Site {
+    directory: TempDir,
+    /// Where the collector listens.
+    pub port: u16,
+    /// Where the agent's admin endpoint listens.
+    pub admin_port: u16,
+    /// The collector, if it runs.
+    pub collector: Option<Process>,
+    /// The agent, if it runs.
+    pub agent: Option<Process>,
+}
+
+impl Site {
+    /// A site with a collector's file that has `sections` besides `collector:`; nothing runs yet.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn new(sections: &str) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let port = free_port();
+        let text = format!(
+            "collector:\n  listen: 127.0.0.1:{port}\n  data_dir: {}\n{sections}",
+            directory.path().join("collector").display()
+        );
+        std::fs::write(directory.path().join("collector.yaml"), text)?;
+        std::fs::create_dir(directory.path().join("logs"))?;
+        Ok(Self { directory, port, admin_port: free_port(), collector: None, agent: None })
+    }
+
+    /// The site's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where logs are written.
+    pub fn logs(&self) -> PathBuf {
+        self.path().join("logs")
+    }
+
+    /// Writes the agent's file: one `tail` of the shop's JSON logs.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn configure_agent(&self, options: &AgentOptions) -> anyhow::Result<()> {
+        let port = options.collector_port.unwrap_or(self.port);
+        let data_dir = options.data_dir.clone().unwrap_or_else(|| self.path().join("agent"));
+        let default = vec![self.logs().join("*.log").display().to_string()];
+        let paths = if options.paths.is_empty() { &default } else { &options.paths };
+        let text = format!(
+            "agent:\n  id: {}\n  data_dir: {}\n  admin: 127.0.0.1:{}\n  labels: {{env: test}}\n{}\
+             collector:\n  grpc: {{endpoint: \"http://127.0.0.1:{port}\"}}\n\
+             sources:\n  - tail:\n      name: shop-log\n      service: shop\n      paths: {}\n      start_at: {}\n\
+             \x20     format: json\n      signals:\n        - name: requests\n          value: {{field: duration_ms, unit: ms}}\n\
+             \x20         labels: {{status: status, method: method}}\n          bounds: [200ms]\n\
+             \x20     events:\n        - {{name: error, where: 'level == \"error\"', severity: error, message: msg, correlation: request_id}}\n",
+            options.id,
+            data_dir.display(),
+            self.admin_port,
+            options.extra,
+            serde_json::to_string(paths)?,
+            options.start_at,
+        );
+        Ok(std::fs::write(self.path().join("agent.yaml"), text)?)
+    }
+
+    /// Starts the collector and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn start_collector(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        let config = self.path().join("collector.yaml");
+        let mut all = vec!["--config", config.to_str().unwrap_or_default()];
+        all.extend(arguments);
+        let log = self.path().join("collector.log");
+        self.collector = Some(Process::start(&binary("watchkeeper-collector"), &all, &log)?);
+        if arguments.is_empty() {
+            self.wait_ready(self.port).await;
+        }
+        Ok(())
+    }
+
+    /// Starts the agent.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_agent(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        let config = self.path().join("agent.yaml");
+        let mut all = vec!["--config", config.to_str().unwrap_or_default()];
+        all.extend(arguments);
+        let log = self.path().join("agent.log");
+        self.agent = Some(Process::start(&binary("watchkeeper-agent"), &all, &log)?);
+        Ok(())
+    }
+
+    async fn wait_ready(&mut self, port: u16) {
+        let url = format!("http://127.0.0.1:{port}/readyz");
+        eventually(&format!("{url} is ready"), STARTING, || async {
+            get_text(&url).await.ok().filter(|(status, _)| *status == 200)
+        })
+        .await;
+    }
+
+    /// Asks the collector.
+    ///
+    /// # Errors
+    /// If it does not answer with JSON.
+    pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
+        get_json(&format!("http://127.0.0.1:{}/api/v1/{path}", self.port)).await
+    }
+
+    /// How many observations of `requests` there are in all, by status.
+    ///
+    /// # Errors
+    /// If the collector does not answer.
+    pub async fn counted(&self) -> anyhow::Result<Totals> {
+        self.counted_by("requests", "status").await
+    }
+
+    /// How many observations of a signal there are over the last day, by a label.
+    ///
+    /// # Errors
+    /// If the collector does not answer.
+    pub async fn counted_by(&self, signal: &str, label: &str) -> anyhow::Result<Totals> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let range = format!("from={}&to={}", now - 86_400, now + 3_600);
+        let answer = self.api(&format!("query?signal={signal}&stat=count&by={label}&{range}")).await?;
+        let mut totals = Totals::new();
+        for series in answer["series"].as_array().into_iter().flatten() {
+            let value = series["labels"][label].as_str().unwrap_or_default().to_owned();
+            let count = series["points"][0][1].as_f64().unwrap_or(0.0);
+            *totals.entry(value).or_default() += count as u64;
+        }
+        Ok(totals)
+    }
+
+    /// Waits until the collector has counted exactly this, and says so once more a moment later.
+    pub async fn wait_counted(&self, expected: &Totals, limit: Duration) {
+        let mut last = Totals::new();
+        let deadline = tokio::time::Instant::now() + limit;
+        while last != *expected {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "after {limit:?} the collector has counted {last:?}, written were {expected:?}; agents: {}",
+                self.api("agents").await.unwrap_or_default()
+            );
+            if let Ok(counted) = self.counted().await {
+                for (status, n) in &counted {
+                    let written = expected.get(status).copied().unwrap_or(0);
+                    assert!(*n <= written, "{n} lines of status {status} were counted, {written} were written");
+                }
+                last = counted;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // What is counted twice comes late: a second look after two more flushes.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(self.counted().await.ok().as_ref(), Some(expected), "the count went on");
+    }
+}

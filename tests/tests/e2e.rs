@@ -1,0 +1,9 @@
+//! The real programs, started as a user starts them: from a line in a log to a page, through everything that can go wrong.
+
+mod e2e {
+    mod crashes;
+    mod faults;
+    mod input;
+    mod nginx;
+    mod pages;
+}

@@ -1,0 +1,151 @@
+//! `kill -9` at random and at named points: every line is counted once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually, get_text};
+
+/// A repeatable source of chance: the seed is printed when a test fails.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        // Xorshift64 (Marsaglia, 2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+fn written(logs: &[LogWriter]) -> Totals {
+    let mut all = Totals::new();
+    for (status, n) in logs.iter().flat_map(|l| &l.written) {
+        *all.entry(status.clone()).or_default() += n;
+    }
+    all
+}
+
+/// Everything read so far of a file is sealed: its frontier has reached the file's size. Only then may copytruncate
+/// destroy it without loss that nobody could prevent.
+async fn read_whole(site: &Site) {
+    eventually("the agent has read everything", Duration::from_secs(60), || async {
+        let url = format!("http://127.0.0.1:{}/metrics", site.admin_port);
+        let (_, text) = get_text(&url).await.ok()?;
+        let lag = text.lines().filter(|l| l.starts_with("watchkeeper_source_lag_bytes{"));
+        let lags: Vec<f64> = lag.filter_map(|l| l.rsplit(' ').next()?.parse().ok()).collect();
+        (!lags.is_empty() && lags.iter().all(|l| *l == 0.0)).then_some(())
+    })
+    .await;
+}
+
+fn out_of_the_glob(path: &Path) -> PathBuf {
+    path.with_file_name(format!("archived-{}", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+#[tokio::test]
+async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
+    let seed = std::env::var("STORM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x5eed_0001);
+    let n_rounds = std::env::var("STORM_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
+    println!("STORM_SEED={seed} STORM_ROUNDS={n_rounds}");
+    let mut chance = Chance(seed);
+    let mut site = Site::new("").unwrap();
+    site.configure_agent(&AgentOptions::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let open = |name: &str| LogWriter::open(&site.logs().join(name)).unwrap();
+    let mut logs = [open("a.log"), open("b.log"), open("c.log")];
+    for _ in 0..n_rounds {
+        for log in &mut logs {
+            for _ in 0..chance.below(200) {
+                let status = [200, 200, 200, 404, 500][chance.below(5) as usize];
+                log.line(status, chance.below(500) as f64).unwrap();
+            }
+        }
+        match chance.below(8) {
+            0 => drop(logs[0].rotate_by_rename().unwrap()),
+            1 => {
+                // Rotated out of the glob: the agent holds it, or finds it by its inode when it starts again.
+                let rotated = logs[1].rotate_by_rename().unwrap();
+                std::fs::rename(&rotated, out_of_the_glob(&rotated)).unwrap();
+            }
+            2 => {
+                read_whole(&site).await;
+                logs[2].rotate_by_copytruncate().unwrap();
+            }
+            3 | 4 => {
+                site.agent.as_mut().unwrap().kill();
+                if chance.below(2) == 0 {
+                    logs[0].line(404, 1.0).unwrap();
+                    logs[0].rotate_by_rename().unwrap();
+                    logs[0].line(404, 1.0).unwrap();
+                }
+                site.start_agent(&[]).unwrap();
+            }
+            5 | 6 => {
+                site.collector.as_mut().unwrap().kill();
+                site.start_collector(&[]).await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    site.wait_counted(&written(&logs), Duration::from_secs(90)).await;
+    let agents = site.api("agents").await.unwrap();
+    let source = &agents["agents"][0]["sources"][0];
+    assert_eq!(source["read"].as_u64(), Some(written(&logs).values().sum()), "{agents}");
+}
+
+#[tokio::test]
+async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
+    let agent_points = [
+        "agent.before_seal",
+        "spool.before_commit",
+        "spool.after_commit",
+        "agent.after_seal",
+        "agent.before_send",
+        "agent.after_send",
+        "agent.before_receipt_stored",
+        "agent.after_receipt_stored",
+    ];
+    let collector_points = [
+        "collector.before_commit",
+        "collector.after_commit",
+        "collector.before_events_commit",
+        "collector.after_events_commit",
+        "collector.before_receipt",
+    ];
+    let mut site = Site::new("").unwrap();
+    site.configure_agent(&AgentOptions::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    log.line(200, 1.0).unwrap();
+    site.wait_counted(&log.written, Duration::from_secs(20)).await;
+    for point in agent_points {
+        site.agent.as_mut().unwrap().kill();
+        site.start_agent(&["--crash-at", point]).unwrap();
+        log.line(500, 2.0).unwrap();
+        log.line(200, 3.0).unwrap();
+        let status = site.agent.as_mut().unwrap().wait(Duration::from_secs(30));
+        assert!(!status.unwrap().success(), "the agent passed {point} alive");
+        site.start_agent(&[]).unwrap();
+        site.wait_counted(&log.written, Duration::from_secs(30)).await;
+    }
+    for point in collector_points {
+        site.collector.as_mut().unwrap().kill();
+        site.start_collector(&["--crash-at", point]).await.unwrap();
+        log.line(500, 2.0).unwrap();
+        log.line(200, 3.0).unwrap();
+        let status = site.collector.as_mut().unwrap().wait(Duration::from_secs(60));
+        assert!(!status.unwrap().success(), "the collector passed {point} alive");
+        site.start_collector(&[]).await.unwrap();
+        site.wait_counted(&log.written, Duration::from_secs(60)).await;
+    }
+    let events = site.api("events?limit=1000").await.unwrap();
+    let mut ids: Vec<&str> =
+        events["events"].as_array().unwrap().iter().filter_map(|e| e["correlation"].as_str()).collect();
+    let n = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((n as u64, ids.len()), (log.written["500"], n), "each error line is one event");
+}

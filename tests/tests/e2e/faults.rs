@@ -1,0 +1,121 @@
+//! A full disk, a connection cut in the middle of a batch, bits flipped on the way.
+
+use std::process::Command;
+use std::time::Duration;
+
+use watchkeeper_tests::harness::{
+    AgentOptions, Fault, LogWriter, Proxy, Site, eventually, free_port, get_text,
+};
+
+#[tokio::test]
+async fn counts_are_exact_through_connections_cut_in_the_middle_of_a_batch() {
+    let mut site = Site::new("").unwrap();
+    let proxy = Proxy::start(site.port).await.unwrap();
+    let collector_port = Some(proxy.port());
+    site.configure_agent(&AgentOptions { collector_port, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    for round in 0..15_u64 {
+        proxy.set(Fault::CutAfter(100 + round * 37));
+        for n in 0..300 {
+            log.line(if n % 7 == 0 { 500 } else { 200 }, n as f64).unwrap();
+        }
+        let faults = round + 1;
+        let cut = || async { (proxy.n_faults() >= faults).then_some(()) };
+        eventually("the connection is cut", Duration::from_secs(60), cut).await;
+    }
+    site.wait_counted(&log.written, Duration::from_secs(90)).await;
+}
+
+#[tokio::test]
+async fn a_bit_flipped_on_the_way_is_noticed_and_nothing_is_lost() {
+    let mut site = Site::new("").unwrap();
+    let proxy = Proxy::start(site.port).await.unwrap();
+    let collector_port = Some(proxy.port());
+    site.configure_agent(&AgentOptions { collector_port, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    for round in 0..10_u64 {
+        proxy.set(Fault::FlipAfter(40 + round * 29));
+        for n in 0..200 {
+            log.line(200 + (n % 3) as u16, n as f64).unwrap();
+        }
+        let faults = round + 1;
+        let flipped = || async { (proxy.n_faults() >= faults).then_some(()) };
+        eventually("a bit is flipped", Duration::from_secs(60), flipped).await;
+    }
+    site.wait_counted(&log.written, Duration::from_secs(120)).await;
+}
+
+/// A small file system of its own, unmounted at the end.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(at: std::path::PathBuf, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(&at).ok()?;
+        let size = format!("size={size}");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status().ok()?;
+        status.success().then_some(Self(at))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // Lazily: a process that is being killed may still hold a file.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_reading_and_loses_nothing() {
+    let mut site = Site::new("").unwrap();
+    let Some(disk) = Tmpfs::mount(site.path().join("small"), "8m") else {
+        assert!(std::env::var_os("CI").is_none(), "mounting a tmpfs needs root");
+        println!("left out: mounting a tmpfs needs root");
+        return;
+    };
+    let ballast = disk.0.join("somebody-elses-file");
+    let dead_port = Some(free_port());
+    let data_dir = Some(disk.0.join("agent"));
+    let without_collector =
+        AgentOptions { collector_port: dead_port, data_dir: data_dir.clone(), ..AgentOptions::default() };
+    // The first welcome makes the spool known; then the road ends nowhere, and the spool fills.
+    site.configure_agent(&AgentOptions { data_dir, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    log.line(200, 1.0).unwrap();
+    site.wait_counted(&log.written, Duration::from_secs(20)).await;
+    site.agent.as_mut().unwrap().stop(Duration::from_secs(15)).unwrap();
+    site.configure_agent(&without_collector).unwrap();
+    // Somebody fills the disk but for a little.
+    let filler = vec![7_u8; 64 * 1024];
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &filler).is_ok() {}
+    site.start_agent(&[]).unwrap();
+    let metrics = format!("http://127.0.0.1:{}/readyz", site.admin_port);
+    let mut n = 0_u64;
+    let full = eventually("the agent says that its disk is full", Duration::from_secs(60), || {
+        for _ in 0..500 {
+            n += 1;
+            log.line(if n % 5 == 0 { 500 } else { 200 }, (n % 977) as f64).unwrap();
+        }
+        async { get_text(&metrics).await.ok().filter(|(_, text)| text.contains("disk is full")) }
+    })
+    .await;
+    assert_eq!(full.0, 503, "{}", full.1);
+    for n in 0..1000 {
+        log.line(404, n as f64).unwrap();
+    }
+    // There is room again: sealing goes on by itself, and with a road everything arrives.
+    std::fs::remove_file(&ballast).unwrap();
+    let ready = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
+    eventually("the agent seals again", Duration::from_secs(60), ready).await;
+    site.agent.as_mut().unwrap().stop(Duration::from_secs(15)).unwrap();
+    let back = AgentOptions { data_dir: without_collector.data_dir, ..AgentOptions::default() };
+    site.configure_agent(&back).unwrap();
+    site.start_agent(&[]).unwrap();
+    site.wait_counted(&log.written, Duration::from_secs(60)).await;
+}

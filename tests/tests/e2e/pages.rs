@@ -1,0 +1,101 @@
+//! From the first bad line to the request at the receiver, and back to closed.
+
+use std::time::Duration;
+
+use watchkeeper_tests::fakes::{Flavour, Receiver};
+use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually};
+
+/// A collector's sections: a rule that one bad line meets, and an SLO over ten minutes; two receivers.
+fn sections(slack: &Receiver, webhook: &Receiver) -> String {
+    format!(
+        "slos:\n  - name: shop-availability\n    service: shop\n    signal: requests\n    good: 'int(status) < 500'\n\
+         \x20   objective: 99\n    window: 10m\n    annotations: {{summary: the shop is failing, runbook_url: 'https://runbooks.example/shop'}}\n\
+         rules:\n  - {{name: ShopErrors, service: shop, signal: requests, where: 'int(status) >= 500', stat: count, over: 5s, op: '>', value: 0, labels: {{severity: critical}}}}\n\
+         alerting:\n  route: {{receiver: chat, group_by: [service, alertname], group_wait: 0s, group_interval: 1s}}\n\
+         \x20 receivers:\n    - name: chat\n      slack_configs: [{{api_url: '{}'}}]\n      webhook_configs: [{{url: '{}'}}]\n",
+        slack.url("/services/T0/B0/secret"),
+        webhook.url("/hook"),
+    )
+}
+
+#[tokio::test]
+async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
+    let slack = Receiver::start(Flavour::Slack).await.unwrap();
+    let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
+    let mut site = Site::new(&sections(&slack, &webhook)).unwrap();
+    site.configure_agent(&AgentOptions::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
+    for _ in 0..50 {
+        log.line(200, 12.5).unwrap();
+    }
+    site.wait_counted(&Totals::from([("200".into(), 50)]), Duration::from_secs(20)).await;
+    for _ in 0..20 {
+        log.line(500, 900.0).unwrap();
+    }
+    let opened = |name: &'static str| {
+        move |requests: &[watchkeeper_tests::fakes::Request]| {
+            requests.iter().any(|r| r.json()["status"] == "firing" && r.text().contains(name))
+        }
+    };
+    for alert in ["ShopErrors", "shop-availability"] {
+        let limit = Duration::from_secs(10);
+        webhook.wait_for(opened(alert), limit).await.unwrap_or_else(|_| panic!("{alert} reached no webhook"));
+    }
+    let told = slack.wait_for(|r| r.len() >= 2, Duration::from_secs(10)).await.unwrap();
+    let page = told.iter().find(|r| r.text().contains("shop-availability")).expect("the SLO is told");
+    for part in ["runbooks.example/shop", "shop.log-", "web-1"] {
+        assert!(page.text().contains(part), "{part} is missing in {}", page.text());
+    }
+    // It ends by itself when there are good lines again.
+    let closed = eventually("both incidents are closed", Duration::from_secs(60), || async {
+        let requests = webhook.requests();
+        let closed = |name: &str| {
+            requests.iter().any(|r| r.json()["status"] == "resolved" && r.text().contains(name))
+        };
+        (closed("ShopErrors") && closed("shop-availability")).then_some(())
+    });
+    let feed = async {
+        loop {
+            log.line(200, 12.5).unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = closed => {}
+        () = feed => unreachable!("feeding has no end"),
+    }
+    let deliveries = site.api("deliveries?limit=1000").await.unwrap();
+    let deliveries = deliveries["deliveries"].as_array().unwrap();
+    let count = |action: &str| deliveries.iter().filter(|d| d["action"] == action && d["outcome"] == "ok").count();
+    assert_eq!(count("open"), count("close"), "every incident that was opened is closed: {deliveries:?}");
+    assert_eq!(count("open"), 4, "two alerts, two integrations, each opened once: {deliveries:?}");
+}
+
+#[tokio::test]
+async fn a_restart_in_the_middle_repeats_no_page_and_forgets_no_close() {
+    let slack = Receiver::start(Flavour::Slack).await.unwrap();
+    let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
+    let mut site = Site::new(&sections(&slack, &webhook)).unwrap();
+    site.configure_agent(&AgentOptions::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
+    log.line(500, 1.0).unwrap();
+    let rule = |requests: &[watchkeeper_tests::fakes::Request], status: &str| {
+        requests.iter().filter(|r| r.json()["status"] == status && r.text().contains("ShopErrors")).count()
+    };
+    webhook.wait_for(|r| rule(r, "firing") == 1, Duration::from_secs(20)).await.unwrap();
+    let settled = || async {
+        let open = site.api("deliveries?limit=100").await.ok()?;
+        let ok = open["deliveries"].as_array()?.iter().filter(|d| d["outcome"] == "ok").count();
+        (ok >= 2).then_some(())
+    };
+    eventually("both integrations have answered", Duration::from_secs(10), settled).await;
+    site.collector.as_mut().unwrap().kill();
+    site.start_collector(&[]).await.unwrap();
+    // Five seconds after the bad line nothing is bad any more; the close is owed by the restarted collector.
+    let requests = webhook.wait_for(|r| rule(r, "resolved") == 1, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(rule(&requests, "firing"), 1, "the page was sent again");
+}
