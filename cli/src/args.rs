@@ -15,8 +15,10 @@ use crate::demo;
 /// Watches services, keeps error budgets, and tells people when one burns.
 #[derive(Debug, Parser)]
 #[command(name = "watchkeeper", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 the asked thing failed, 2 misused. Commands that only read exit \
-                        with 0 whatever they show, unless --exit-code is given.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the asked thing failed, 2 misused. Commands that only read exit \
+                        with 0 whatever they show, unless --exit-code is given."
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

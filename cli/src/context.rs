@@ -99,5 +99,6 @@ fn parse_url(text: &str) -> Result<Url, String> {
 
 fn parse_token(text: &str) -> Result<Secret, String> {
     let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-    fits.then(|| Secret::new(text)).ok_or_else(|| "a token is printable ASCII without spaces".to_owned())
+    fits.then(|| Secret::new(text))
+        .ok_or_else(|| "a token is printable ASCII without spaces".to_owned())
 }

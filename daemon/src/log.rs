@@ -2,11 +2,17 @@
 //!
 //! Owns the subscriber. `WATCHKEEPER_LOG` holds its filter (`info`, `watchkeeper_agent=debug`, …).
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging; called once by `main`.
 pub fn start(json: bool) {
     let filter = EnvFilter::try_from_env("WATCHKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(is_terminal)
+        .with_writer(std::io::stderr);
     if json { logging.json().init() } else { logging.init() }
 }

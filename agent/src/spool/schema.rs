@@ -111,11 +111,7 @@ fn disk_is_full(path: &Path) -> bool {
 
 impl From<rusqlite::Error> for SpoolError {
     fn from(error: rusqlite::Error) -> Self {
-        let path = Path::new("");
-        match explain(error, path) {
-            SpoolError::Sqlite(error) => Self::Sqlite(error),
-            other => other,
-        }
+        Self::Sqlite(error)
     }
 }
 

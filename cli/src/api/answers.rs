@@ -43,7 +43,9 @@ impl Slo {
     /// Burn rates, the shortest window first.
     pub(crate) fn burns(&self) -> Vec<(&str, Option<f64>)> {
         let mut burns: Vec<_> = self.burn.iter().map(|(w, rate)| (w.as_str(), *rate)).collect();
-        burns.sort_by_key(|(window, _)| watchkeeper_expr::duration::parse(window).unwrap_or(i64::MAX));
+        burns.sort_by_key(|(window, _)| {
+            watchkeeper_expr::duration::parse(window).unwrap_or(i64::MAX)
+        });
         burns
     }
 }

@@ -34,16 +34,16 @@ fn draw(agents: &Agents, screen: &Screen) -> String {
         return "no agents yet: start one with `watchkeeper-agent --config FILE`\n".to_owned();
     }
     let mut grid = Grid::new([
-        Column::left("AGENT").at_least(8),
-        Column::left("STATE").at_least(7),
-        Column::left("LAST BEAT").at_least(7),
+        Column::left("AGENT"),
+        Column::left("STATE"),
+        Column::left("LAST BEAT").wraps(7),
         Column::right("SKEW"),
-        Column::right("SPOOL").at_least(8),
+        Column::right("SPOOL"),
         Column::right("LAG"),
-        Column::left("VERSION"),
-        Column::left("SOURCE").at_least(10),
+        Column::left("VERSION").spare(),
+        Column::left("SOURCE").wraps(16),
         Column::right("READ"),
-        Column::left("SKIPPED"),
+        Column::left("SKIPPED").wraps(14),
     ]);
     for agent in &agents.agents {
         let mut head: Vec<Cell> = head(agent, screen);
@@ -65,11 +65,15 @@ fn head(agent: &Agent, screen: &Screen) -> Vec<Cell> {
         _ => Tone::Faint,
     };
     // Numbers that are as they should be are left out, and with them columns that say nothing.
-    let unless_zero = |text: String| if text == "0" || text == "0 B" { String::new() } else { text };
+    let unless_zero =
+        |text: String| if text == "0" || text == "0 B" { String::new() } else { text };
     vec![
         agent.id.as_str().into(),
         Cell::new(tone, agent.state.as_str()),
-        agent.last_beat.map_or_else(|| "never".to_owned(), |at| say::relative(at.0, screen.now)).into(),
+        agent
+            .last_beat
+            .map_or_else(|| "never".to_owned(), |at| say::relative(at.0, screen.now))
+            .into(),
         unless_zero(say::skew(agent.skew_seconds)).into(),
         say::bytes(agent.spool_bytes).into(),
         unless_zero(say::bytes(agent.lag_bytes)).into(),
@@ -85,7 +89,10 @@ fn tail(source: &Source) -> [Cell; 3] {
     let state = if is_well { String::new() } else { format!(": {}", source.state) };
     let kind = if source.kind.is_empty() { String::new() } else { format!(" ({})", source.kind) };
     [
-        Cell::new(if is_well { Tone::Plain } else { Tone::Warning }, format!("{}{kind}{state}", source.name)),
+        Cell::new(
+            if is_well { Tone::Plain } else { Tone::Warning },
+            format!("{}{kind}{state}", source.name),
+        ),
         say::count(source.read).into(),
         skipped(source).into(),
     ]

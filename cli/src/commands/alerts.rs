@@ -11,8 +11,8 @@ use crate::api::{self, Alert, Alerts, Pages};
 use crate::context::{Context, Outcome};
 use crate::terminal::{Cell, Column, Grid, Screen, Tone, say};
 
-/// Labels that have columns of their own.
-const OWN_COLUMNS: [&str; 3] = ["alertname", "service", "severity"];
+/// Labels that are shown otherwise.
+const SHOWN_OTHERWISE: [&str; 3] = ["alertname", "service", "severity"];
 
 /// Options of `alerts`.
 #[derive(Debug, clap::Args)]
@@ -43,8 +43,8 @@ pub(super) fn is_wrong(alert: &Alert) -> bool {
 pub(super) fn sort(alerts: &mut [Alert]) {
     alerts.sort_by_key(|alert| {
         let state = ["firing", "pending"].iter().position(|s| *s == alert.state).unwrap_or(2);
-        let rank = (alert.label("severity") != "none")
-            .then(|| Severity::rank_of(alert.label("severity")));
+        let rank =
+            (alert.label("severity") != "none").then(|| Severity::rank_of(alert.label("severity")));
         (state, Reverse(rank), Reverse(alert.starts_at.map(|at| at.0)))
     });
 }
@@ -79,23 +79,21 @@ fn draw(mut alerts: Alerts, screen: &Screen) -> String {
     }
     sort(&mut alerts.alerts);
     let mut grid = Grid::new([
-        Column::left("SEVERITY").at_least(8),
-        Column::left("STATE").at_least(8),
-        Column::left("ALERT").at_least(12),
-        Column::left("SERVICE"),
-        Column::left("LABELS"),
-        Column::left("SINCE").at_least(7),
-        Column::right("VALUE"),
-        Column::left("REASON").at_least(16),
+        Column::left("SEVERITY"),
+        Column::left("STATE").wraps(8),
+        Column::left("ALERT").wraps(20),
+        Column::left("SERVICE").spare(),
+        Column::left("SINCE").wraps(8),
+        Column::right("VALUE").spare(),
+        Column::left("REASON").wraps(24),
     ]);
     for alert in &alerts.alerts {
         let tone = tone(alert);
         grid.row([
             Cell::new(tone, alert.label("severity")),
             Cell::new(tone, state(alert)),
-            Cell::new(tone, alert.label("alertname")),
+            Cell::new(tone, name(alert)),
             alert.label("service").into(),
-            labels(alert).into(),
             since(alert, screen.now).into(),
             alert.value.map_or_else(String::new, say::number).into(),
             alert.reason.as_str().into(),
@@ -110,10 +108,11 @@ pub(super) fn more(next: &str) -> String {
     format!("more with --after {next}\n")
 }
 
-/// The other labels.
-fn labels(alert: &Alert) -> String {
-    let others = alert.labels.iter().filter(|(name, _)| !OWN_COLUMNS.contains(&name.as_str()));
-    others.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+/// Its name, and the labels that tell it from others of that name: `ShopSlow path=/cart`.
+pub(super) fn name(alert: &Alert) -> String {
+    let others = alert.labels.iter().filter(|(name, _)| !SHOWN_OTHERWISE.contains(&name.as_str()));
+    let others = others.map(|(name, value)| format!(" {name}={value}"));
+    alert.label("alertname").to_owned() + &others.collect::<String>()
 }
 
 /// When it began; when it ended and how long it lasted, if it has.
@@ -166,7 +165,7 @@ mod tests {
         for part in [
             "firing, stale, taken on by jo",
             "3m 12s ago",
-            "host=a",
+            "Slow host=a",
             "0.412",
             "p95 is 412ms",
             "ended 57m 9s ago after 10m",

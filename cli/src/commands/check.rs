@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use watchkeeper_config::{
-    Document, Environment, Node, ProcessEnv, Problems, Reader, ReportedProblem, load,
+    Document, Environment, Node, Problems, ProcessEnv, Reader, ReportedProblem, load,
 };
 
 use crate::context::{Context, Outcome};
@@ -97,10 +97,13 @@ impl Checked {
     fn read(file: &Path, insecure: bool, environment: &dyn Environment) -> Self {
         let mut reader = Reader::new(environment);
         let document = load(file, &mut reader);
-        let kind = document.as_ref().map_or(Kind::Unknown, |document| kind_of(document, &mut reader));
+        let kind =
+            document.as_ref().map_or(Kind::Unknown, |document| kind_of(document, &mut reader));
         let contents = document.as_ref().map(|document| contents(document.root(), kind));
         let is_read = document.and_then(|document| match kind {
-            Kind::Agent => watchkeeper_agent::config::read(&document, &mut reader, insecure).map(|_| ()),
+            Kind::Agent => {
+                watchkeeper_agent::config::read(&document, &mut reader, insecure).map(|_| ())
+            }
             Kind::Collector => {
                 watchkeeper_collector::config::read(&document, &mut reader, insecure).map(|_| ())
             }
@@ -174,7 +177,11 @@ fn contents(root: &Node, kind: Kind) -> String {
         Kind::Collector => {
             let receivers = root.get("alerting").and_then(|alerting| alerting.get("receivers"));
             let n_slos = n_items(root.get("slos"));
-            vec![(n_slos, "SLO"), (n_items(root.get("rules")), "rule"), (n_items(receivers), "receiver")]
+            vec![
+                (n_slos, "SLO"),
+                (n_items(root.get("rules")), "rule"),
+                (n_items(receivers), "receiver"),
+            ]
         }
         Kind::Unknown => Vec::new(),
     };
@@ -187,8 +194,10 @@ mod tests {
     use super::*;
     use watchkeeper_model::Timestamp;
 
-    const AGENT: &str = "sources:\n  - tail: {service: shop, paths: [/x/*.log], signals: [{name: requests}]}\n";
-    const COLLECTOR: &str = "slos:\n  - {name: a, service: s, signal: r, below: 1s, objective: 95, window: 30d}\n";
+    const AGENT: &str =
+        "sources:\n  - tail: {service: shop, paths: [/x/*.log], signals: [{name: requests}]}\n";
+    const COLLECTOR: &str =
+        "slos:\n  - {name: a, service: s, signal: r, below: 1s, objective: 95, window: 30d}\n";
 
     fn checked(text: &str) -> Checked {
         let dir = tempfile::tempdir().unwrap();
@@ -232,7 +241,10 @@ mod tests {
         let checked = Checked::read(Path::new("/nowhere/at/all.yaml"), false, &|_: &str| None);
         assert!(!checked.is_ok(false));
         let json = serde_json::to_value(Json::of(&[checked], false)).unwrap();
-        assert_eq!((&json["files"][0]["ok"], &json["files"][0]["kind"]), (&false.into(), &"unknown".into()));
+        assert_eq!(
+            (&json["files"][0]["ok"], &json["files"][0]["kind"]),
+            (&false.into(), &"unknown".into())
+        );
         assert_eq!(json["files"][0]["problems"][0]["severity"], "error");
     }
 }

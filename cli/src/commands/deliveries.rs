@@ -33,7 +33,8 @@ pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcom
     let answer = api::list(&context.client()?, "deliveries", &filters, &pages).await?;
     let deliveries: Deliveries = answer.read()?;
     let is_bad = deliveries.deliveries.iter().any(is_failing);
-    let shown = if context.is_json() { answer.pretty() } else { draw(&deliveries, &context.screen) };
+    let shown =
+        if context.is_json() { answer.pretty() } else { draw(&deliveries, &context.screen) };
     context.print(&shown);
     Ok(Outcome::failed_if(args.exit_code && is_bad))
 }
@@ -59,7 +60,8 @@ pub(super) fn outcome(delivery: &Delivery, screen: &Screen) -> String {
         text = format!("{text} {status}");
     }
     if let Some(next) = delivery.next_at.filter(|_| is_failing(delivery)) {
-        text = format!("{text}, again {}", say::relative(next.0, screen.now));
+        let when = next.0.max(screen.now);
+        text = format!("{text}, again {}", say::relative(when, screen.now));
     }
     match delivery.error.as_deref() {
         Some(error) if !error.is_empty() => format!("{text}: {error}"),
@@ -72,14 +74,14 @@ fn draw(deliveries: &Deliveries, screen: &Screen) -> String {
         return "no deliveries\n".to_owned();
     }
     let mut grid = Grid::new([
-        Column::left("AT").at_least(8),
-        Column::left("RECEIVER").at_least(10),
-        Column::left("ACTION").at_least(6),
-        Column::left("ALERTS"),
-        Column::left("OUTCOME").at_least(6),
-        Column::right("TRIES"),
-        Column::right("INCIDENT"),
-        Column::left("REASON").at_least(12),
+        Column::left("AT").wraps(8),
+        Column::left("RECEIVER"),
+        Column::left("ACTION"),
+        Column::left("ALERTS").wraps(14),
+        Column::left("OUTCOME").wraps(16),
+        Column::right("TRIES").spare(),
+        Column::right("INCIDENT").spare(),
+        Column::left("REASON").wraps(12),
     ]);
     for delivery in &deliveries.deliveries {
         let tone = match delivery.outcome() {
@@ -130,7 +132,10 @@ mod tests {
             (r#"{"outcome":"","next_at":"2026-11-22T18:07:13Z"}"#, "pending", false),
         ] {
             let delivery: Delivery = serde_json::from_str(json).unwrap();
-            assert_eq!((outcome(&delivery, &screen).as_str(), is_failing(&delivery)), (text, is_bad));
+            assert_eq!(
+                (outcome(&delivery, &screen).as_str(), is_failing(&delivery)),
+                (text, is_bad)
+            );
         }
     }
 
@@ -143,7 +148,15 @@ mod tests {
         )
         .unwrap();
         let shown = draw(&deliveries, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
-        for part in ["18:07:05", "chat/slack[0]", "open", "shop-availability", "ok 200", "12", "new alert in the group"] {
+        for part in [
+            "18:07:05",
+            "chat/slack[0]",
+            "open",
+            "shop-availability",
+            "ok 200",
+            "12",
+            "new alert in the group",
+        ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
     }

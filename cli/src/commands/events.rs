@@ -75,13 +75,13 @@ fn draw(events: &Events, screen: &Screen) -> String {
         return "no events\n".to_owned();
     }
     let mut grid = Grid::new([
-        Column::left("TIME").at_least(8),
+        Column::left("TIME").wraps(8),
         Column::left("SEVERITY"),
         Column::left("SERVICE"),
-        Column::left("AGENT"),
-        Column::left("NAME"),
-        Column::left("MESSAGE").at_least(20),
-        Column::left("CORRELATION"),
+        Column::left("AGENT").spare(),
+        Column::left("NAME").spare(),
+        Column::left("MESSAGE").wraps(24),
+        Column::left("CORRELATION").wraps(16),
     ]);
     for event in &events.events {
         grid.row([
@@ -133,7 +133,8 @@ mod tests {
         let shown = draw(&events, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
         let line = shown.lines().nth(1).unwrap();
         let words: Vec<&str> = line.split("  ").map(str::trim).filter(|w| !w.is_empty()).collect();
-        let expected = ["18:07:05", "error", "shop", "web-1", "error", "payment timed out", "req-4711"];
+        let expected =
+            ["18:07:05", "error", "shop", "web-1", "error", "payment timed out", "req-4711"];
         assert_eq!(words, expected);
     }
 }

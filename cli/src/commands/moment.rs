@@ -60,7 +60,8 @@ impl FromStr for Moment {
         Err(match duration::parse(text) {
             Ok(_) => format!("write -{text} for {text} ago"),
             Err(_) => {
-                "write -1h, now, 2026-11-22T18:00:00Z, 2026-11-22T18:00 (local) or unix seconds".to_owned()
+                "write -1h, now, 2026-11-22T18:00:00Z, 2026-11-22T18:00 (local) or unix seconds"
+                    .to_owned()
             }
         })
     }

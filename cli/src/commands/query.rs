@@ -21,10 +21,12 @@ const MAX_SIDE_BY_SIDE: usize = 4;
 
 /// Options of `query`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Values are in seconds, bytes, ratio (0 to 1) or plain numbers, as the signal's unit is.\n\n\
+#[command(
+    after_help = "Values are in seconds, bytes, ratio (0 to 1) or plain numbers, as the signal's unit is.\n\n\
     Examples:\n  watchkeeper query requests --service shop --by status\n  \
     watchkeeper query requests --stat p95 --where 'path == \"/checkout\"' --from -6h --step 5m\n  \
-    watchkeeper query requests --stat bad_ratio --good 'int(status) < 500' --by agent")]
+    watchkeeper query requests --stat bad_ratio --good 'int(status) < 500' --by agent"
+)]
 pub(crate) struct Args {
     /// The signal, such as requests
     signal: String,
@@ -71,7 +73,9 @@ pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcom
 fn parse_step(text: &str) -> Result<Duration, String> {
     let nanos = duration::parse(text).map_err(|error| error.to_string())?;
     match u64::try_from(nanos) {
-        Ok(nanos) if nanos >= 1_000_000_000 && nanos.is_multiple_of(1_000_000_000) => Ok(Duration::from_nanos(nanos)),
+        Ok(nanos) if nanos >= 1_000_000_000 && nanos.is_multiple_of(1_000_000_000) => {
+            Ok(Duration::from_nanos(nanos))
+        }
         _ => Err("a step is whole seconds, at least 1s".to_owned()),
     }
 }
@@ -115,7 +119,8 @@ impl Ask {
         let mut values = vec![None; usize::try_from(last - first + 1).unwrap_or(0)];
         for (at, value) in &series.points {
             let place = (at * 1e9 / step as f64).round() as i64 - first;
-            if let Some(slot) = usize::try_from(place).ok().and_then(|place| values.get_mut(place)) {
+            if let Some(slot) = usize::try_from(place).ok().and_then(|place| values.get_mut(place))
+            {
                 *slot = Some(*value);
             }
         }
@@ -131,21 +136,25 @@ fn draw(points: &Points, args: &Args, ask: &Ask, screen: &Screen) -> String {
     let n_points = points.series.iter().map(|series| series.points.len()).max().unwrap_or(0);
     let table = match ask.step {
         None => totals(points, args),
-        Some(_) if n_points <= MAX_LISTED && points.series.len() <= MAX_SIDE_BY_SIDE => listed(points, args, screen),
+        Some(_) if n_points <= MAX_LISTED && points.series.len() <= MAX_SIDE_BY_SIDE => {
+            listed(points, args, screen)
+        }
         Some(_) => lines(points, args, ask, screen),
     };
     let resolution = Duration::try_from_secs_f64(points.resolution_seconds).unwrap_or_default();
     let resolution = say::written(resolution);
-    let title = format!("{} of {} from {from} to {to}, known to {resolution}", args.stat, args.signal);
+    let title =
+        format!("{} of {} from {from} to {to}, known to {resolution}", args.stat, args.signal);
     format!("{}\n{}", screen.paint(Tone::Faint, &title), table.draw(screen))
 }
 
 fn label_columns(args: &Args) -> Vec<Column> {
-    args.by.iter().map(|name| Column::left(name.clone())).collect()
+    args.by.iter().map(|name| Column::left(name.clone()).wraps(10)).collect()
 }
 
 fn label_cells(series: &Series, args: &Args) -> Vec<Cell> {
-    let value = |name| series.labels.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let value =
+        |name| series.labels.get(name).map(String::as_str).filter(|value| !value.is_empty());
     args.by.iter().map(|name| Cell::from(value(name).unwrap_or("\"\""))).collect()
 }
 
@@ -169,9 +178,10 @@ fn listed(points: &Points, args: &Args, screen: &Screen) -> Grid {
         0 => args.stat.to_uppercase(),
         _ => label_text(series, args),
     };
-    let mut columns = vec![Column::left("TIME").at_least(8)];
+    let mut columns = vec![Column::left("TIME")];
     columns.extend(points.series.iter().map(|series| Column::right(name(series))));
-    let mut times: Vec<f64> = points.series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
+    let mut times: Vec<f64> =
+        points.series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
     times.sort_by(f64::total_cmp);
     times.dedup();
     let mut grid = Grid::new(columns);
@@ -179,7 +189,8 @@ fn listed(points: &Points, args: &Args, screen: &Screen) -> Grid {
         let at = Timestamp((time * 1e9) as i64);
         let mut cells = vec![Cell::from(say::clock(at, screen))];
         for series in &points.series {
-            let value = series.points.iter().find(|(when, _)| *when == time).map(|p| say::number(p.1));
+            let value =
+                series.points.iter().find(|(when, _)| *when == time).map(|p| say::number(p.1));
             cells.push(value.unwrap_or_else(|| say::NOTHING.to_owned()).into());
         }
         grid.row(cells);
@@ -191,12 +202,13 @@ fn listed(points: &Points, args: &Args, screen: &Screen) -> Grid {
 fn lines(points: &Points, args: &Args, ask: &Ask, screen: &Screen) -> Grid {
     let mut columns = label_columns(args);
     let n_cells = (screen.columns() / 2).clamp(10, 60);
-    columns.push(Column::left("OVER TIME").at_least(u16::try_from(n_cells).unwrap_or(10)));
+    columns.push(Column::left("OVER TIME"));
     columns.extend(["LEAST", "MOST", "LAST"].map(Column::right));
     let mut grid = Grid::new(columns);
     for series in &points.series {
         let values = || series.points.iter().map(|(_, value)| *value);
-        let number = |value: Option<f64>| value.map_or_else(|| say::NOTHING.to_owned(), say::number);
+        let number =
+            |value: Option<f64>| value.map_or_else(|| say::NOTHING.to_owned(), say::number);
         let mut cells = label_cells(series, args);
         cells.push(sparkline(&ask.placed(series), n_cells).into());
         cells.push(number(values().reduce(f64::min)).into());
@@ -276,7 +288,10 @@ mod tests {
             Points { resolution_seconds: 1.0, series: vec![Series { labels, points }] }
         };
         let few = draw(&series(2), &args, &ask, &screen());
-        assert!(few.contains("status=200") && few.contains("17:37:00") && few.lines().count() == 4, "{few}");
+        assert!(
+            few.contains("status=200") && few.contains("17:37:00") && few.lines().count() == 4,
+            "{few}"
+        );
         let many = draw(&series(30), &args, &ask, &screen());
         assert!(many.contains('█') && many.lines().count() == 3, "{many}");
     }

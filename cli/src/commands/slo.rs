@@ -5,10 +5,13 @@
 use crate::api::{self, Alert, Alerts, Pages, Slo, Slos};
 use crate::commands::alerts;
 use crate::context::{Context, Outcome};
-use crate::terminal::{Cell, Column, Grid, Screen, Tone, bar, say};
+use crate::terminal::{Cell, Column, Grid, Screen, Tone, bar, hanging, say};
 
 /// Cells of a bar in a table.
 const BAR_CELLS: usize = 8;
+
+/// Burn rates in a table; the detail has all of them.
+const BURNS_SHOWN: usize = 3;
 
 /// Options of `slo`.
 #[derive(Debug, clap::Args)]
@@ -67,11 +70,17 @@ pub(crate) fn budget(slo: &Slo, n_cells: usize) -> String {
     }
 }
 
-/// `5m 14.2x  1h 12.0x`, windows without data left out.
-pub(crate) fn burn(slo: &Slo, between: &str) -> String {
+/// The same in a sentence: `██████░░ 63.2% left`, or that it is overspent.
+pub(crate) fn budget_left(slo: &Slo, n_cells: usize) -> String {
+    let is_over = slo.budget_remaining.is_some_and(|left| left < 0.0);
+    format!("{}{}", budget(slo, n_cells), if is_over { ", overspent" } else { " left" })
+}
+
+/// Burn rates of the shortest windows, `5m 14.2x, 1h 12.0x`; those without data are left out.
+pub(crate) fn burn(slo: &Slo, n_windows: usize) -> String {
     let known = slo.burns().into_iter().filter_map(|(window, rate)| Some((window, rate?)));
-    let texts: Vec<String> = known.map(|(window, rate)| format!("{window} {}", say::burn(rate))).collect();
-    texts.join(between)
+    let texts = known.take(n_windows).map(|(window, rate)| format!("{window} {}", say::burn(rate)));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn draw(slos: &Slos, screen: &Screen) -> String {
@@ -79,14 +88,14 @@ fn draw(slos: &Slos, screen: &Screen) -> String {
         return "no SLOs: add some under `slos:` in the collector's file\n".to_owned();
     }
     let mut grid = Grid::new([
-        Column::left("SLO").at_least(12),
-        Column::left("SERVICE"),
-        Column::left("OBJECTIVE"),
-        Column::right("SLI").at_least(7),
-        Column::left("BUDGET LEFT").at_least(8),
-        Column::left("BURN RATE").at_least(9),
-        Column::left("STATE").at_least(6),
-        Column::left("EXHAUSTS"),
+        Column::left("SLO"),
+        Column::left("SERVICE").spare(),
+        Column::left("OBJECTIVE").wraps(9),
+        Column::right("SLI"),
+        Column::left("BUDGET LEFT").wraps(9),
+        Column::left("BURN RATE").wraps(12),
+        Column::left("STATE"),
+        Column::left("EXHAUSTS").wraps(8).spare(),
     ]);
     for slo in &slos.slos {
         let tone = tone(&slo.state);
@@ -96,7 +105,7 @@ fn draw(slos: &Slos, screen: &Screen) -> String {
             format!("{} {}", say::objective(slo.objective), slo.window).into(),
             sli(slo).into(),
             Cell::new(tone, budget(slo, BAR_CELLS)),
-            burn(slo, ", ").into(),
+            burn(slo, BURNS_SHOWN).into(),
             Cell::new(tone, words(&slo.state)),
             slo.exhausts_at.map_or_else(String::new, |at| say::relative(at.0, screen.now)).into(),
         ]);
@@ -111,29 +120,46 @@ fn sli(slo: &Slo) -> String {
 }
 
 fn detail(slo: &Slo, alerts: &[Alert], screen: &Screen) -> String {
-    let mut lines = vec![
-        ("slo", format!("{}, service {}", screen.paint(Tone::Strong, &slo.name), slo.service)),
-        ("state", screen.paint(tone(&slo.state), &words(&slo.state))),
-        ("objective", format!("{} over {}", say::objective(slo.objective), slo.window)),
-        ("sli", format!("{}, {}", sli(slo), counts(slo))),
-        ("budget left", screen.paint(tone(&slo.state), &budget(slo, 20))),
-        ("burn rate", burn(slo, "  ")),
-    ];
+    let tone = tone(&slo.state);
+    let line = |name: &str, tone, head: &str, rest: &str| match (head, rest) {
+        ("", "") => String::new(),
+        _ => hanging(screen, &format!("{name:<13}"), tone, head, rest),
+    };
+    let mut text = [
+        line("slo", Tone::Strong, &slo.name, &format!(", service {}", slo.service)),
+        line("state", tone, &words(&slo.state), ""),
+        line(
+            "objective",
+            Tone::Plain,
+            "",
+            &format!("{} over {}", say::objective(slo.objective), slo.window),
+        ),
+        line("sli", Tone::Plain, "", &format!("{}, {}", sli(slo), counts(slo))),
+        line("budget", tone, &budget_left(slo, 20), ""),
+        line("burn rate", Tone::Plain, "", &burn(slo, usize::MAX)),
+    ]
+    .concat();
     if let Some(at) = slo.exhausts_at {
-        lines.push(("exhausts", format!("{} at this rate", say::moment(at.0, screen))));
+        text += &line(
+            "exhausts",
+            Tone::Plain,
+            "",
+            &format!("{} at this rate", say::moment(at.0, screen)),
+        );
     }
     if let Some(share) = slo.approximate.filter(|share| *share > 0.0) {
-        let text = format!("{} of what was judged is estimated", say::percent(share, 2));
-        lines.push(("approximate", text));
+        let estimated = format!("{} of what was judged is estimated", say::percent(share, 2));
+        text += &line("approximate", Tone::Plain, "", &estimated);
     }
-    let own = alerts.iter().filter(|a| a.label("alertname") == slo.name && a.state != "resolved");
-    for alert in own {
-        let since = alert.starts_at.map_or_else(String::new, |at| format!(" since {}", say::moment(at.0, screen)));
+    for alert in alerts.iter().filter(|a| a.label("alertname") == slo.name && a.state != "resolved")
+    {
+        let since = alert
+            .starts_at
+            .map_or_else(String::new, |at| format!(" since {}", say::moment(at.0, screen)));
         let state = format!("{} {}", alert.label("severity"), alerts::state(alert));
-        lines.push(("alert", format!("{}{since}: {}", screen.paint(alerts::tone(alert), &state), alert.reason)));
+        text += &line("alert", alerts::tone(alert), &state, &format!("{since}: {}", alert.reason));
     }
-    let lines = lines.iter().filter(|(_, text)| !text.is_empty());
-    lines.map(|(name, text)| format!("{name:<13}{text}\n")).collect()
+    text
 }
 
 fn counts(slo: &Slo) -> String {
@@ -171,7 +197,15 @@ mod tests {
     fn a_line_says_what_is_left_and_how_fast_it_goes() {
         let shown = draw(&slos(), &screen());
         let lines: Vec<&str> = shown.lines().collect();
-        for part in ["shop-availability", "99.9% 30d", "99.93%", "███░░░░░ 38.3%", "5m 14.2x, 1h 12.0x", "page", "in 3h 12m"] {
+        for part in [
+            "shop-availability",
+            "99.9% 30d",
+            "99.93%",
+            "███░░░░░ 38.3%",
+            "5m 14.2x, 1h 12.0x",
+            "page",
+            "in 3h 12m",
+        ] {
             assert!(lines[1].contains(part), "{part}: {shown}");
         }
         assert!(lines[2].contains("no data") && !lines[2].contains('█'), "{shown}");

@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::commands::{alerts, deliveries, slo};
 use crate::context::{Context, Outcome};
-use crate::terminal::{Screen, Tone, say};
+use crate::terminal::{Screen, Tone, hanging, say};
 
 /// Deliveries that are looked at.
 const RECENT_DELIVERIES: u32 = 100;
@@ -130,11 +130,12 @@ impl Answers {
     }
 }
 
-/// The newest delivery of each receiver.
+/// The newest delivery to each receiver of which it is known what became of it.
 fn newest(deliveries: Vec<Delivery>) -> Vec<Delivery> {
     let mut newest: BTreeMap<String, Delivery> = BTreeMap::new();
-    for delivery in deliveries {
-        let known = newest.entry(deliveries::recipient(&delivery)).or_insert_with(|| delivery.clone());
+    for delivery in deliveries.into_iter().filter(|d| d.outcome() != "pending") {
+        let known =
+            newest.entry(deliveries::recipient(&delivery)).or_insert_with(|| delivery.clone());
         if known.at < delivery.at {
             *known = delivery;
         }
@@ -156,36 +157,34 @@ fn line(name: &str, text: &str) -> String {
     format!("{name:<12}{text}\n")
 }
 
-/// A line below another.
-fn below(text: &str) -> String {
-    format!("  {text}\n")
-}
-
 fn collector(client: &Client, reasons: &[String], screen: &Screen) -> String {
     let state = match reasons {
         [] => screen.paint(Tone::Good, "ready"),
         _ => screen.paint(Tone::Bad, "not ready"),
     };
-    let reasons: String = reasons.iter().map(|reason| below(reason)).collect();
-    line("collector", &format!("{} {state}", client.address())) + &reasons
+    let reasons = reasons.iter().map(|reason| Trouble::new(Tone::Bad, reason, String::new()));
+    line("collector", &format!("{} {state}", client.address())) + &named(reasons, screen)
 }
 
 fn draw(found: &Found, screen: &Screen) -> String {
-    [agents(found, screen), alerts_of(found, screen), slos(found, screen), receivers(found, screen)].concat()
+    [agents(found, screen), alerts_of(found, screen), slos(found, screen), receivers(found, screen)]
+        .concat()
 }
 
 fn agents(found: &Found, screen: &Screen) -> String {
     let counts = counted(found.agents.iter().map(|agent| agent.state.clone()));
     let silent = found.agents.iter().filter(|agent| agent.state == "silent").map(|agent| {
-        let since = agent.last_beat.map_or_else(|| "never heard".to_owned(), |at| say::moment(at.0, screen));
-        screen.paint(Tone::Bad, &format!("{} is silent, last beat {since}", agent.id))
+        let since = agent
+            .last_beat
+            .map_or_else(|| "never heard".to_owned(), |at| say::moment(at.0, screen));
+        Trouble::new(Tone::Bad, &format!("{} is silent", agent.id), format!(", last beat {since}"))
     });
-    let behind = found.agents.iter().filter(|a| a.state == "live" && a.lag_bytes > 1 << 20).map(|agent| {
-        let lag = say::bytes(agent.lag_bytes);
-        screen.paint(Tone::Warning, &format!("{} has {lag} still to read", agent.id))
-    });
-    let nothing = "none yet";
-    line("agents", &text_of(&counts, nothing)) + &named(silent.chain(behind))
+    let behind =
+        found.agents.iter().filter(|a| a.state == "live" && a.lag_bytes > 1 << 20).map(|agent| {
+            let lag = say::bytes(agent.lag_bytes);
+            Trouble::new(Tone::Warning, &agent.id, format!(" has {lag} still to read"))
+        });
+    line("agents", &text_of(&counts, "none yet")) + &named(silent.chain(behind), screen)
 }
 
 fn alerts_of(found: &Found, screen: &Screen) -> String {
@@ -203,15 +202,17 @@ fn alerts_of(found: &Found, screen: &Screen) -> String {
         words.push(format!("{n_pending} pending"));
     }
     let lines = wrong().map(|alert| {
-        let head = format!("{} {}", alert.label("severity"), alert.label("alertname"));
-        let since = alert.starts_at.map_or_else(String::new, |at| format!(" since {}", say::moment(at.0, screen)));
+        let head = format!("{} {}", alert.label("severity"), alerts::name(alert));
+        let since = alert
+            .starts_at
+            .map_or_else(String::new, |at| format!(" since {}", say::moment(at.0, screen)));
         let state = match alerts::state(alert).strip_prefix("firing, ") {
             Some(more) => format!(" ({more})"),
             None => String::new(),
         };
-        format!("{}{since}{state}: {}", screen.paint(alerts::tone(alert), head.trim()), alert.reason)
+        Trouble::new(alerts::tone(alert), head.trim(), format!("{since}{state}: {}", alert.reason))
     });
-    line("alerts", &words.join("; ")) + &named(lines)
+    line("alerts", &words.join("; ")) + &named(lines, screen)
 }
 
 fn slos(found: &Found, screen: &Screen) -> String {
@@ -222,14 +223,17 @@ fn slos(found: &Found, screen: &Screen) -> String {
         .iter()
         .filter(|slo| left(slo).is_some())
         .min_by(|a, b| left(a).unwrap_or(1.0).total_cmp(&left(b).unwrap_or(1.0)));
-    let worst = worst.map_or_else(String::new, |slo| {
-        let exhausts = slo
-            .exhausts_at
-            .map_or_else(String::new, |at| format!(", gone {}", say::relative(at.0, screen.now)));
-        let budget = screen.paint(slo::tone(&slo.state), &slo::budget(slo, 10));
-        below(&format!("worst budget: {} {budget} left{exhausts}", slo.name))
+    let worst = worst.map(|slo| {
+        let gone = |at: api::When| format!(", gone {}", say::relative(at.0, screen.now));
+        let exhausts = slo.exhausts_at.map_or_else(String::new, gone);
+        let head = format!("worst budget: {}", slo.name);
+        Trouble::new(
+            slo::tone(&slo.state),
+            &head,
+            format!(" {}{exhausts}", slo::budget_left(slo, 10)),
+        )
     });
-    line("SLOs", &text_of(&counts, "none")) + &worst
+    line("SLOs", &text_of(&counts, "none")) + &named(worst.into_iter(), screen)
 }
 
 fn receivers(found: &Found, screen: &Screen) -> String {
@@ -240,11 +244,13 @@ fn receivers(found: &Found, screen: &Screen) -> String {
         (n, bad) => format!("{bad} of {n} failing"),
     };
     let lines = failing().map(|delivery| {
-        let at = delivery.at.map_or_else(String::new, |at| format!(" {}", say::relative(at.0, screen.now)));
-        let recipient = screen.paint(Tone::Bad, &deliveries::recipient(delivery));
-        format!("{recipient}: {}{at}: {}", delivery.action, deliveries::outcome(delivery, screen))
+        let at = delivery
+            .at
+            .map_or_else(String::new, |at| format!(" {}", say::relative(at.0, screen.now)));
+        let rest = format!(": {}{at}: {}", delivery.action, deliveries::outcome(delivery, screen));
+        Trouble::new(Tone::Bad, &deliveries::recipient(delivery), rest)
     });
-    line("receivers", &text) + &named(lines)
+    line("receivers", &text) + &named(lines, screen)
 }
 
 /// How many there are of each word, the most first.
@@ -265,11 +271,26 @@ fn text_of(counts: &[(String, usize)], nothing: &str) -> String {
     counts.iter().map(|(word, n)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-fn named(lines: impl Iterator<Item = String>) -> String {
-    let lines: Vec<String> = lines.collect();
-    let mut text: String = lines.iter().take(MAX_NAMED).map(|line| below(line)).collect();
-    if lines.len() > MAX_NAMED {
-        text += &below(&format!("and {} more", lines.len() - MAX_NAMED));
+/// A line of its own below its kind's.
+struct Trouble {
+    tone: Tone,
+    head: String,
+    rest: String,
+}
+
+impl Trouble {
+    fn new(tone: Tone, head: &str, rest: String) -> Self {
+        Self { tone, head: head.to_owned(), rest }
+    }
+}
+
+/// The first few; the others are counted.
+fn named(troubles: impl Iterator<Item = Trouble>, screen: &Screen) -> String {
+    let troubles: Vec<Trouble> = troubles.collect();
+    let shown = troubles.iter().take(MAX_NAMED);
+    let mut text: String = shown.map(|t| hanging(screen, "  ", t.tone, &t.head, &t.rest)).collect();
+    if troubles.len() > MAX_NAMED {
+        text += &format!("  and {} more\n", troubles.len() - MAX_NAMED);
     }
     text
 }
@@ -306,6 +327,7 @@ mod tests {
             deliveries: newest(from(
                 r#"[{"receiver":"chat","kind":"slack","at":"2026-11-22T18:07:00Z","outcome":"ok"},
                     {"receiver":"chat","kind":"slack","at":"2026-11-22T18:00:00Z","outcome":"failed"},
+                    {"receiver":"ops","kind":"webhook","at":"2026-11-22T18:06:30Z","outcome":"pending"},
                     {"receiver":"ops","kind":"webhook","at":"2026-11-22T18:06:09Z","outcome":"retry","status":503,
                      "action":"open","error":"status 503"}]"#,
             )),
@@ -322,7 +344,7 @@ agents      2 live, 1 silent, 1 stopped
 alerts      1 firing: 1 page; 1 pending
   page shop-availability since 18:03:57 (3m 12s ago) (stale): burning 21.3x
 SLOs        1 no data, 1 ok, 1 page
-  worst budget: y ░░░░░░░░░░ -12.3% left
+  worst budget: y ░░░░░░░░░░ -12.3%, overspent
 receivers   1 of 2 failing
   ops/webhook: open 1m ago: retry 503: status 503
 ";

@@ -16,6 +16,8 @@ const MAX_RSS_BYTES: u64 = 60_000_000;
 /// What came to pass.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
+    /// Who was told anything, and how long after the first error line.
+    pub(super) told: Vec<(Receiver, Duration)>,
     /// Who was paged, and how long after the first error line.
     pub(super) paged: Vec<(Receiver, Duration)>,
     /// Who was told that it is over, and how long after the last error line.
@@ -46,6 +48,7 @@ struct Json {
 #[derive(Serialize)]
 struct ReceiverJson {
     name: &'static str,
+    told_after_ms: Option<u64>,
     paged_after_ms: Option<u64>,
     closed_after_ms: Option<u64>,
 }
@@ -73,7 +76,8 @@ impl Ending {
 
     /// What did not happen.
     fn missing(&self) -> Vec<String> {
-        let mut missing: Vec<String> = self.broke_off.iter().map(|why| format!("the story broke off: {why}")).collect();
+        let mut missing: Vec<String> =
+            self.broke_off.iter().map(|why| format!("the story broke off: {why}")).collect();
         for receiver in Receiver::ALL {
             let name = receiver.name();
             if after(&self.paged, receiver).is_none() {
@@ -97,6 +101,7 @@ impl Ending {
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let receivers = Receiver::ALL.map(|receiver| ReceiverJson {
             name: receiver.name(),
+            told_after_ms: after(&self.told, receiver).map(ms),
             paged_after_ms: after(&self.paged, receiver).map(ms),
             closed_after_ms: after(&self.closed, receiver).map(ms),
         });
@@ -128,29 +133,36 @@ impl Ending {
             text += &format!("  {}\n", screen.paint(Tone::Bad, line));
         }
         for receiver in Receiver::ALL {
-            text += &self.told(receiver);
+            text += &self.line(receiver);
         }
         let (written, errors) = (say::count(self.n_written()), say::count(self.written.n_errors));
-        text += &format!("  {written} lines written, {errors} of them errors; {} counted\n", say::count(self.n_counted));
+        text += &format!(
+            "  {written} lines written, {errors} of them errors; {} counted\n",
+            say::count(self.n_counted)
+        );
         text += &self.memory(screen);
         text + NEXT
     }
 
-    fn told(&self, receiver: Receiver) -> String {
-        let name = receiver.name();
+    fn line(&self, receiver: Receiver) -> String {
         let span = |times| after(times, receiver).map(say::span);
-        match (span(&self.paged), span(&self.closed)) {
-            (Some(paged), Some(closed)) => {
-                format!("  {name:<7} paged {paged} after the first bad line, closed {closed} after the last one\n")
-            }
-            (Some(paged), None) => format!("  {name:<7} paged {paged} after the first bad line\n"),
-            _ => String::new(),
+        let told = span(&self.told).filter(|_| span(&self.told) != span(&self.paged));
+        let told = told.map(|span| format!("told {span}"));
+        let paged = span(&self.paged).map(|span| format!("paged {span} after the first bad line"));
+        let closed = span(&self.closed).map(|span| format!("closed {span} after the last one"));
+        let parts: Vec<String> = [told, paged, closed].into_iter().flatten().collect();
+        if parts.is_empty() {
+            return String::new();
         }
+        format!("  {:<7} {}\n", receiver.name(), parts.join(", "))
     }
 
     fn memory(&self, screen: &Screen) -> String {
         let Some(bytes) = self.rss_bytes else { return String::new() };
-        let text = format!("{:.1} MB of memory: agent, collector, shop and receivers together", bytes as f64 / 1e6);
+        let text = format!(
+            "{:.1} MB of memory: agent, collector, shop and receivers together",
+            bytes as f64 / 1e6
+        );
         let tone = if bytes > MAX_RSS_BYTES { Tone::Warning } else { Tone::Plain };
         format!("  {}\n", screen.paint(tone, &text))
     }
@@ -186,9 +198,15 @@ mod tests {
     fn complete() -> Ending {
         let times = |ms: u64| Receiver::ALL.map(|r| (r, Duration::from_millis(ms))).into();
         Ending {
+            told: times(98),
             paged: times(412),
             closed: times(6_100),
-            written: Written { n_requests: 1_000, n_queries: 500, n_errors: 100, ..Written::default() },
+            written: Written {
+                n_requests: 1_000,
+                n_queries: 500,
+                n_errors: 100,
+                ..Written::default()
+            },
             n_counted: 1_500,
             rss_bytes: Some(40_000_000),
             took: Duration::from_secs(21),
@@ -209,7 +227,11 @@ mod tests {
         for (change, missing) in changes {
             let mut ending = complete();
             change(&mut ending);
-            assert!(ending.missing().contains(&missing.to_owned()), "{missing}: {:?}", ending.missing());
+            assert!(
+                ending.missing().contains(&missing.to_owned()),
+                "{missing}: {:?}",
+                ending.missing()
+            );
             let json: serde_json::Value = serde_json::from_str(&ending.json().unwrap()).unwrap();
             assert_eq!(json["complete"], false, "{missing}");
         }
@@ -221,7 +243,7 @@ mod tests {
         let words = complete().words(&screen);
         for part in [
             "All of it happened, in 21s:",
-            "chat    paged 412ms after the first bad line, closed 6s after the last one",
+            "chat    told 98ms, paged 412ms after the first bad line, closed 6s after the last one",
             "1,500 lines written, 100 of them errors; 1,500 counted",
             "40.0 MB of memory",
             "watchkeeper check collector.yaml agent.yaml",
@@ -232,16 +254,23 @@ mod tests {
 
     #[test]
     fn what_is_recommended_can_be_read() {
-        let environment = |name: &str| (name == "SLACK_WEBHOOK").then(|| "http://127.0.0.1:9/x".to_owned());
+        let environment =
+            |name: &str| (name == "SLACK_WEBHOOK").then(|| "http://127.0.0.1:9/x".to_owned());
         let part = |from: &str, to: &str| {
-            let text = NEXT.split_once(from).and_then(|(_, rest)| rest.split_once(to)).map(|(text, _)| text);
+            let text = NEXT
+                .split_once(from)
+                .and_then(|(_, rest)| rest.split_once(to))
+                .map(|(text, _)| text);
             text.and_then(|text| text.split_once('\n')).map(|(_, yaml)| yaml.to_owned()).unwrap()
         };
         let mut reader = watchkeeper_config::Reader::new(&environment);
-        let collector = watchkeeper_config::load_str("c", &part("collector.yaml", "agent.yaml,"), &mut reader);
-        let collector = collector.and_then(|d| watchkeeper_collector::config::read(&d, &mut reader, false));
+        let collector =
+            watchkeeper_config::load_str("c", &part("collector.yaml", "agent.yaml,"), &mut reader);
+        let collector =
+            collector.and_then(|d| watchkeeper_collector::config::read(&d, &mut reader, false));
         assert!(collector.is_some(), "{}", reader.problems());
-        let agent = watchkeeper_config::load_str("a", &part("agent.yaml,", "and then"), &mut reader);
+        let agent =
+            watchkeeper_config::load_str("a", &part("agent.yaml,", "and then"), &mut reader);
         let agent = agent.and_then(|d| watchkeeper_agent::config::read(&d, &mut reader, false));
         assert!(agent.is_some() && reader.problems().is_empty(), "{}", reader.problems());
     }

@@ -52,11 +52,10 @@ sources:
       service: db
       paths: [{db}]
       start_at: beginning
-      format: logfmt
-      time: {{field: ts, format: rfc3339}}
+      time: {{field: ts, format: unix_ms}}
       signals:
         - name: queries
-          value: {{field: took, unit: us}}
+          value: {{field: took_us, unit: us}}
           labels: {{table: table}}
 "#
     )
@@ -133,10 +132,13 @@ mod tests {
     #[test]
     fn both_files_are_read_without_a_word() {
         let dir = Path::new("/tmp/a \"b\" ${c}");
-        let agent = problems(&agent(dir, &addresses()), |d, r| watchkeeper_agent::config::read(d, r, false));
+        let agent = problems(&agent(dir, &addresses()), |d, r| {
+            watchkeeper_agent::config::read(d, r, false)
+        });
         assert!(agent.is_empty(), "{agent}");
-        let collector =
-            problems(&collector(dir, &addresses()), |d, r| watchkeeper_collector::config::read(d, r, false));
+        let collector = problems(&collector(dir, &addresses()), |d, r| {
+            watchkeeper_collector::config::read(d, r, false)
+        });
         assert!(collector.is_empty(), "{collector}");
     }
 }

@@ -38,8 +38,10 @@ const LEAVING: Duration = Duration::from_secs(1);
 
 /// Options of `demo`: there are none of its own.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exits with 0 only if everything happened: both receivers were paged, both were told that it is \
-                        over, and every line written was counted once. RUST_LOG=info shows what agent and collector log.")]
+#[command(
+    after_help = "Exits with 0 only if everything happened: both receivers were paged, both were told that it is \
+                        over, and every line written was counted once. RUST_LOG=info shows what agent and collector log."
+)]
 pub(crate) struct Args {}
 
 /// Shows everything.
@@ -65,6 +67,9 @@ pub(crate) fn run(_args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 async fn play(dir: &std::path::Path, voice: &Voice) -> anyhow::Result<Ending> {
     let mut ending = Ending::new();
     let mut terminated = signal(SignalKind::terminate())?;
+    voice.title(
+        "A shop breaks, two receivers are paged, it recovers. In one process, under a minute.",
+    );
     let stage = stage::Stage::set(dir, voice).await?;
     tokio::select! {
         told = tokio::time::timeout(DEADLINE, story::tell(&stage, voice, &mut ending)) => match told {
@@ -88,6 +93,9 @@ fn log_if_asked() {
     if std::env::var_os("RUST_LOG").is_some() {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         // A second subscriber is refused, and the first one does.
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .try_init();
     }
 }

@@ -85,6 +85,14 @@ impl Record {
         told.get(n..).unwrap_or_default().to_vec()
     }
 
+    /// The first thing each receiver was told since then that `fits`.
+    pub(super) fn first(&self, since: Instant, fits: impl Fn(&Told) -> bool) -> Vec<Told> {
+        let all = self.after(0);
+        let first =
+            |receiver| all.iter().find(|t| t.receiver == receiver && t.at >= since && fits(t));
+        Receiver::ALL.into_iter().filter_map(first).cloned().collect()
+    }
+
     /// Changes when something is told.
     pub(super) fn changes(&self) -> watch::Receiver<usize> {
         self.n_told.subscribe()
@@ -127,7 +135,7 @@ async fn take(
 
 /// The headline says it all, as it would to a person.
 fn of_slack(payload: &Value) -> (&'static str, Word, String) {
-    let text = preview(payload);
+    let text = preview(payload).replace("# ", "");
     let headline = text.lines().next().unwrap_or_default();
     let alert = SLOS.into_iter().find(|name| headline.contains(name)).unwrap_or_default();
     let word = match () {
@@ -160,9 +168,7 @@ mod tests {
 
     #[test]
     fn a_message_is_understood_by_its_headline() {
-        let message = |headline: &str| {
-            json!({"blocks": [{"type": "header", "text": {"type": "plain_text", "text": headline}}]})
-        };
+        let message = |headline: &str| json!({"blocks": [{"type": "header", "text": {"type": "plain_text", "text": headline}}]});
         for (headline, alert, word) in [
             ("🔴 PAGE · shop-availability: burning 21.3x", "shop-availability", Word::Page),
             ("🔴 PAGE (update) · shop-availability: burning", "shop-availability", Word::Page),

@@ -157,8 +157,10 @@ impl Logs {
             written.last_error = Some(now);
         } else {
             written.n_queries += 1;
-            let (took, table) = (900 + request.number * 37 % 4_000, request.table());
-            self.db_lines += &format!("ts={at} level=info table={table} took={took}\n");
+            let (ts, took_us) = (at.nanos() / 1_000_000, 900 + request.number * 37 % 4_000);
+            let table = request.table();
+            self.db_lines +=
+                &format!("{{\"ts\":{ts},\"table\":\"{table}\",\"took_us\":{took_us}}}\n");
         }
     }
 

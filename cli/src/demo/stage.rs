@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use reqwest::Url;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use watchkeeper_config::{ProcessEnv, Problems};
+use watchkeeper_config::{Problems, ProcessEnv};
 use watchkeeper_model::Timestamp;
 
 use super::files::{self, Addresses};
@@ -53,15 +53,25 @@ impl Stage {
             chat: receivers::listen(Receiver::Chat, record.clone()).await?.to_string(),
             oncall: receivers::listen(Receiver::Oncall, record.clone()).await?.to_string(),
         };
-        let [collector_file, agent_file] = ["collector.yaml", "agent.yaml"].map(|name| dir.join(name));
+        let [collector_file, agent_file] =
+            ["collector.yaml", "agent.yaml"].map(|name| dir.join(name));
         std::fs::write(&collector_file, files::collector(dir, &addresses))?;
         std::fs::write(&agent_file, files::agent(dir, &addresses))?;
         let base = Url::parse(&format!("http://{}", addresses.collector))?;
         let (client, began) = (Client::build(base, None)?, crate::terminal::Screen::clock());
         let collector = Part::collector(&collector_file).await?;
         let agent = Part::agent(&agent_file)?;
-        voice.say("receivers", &format!("chat (Slack) at {}, oncall (webhook) at {}", addresses.chat, addresses.oncall));
-        voice.say("collector", &format!("at {}: look at it from another terminal while this runs:", client.address()));
+        voice.say(
+            "receivers",
+            &format!(
+                "chat (Slack) at {}, oncall (webhook) at {}",
+                addresses.chat, addresses.oncall
+            ),
+        );
+        voice.say(
+            "collector",
+            &format!("at {}: look at it from another terminal while this runs:", client.address()),
+        );
         voice.say("", &format!("watchkeeper status --url {}", client.address()));
         Ok(Self { dir: dir.to_owned(), client, record, began, agent, collector })
     }
@@ -84,7 +94,11 @@ impl Stage {
     /// An error if agent or collector have ended.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for part in [&self.agent, &self.collector] {
-            anyhow::ensure!(!part.task.is_finished(), "the {} has ended: RUST_LOG=info says more", part.name);
+            anyhow::ensure!(
+                !part.task.is_finished(),
+                "the {} has ended: RUST_LOG=info says more",
+                part.name
+            );
         }
         Ok(())
     }
@@ -106,6 +120,8 @@ impl Stage {
 
     /// Stops the agent, which delivers what it has, and then the collector.
     pub(super) async fn clear(self) {
+        // An open connection would keep the collector waiting.
+        drop(self.client);
         for part in [self.agent, self.collector] {
             part.stop.cancel();
             // The story is over: how a part ended changes nothing about it.

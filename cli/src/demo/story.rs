@@ -42,7 +42,12 @@ pub(super) async fn tell(stage: &Stage, voice: &Voice, ending: &mut Ending) -> a
 async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Result<()> {
     let shop = Shop::open(&stage.dir)?;
     let opened = say::count(shop.written().n_requests);
-    voice.say("shop", &format!("open: {opened} requests of the last 10 minutes in its log, {USUAL_RATE} more a second"));
+    voice.say(
+        "shop",
+        &format!(
+            "open: {opened} requests of the last 10 minutes in its log, {USUAL_RATE} more a second"
+        ),
+    );
     tokio::time::sleep(QUIET).await;
 
     voice.say_in(Tone::Strong, "shop", &format!(
@@ -51,7 +56,7 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
     shop.turn(Mood::Broken);
     let broken = Instant::now();
     let paged = until_told(stage, Word::Page, broken, TELLING).await;
-    tokio::time::sleep((BROKEN).saturating_sub(broken.elapsed())).await;
+    tokio::time::sleep(BROKEN.saturating_sub(broken.elapsed())).await;
     shop.turn(Mood::Well);
     voice.say_in(Tone::Strong, "shop", "payments are back");
     let recovered = Instant::now();
@@ -59,9 +64,13 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
     let closed = until_told(stage, Word::Over, recovered, TELLING).await;
     let written = shop.close().await?;
     ending.written = written;
-    let since_error = |told: &[Told], first: Option<Instant>| {
-        told.iter().filter_map(|t| Some((t.receiver, t.at.saturating_duration_since(first?)))).collect()
+    let since_error = |told: &[Told], error: Option<Instant>| {
+        told.iter()
+            .filter_map(|t| Some((t.receiver, t.at.saturating_duration_since(error?))))
+            .collect()
     };
+    let told = stage.record.first(broken, |t| t.alert == BREAKING);
+    ending.told = since_error(&told, written.first_error);
     ending.paged = since_error(&paged, written.first_error);
     ending.closed = since_error(&closed, written.last_error);
     count(stage, voice, ending).await
@@ -70,18 +79,9 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
 /// The first such word about [`BREAKING`] to each receiver since then, as soon as all have heard it or time is up.
 async fn until_told(stage: &Stage, word: Word, since: Instant, limit: Duration) -> Vec<Told> {
     let mut changes = stage.record.changes();
-    let found = || {
-        let all = stage.record.after(0);
-        let first = |receiver| {
-            all.iter().find(|t| {
-                t.receiver == receiver && t.word == word && t.alert == BREAKING && t.at >= since
-            })
-        };
-        Receiver::ALL.into_iter().filter_map(first).cloned().collect::<Vec<Told>>()
-    };
-    let all = async {
-        while found().len() < Receiver::ALL.len() && changes.changed().await.is_ok() {}
-    };
+    let found = || stage.record.first(since, |t| t.word == word && t.alert == BREAKING);
+    let all =
+        async { while found().len() < Receiver::ALL.len() && changes.changed().await.is_ok() {} };
     // What was not told in time is missing in what is found.
     let _ = tokio::time::timeout(limit, all).await;
     found()

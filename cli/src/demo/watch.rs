@@ -53,18 +53,22 @@ impl Teller {
         }
         let (tone, text) = match state.as_str() {
             "resolved" => (Tone::Good, format!("{name} resolved: {}", alert.reason)),
-            _ => (Tone::of_severity(&severity), format!("{name} {state}, {severity}: {}", alert.reason)),
+            _ => (
+                Tone::of_severity(&severity),
+                format!("{name} {state}, {severity}: {}", alert.reason),
+            ),
         };
         voice.say_in(tone, "alert", &text);
         self.alerts.insert(name.to_owned(), (state, severity));
     }
 
     fn budget(&mut self, slo: &Slo, voice: &Voice) {
-        let text = format!("{} left, burning {}", slo::budget(slo, 12), slo::burn(slo, ", "));
+        let text = format!("{}, burning {}", slo::budget_left(slo, 12), slo::burn(slo, 2));
         let is_due = self.budget.as_ref().is_none_or(|(at, _)| at.elapsed() >= TELL_EVERY);
         let is_new = self.budget.as_ref().is_none_or(|(_, known)| *known != text);
         if is_due && is_new && slo.total > 0 {
-            let text_with_counts = format!("{text} ({} of {} good)", say::count(slo.good), say::count(slo.total));
+            let text_with_counts =
+                format!("{text} ({} of {} good)", say::count(slo.good), say::count(slo.total));
             voice.say_in(slo::tone(&slo.state), "budget", &text_with_counts);
             self.budget = Some((Instant::now(), text));
         }

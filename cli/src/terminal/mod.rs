@@ -12,4 +12,4 @@ mod wrap;
 pub(crate) use chart::{bar, sparkline};
 pub(crate) use screen::{Screen, Tone};
 pub(crate) use table::{Cell, Column, Grid};
-pub(crate) use wrap::wrap;
+pub(crate) use wrap::{hanging, wrap};

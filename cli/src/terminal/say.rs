@@ -98,7 +98,7 @@ pub(crate) fn span(span: Duration) -> String {
 /// A span in seconds, either way: `+1.2s`, `-300ms`; nothing below what a network's delay explains.
 pub(crate) fn skew(seconds: f64) -> String {
     let magnitude = Duration::try_from_secs_f64(seconds.abs()).unwrap_or(Duration::MAX);
-    if magnitude < Duration::from_millis(50) {
+    if seconds.is_nan() || magnitude < Duration::from_millis(50) {
         return "0".to_owned();
     }
     let sign = if seconds < 0.0 { '-' } else { '+' };
@@ -111,7 +111,9 @@ pub(crate) fn skew(seconds: f64) -> String {
 /// How long ago, or in how long: `3m 12s ago`, `in 2h`.
 pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     match (now.since(at), at.since(now)) {
-        (ago, ahead) if ago < Duration::from_secs(1) && ahead < Duration::from_secs(1) => "now".to_owned(),
+        (ago, ahead) if ago < Duration::from_secs(1) && ahead < Duration::from_secs(1) => {
+            "now".to_owned()
+        }
         (ago, Duration::ZERO) => format!("{} ago", span(ago)),
         (_, ahead) => format!("in {}", span(ahead)),
     }
@@ -219,10 +221,18 @@ mod tests {
 
     #[test]
     fn sizes_and_skews_are_short() {
-        for (n, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (200 << 20, "200 MiB"), (3 << 40, "3.0 TiB")] {
+        for (n, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (200 << 20, "200 MiB"),
+            (3 << 40, "3.0 TiB"),
+        ] {
             assert_eq!(bytes(n), text);
         }
-        for (seconds, text) in [(0.01, "0"), (-0.3, "-300ms"), (2.34, "+2.3s"), (200.0, "+3m 20s"), (f64::NAN, "0")] {
+        for (seconds, text) in
+            [(0.01, "0"), (-0.3, "-300ms"), (2.34, "+2.3s"), (200.0, "+3m 20s"), (f64::NAN, "0")]
+        {
             assert_eq!(skew(seconds), text, "{seconds}");
         }
     }

@@ -2,6 +2,27 @@
 //!
 //! Owns where a text is broken: between words, and inside one only if it is longer than a line.
 
+use super::screen::{Screen, Tone};
+
+/// A line that begins with `lead` and goes on below its text, `head` in a tone. Where lines may be as long as they like
+/// it is one.
+pub(crate) fn hanging(screen: &Screen, lead: &str, tone: Tone, head: &str, rest: &str) -> String {
+    let Some(width) = screen.width else {
+        return format!("{lead}{}{rest}\n", screen.paint(tone, head));
+    };
+    let n_lead = lead.chars().count();
+    let room = usize::from(width).saturating_sub(n_lead).max(20);
+    let mut text = String::new();
+    for (i, line) in wrap(&format!("{head}{rest}"), room).iter().enumerate() {
+        match line.strip_prefix(head).filter(|_| i == 0) {
+            Some(rest) => text += &format!("{lead}{}{rest}\n", screen.paint(tone, head)),
+            None if i == 0 => text += &format!("{lead}{}\n", screen.paint(tone, line)),
+            None => text += &format!("{}{line}\n", " ".repeat(n_lead)),
+        }
+    }
+    text
+}
+
 /// The text in lines of at most `n_chars`.
 pub(crate) fn wrap(text: &str, n_chars: usize) -> Vec<String> {
     let n_chars = n_chars.max(1);
@@ -34,6 +55,17 @@ pub(crate) fn wrap(text: &str, n_chars: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use watchkeeper_model::Timestamp;
+
+    #[test]
+    fn what_goes_on_stands_below_what_began() {
+        let shown = |width| {
+            let screen = Screen::plain(width, Timestamp::EPOCH);
+            hanging(&screen, "  ", Tone::Bad, "page x", " burning fourteen times too fast")
+        };
+        assert_eq!(shown(None), "  page x burning fourteen times too fast\n");
+        assert_eq!(shown(Some(24)), "  page x burning\n  fourteen times too\n  fast\n");
+    }
 
     #[test]
     fn lines_break_between_words_if_they_can() {

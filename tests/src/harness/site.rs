@@ -49,7 +49,6 @@ pub type Totals = BTreeMap<String, u64>;
 /// A collector and an agent, and where they live.
 #[derive(Debug)]
 pub struct Site {
-    directory: TempDir,
     /// Where the collector listens.
     pub port: u16,
     /// Where the agent's admin endpoint listens.
@@ -58,6 +57,8 @@ pub struct Site {
     pub collector: Option<Process>,
     /// The agent, if it runs.
     pub agent: Option<Process>,
+    /// Last, so that it is still there when the processes end and show their logs.
+    directory: TempDir,
 }
 
 impl Site {
@@ -74,7 +75,7 @@ impl Site {
         );
         std::fs::write(directory.path().join("collector.yaml"), text)?;
         std::fs::create_dir(directory.path().join("logs"))?;
-        Ok(Self { directory, port, admin_port: free_port(), collector: None, agent: None })
+        Ok(Self { port, admin_port: free_port(), collector: None, agent: None, directory })
     }
 
     /// The site's directory.

@@ -90,12 +90,13 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     site.wait_counted(&log.written, Duration::from_secs(20)).await;
     site.agent.as_mut().unwrap().stop(Duration::from_secs(15)).unwrap();
     site.configure_agent(&without_collector).unwrap();
-    // Somebody fills the disk but for a little.
-    let filler = vec![7_u8; 64 * 1024];
-    let mut file = std::fs::File::create(&ballast).unwrap();
-    while std::io::Write::write_all(&mut file, &filler).is_ok() {}
     site.start_agent(&[]).unwrap();
     let metrics = format!("http://127.0.0.1:{}/readyz", site.admin_port);
+    let up = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
+    eventually("the agent is up", Duration::from_secs(20), up).await;
+    // Somebody fills the disk to its last byte.
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write(&mut file, &[7; 4096]).is_ok_and(|n| n > 0) {}
     let mut n = 0_u64;
     let full = eventually("the agent says that its disk is full", Duration::from_secs(60), || {
         for _ in 0..500 {
@@ -110,6 +111,7 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
         log.line(404, n as f64).unwrap();
     }
     // There is room again: sealing goes on by itself, and with a road everything arrives.
+    drop(file);
     std::fs::remove_file(&ballast).unwrap();
     let ready = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
     eventually("the agent seals again", Duration::from_secs(60), ready).await;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use watchkeeper_tests::fakes::{Flavour, Receiver, Request};
 use watchkeeper_tests::harness::{Process, Site, Totals, eventually, free_port};
 
@@ -102,6 +102,8 @@ async fn a_live_nginx_whose_upstream_dies_pages_and_closes_and_counts_every_line
     let log = site.path().join("nginx.log");
     let mut server = Process::start(&nginx, &["-c", config.to_str().unwrap()], &log).unwrap();
     let url = format!("http://127.0.0.1:{port}/cart");
+    let listening = || async { TcpStream::connect(("127.0.0.1", port)).await.ok() };
+    eventually("nginx listens", Duration::from_secs(10), listening).await;
     let load = ["-t1", "-c4", "-d15s", url.as_str()];
     let mut load = Process::start(&wrk, &load, &site.path().join("wrk.log")).unwrap();
     let some = || async { site.counted().await.ok().filter(|c| c.get("200").is_some_and(|n| *n > 100)) };

@@ -76,7 +76,12 @@ impl<D: Disk> Tail<D> {
 
     /// Where to go on in a copy of a life that has ended: where that life was left, or, if the copy does not reach so
     /// far, at its end.
-    pub(super) fn goes_on(&mut self, life: &Position, copy: &D::Handle, stat: &Stat) -> Option<u64> {
+    pub(super) fn goes_on(
+        &mut self,
+        life: &Position,
+        copy: &D::Handle,
+        stat: &Stat,
+    ) -> Option<u64> {
         let prefix = life.prefix.len as usize;
         let first = read_exact(&mut self.disk, copy, 0, prefix).ok()?;
         if prefix == 0 || !is_guarded_by(&first, life.prefix) {

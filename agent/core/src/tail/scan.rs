@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
+use watchkeeper_model::{FileRef, Guard, Timestamp};
 
+use super::copies::{Resemblance, related};
 use super::disk::{Disk, Entry, Kind, Stat};
-use super::file::{Before, File, Sight, is_guarded_by};
+use super::file::{File, Sight, is_guarded_by};
 use super::follow::{Dead, Inode, Missing, Report, Sink, Tail};
-use super::position::{MAX_GUARD_BYTES, MAX_PREFIX_BYTES, Position};
+use super::position::{MAX_GUARD_BYTES, Position};
 use super::settings::StartAt;
 use super::turn::{Broken, extend_prefix, is_intact, read_exact};
 
@@ -351,14 +352,16 @@ impl<D: Disk> Tail<D> {
 }
 
 /// Whether an open file is the one a position speaks of: what was read of it still stands there.
-pub(super) fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, position: &Position) -> bool {
-    if stat.size < position.offset || stat.size < u64::from(position.prefix.len) {
+pub(super) fn is_same<D: Disk>(
+    disk: &mut D,
+    handle: &D::Handle,
+    stat: &Stat,
+    position: &Position,
+) -> bool {
+    // An inode is made once: another time is another file, however alike.
+    let is_other = matches!((position.created, stat.created), (Some(a), Some(b)) if a != b);
+    if is_other || stat.size < position.offset.max(u64::from(position.prefix.len)) {
         return false;
-    }
-    let known = |a: Option<Timestamp>, b: Option<Timestamp>| a.is_some() && b.is_some() && a != b;
-    if position.offset == 0 && position.prefix.len == 0 {
-        // Nothing was seen of it yet; only its age can tell.
-        return !known(position.created, stat.created);
     }
     let mut stands = |at: u64, guard: Guard| {
         read_exact(disk, handle, at, guard.len as usize).is_ok_and(|b| is_guarded_by(&b, guard))
@@ -368,7 +371,11 @@ pub(super) fn is_same<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat, po
 }
 
 /// A file's present end and its guard.
-pub(super) fn end_of<D: Disk>(disk: &mut D, handle: &D::Handle, stat: &Stat) -> Result<(u64, Guard), Broken> {
+pub(super) fn end_of<D: Disk>(
+    disk: &mut D,
+    handle: &D::Handle,
+    stat: &Stat,
+) -> Result<(u64, Guard), Broken> {
     let len = stat.size.min(MAX_GUARD_BYTES as u64);
     let bytes = read_exact(disk, handle, stat.size - len, len as usize)?;
     if (bytes.len() as u64) < len { Err(Broken::Cut) } else { Ok((stat.size, Guard::of(&bytes))) }

@@ -301,6 +301,58 @@ fn copytruncate_counts_each_line_once() {
 }
 
 #[test]
+fn a_file_made_and_rotated_between_the_last_look_and_the_seal_is_read() {
+    let mut agent = following(1);
+    agent.world().append("/l/b.log", lines(1..2));
+    agent.wait_for(60);
+    agent.seal();
+    agent.crash();
+    agent.world().rename("/l/b.log", "/l/b.log.1");
+    assert_eq!(
+        settle(&mut agent),
+        wanted(0..2),
+        "what counts is when we looked, not when we sealed"
+    );
+}
+
+#[test]
+fn cut_again_before_it_was_read_it_goes_on_in_the_copy() {
+    for look_again in [false, true] {
+        let mut agent = following(1);
+        for n in 1..5 {
+            agent.world().copy("/l/app.log", &format!("/l/app.log.{}", 9 - n));
+            agent.world().truncate("/l/app.log", 0);
+            agent.world().append("/l/app.log", lines(n..n + 1));
+            if look_again || n == 2 {
+                agent.wait_for(1);
+                agent.poll();
+            }
+        }
+        assert_eq!(settle(&mut agent), wanted(0..5), "{look_again}");
+        assert_eq!(agent.sealed.unknown, 0);
+    }
+}
+
+#[test]
+fn a_copy_on_the_inode_of_a_file_that_began_like_it_is_no_old_friend() {
+    let mut agent = following(0);
+    agent.world().append("/l/app.log", "line 1");
+    agent.catch_up();
+    agent.seal();
+    agent.crash();
+    agent.world().remove("/l/app.log");
+    agent.world().append("/l/other.log", "");
+    agent.world().append("/l/app.log", "line 10\n");
+    agent.catch_up();
+    agent.world().remove("/l/other.log");
+    agent.wait_for(700);
+    agent.catch_up();
+    agent.world().copy("/l/app.log", "/l/app.log.1");
+    agent.world().truncate("/l/app.log", 0);
+    assert_eq!(settle(&mut agent), ["line 10"]);
+}
+
+#[test]
 fn a_copy_in_the_making_is_not_read() {
     let mut agent = following(500);
     agent.world().append("/l/app.log.1", "");

@@ -326,6 +326,29 @@ fn a_notification_wakes_the_worker() {
 }
 
 #[test]
+fn sealed_bodies_fit_a_batch_as_they_are_encoded() {
+    let mut w = Worker::new("");
+    let wide = "x".repeat(900);
+    let mut text = String::new();
+    for i in 0..4_000 {
+        let level = if i % 2 == 0 { "error" } else { "info" };
+        text += &format!("{{\"n\":\"{wide}{}\",\"level\":\"{level}\"}}\n", i % 1_500);
+    }
+    w.append("a.log", &text);
+    w.poll();
+    let sealed = w.acc.seal(w.now, &SealOrder::default(), Vec::new());
+    let bodies: Vec<Body> = sealed.services.into_iter().flat_map(|s| s.bodies).collect();
+    let lengths: Vec<usize> = bodies
+        .iter()
+        .map(|body| crate::wire::seal_body(body, w.now).unwrap())
+        .map(|sealed| zstd::decode_all(&*sealed.bytes).unwrap().len())
+        .collect();
+    assert!(lengths.len() >= 5, "{lengths:?}");
+    assert!(lengths.iter().all(|n| *n <= 768 * 1024), "{lengths:?}");
+    assert!(lengths[0] > 600 * 1024, "the estimate is not far off: {lengths:?}");
+}
+
+#[test]
 fn a_full_section_becomes_settings() {
     let yaml = r#"
 tail:

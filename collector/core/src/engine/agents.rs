@@ -16,6 +16,9 @@ use crate::alert::{Builtin, Condition};
 /// Three beats.
 const SILENT_AFTER: Duration = Duration::from_secs(30);
 
+/// An agent with less than this waiting has told all that it knows.
+const BACKLOG_BYTES: u64 = 256 * 1024;
+
 /// A clock off by more than this is told; within the second it is not any more.
 const SKEW: Duration = Duration::from_secs(2);
 const SKEW_OVER: Duration = Duration::from_millis(1500);
@@ -76,6 +79,11 @@ impl AgentWatch {
 
     pub(super) fn is_live(&self) -> bool {
         self.row.state == AgentState::Live
+    }
+
+    /// Whether it has beaten since we know it, with next to nothing waiting in its spool or unread in its files.
+    fn has_kept_nothing(&self) -> bool {
+        self.life.is_some() && self.spool_bytes.max(self.lag_bytes) < BACKLOG_BYTES
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -319,12 +327,14 @@ impl Engine {
         now: Timestamp,
     ) -> bool {
         // Just awake, we have not heard yet who is there and what they have kept for us.
-        if now.since(self.clock.awake_since) < SILENT_AFTER {
-            return false;
-        }
+        let just_awake = now.since(self.clock.awake_since) < SILENT_AFTER;
         let mut named = named.map(|id| self.agents.get(id)).peekable();
         if named.peek().is_some() {
-            return named.all(|agent| agent.is_some_and(AgentWatch::is_live));
+            let speaks = |agent: &AgentWatch| agent.is_live() && (!just_awake || agent.has_kept_nothing());
+            return named.all(|agent| agent.is_some_and(speaks));
+        }
+        if just_awake {
+            return false;
         }
         let mut agents = self.agents.values().filter(|agent| agent.serves(service)).peekable();
         agents.peek().is_some() && agents.all(AgentWatch::is_live)

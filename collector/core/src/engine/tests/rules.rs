@@ -49,6 +49,18 @@ fn nothing_is_zero_while_everybody_who_could_see_it_is_there() {
 }
 
 #[test]
+fn an_agent_that_has_kept_nothing_is_believed_right_after_a_start_and_one_with_a_backlog_is_not() {
+    for (spool_bytes, state) in [(0, AlertState::Resolved), (1 << 30, AlertState::Firing)] {
+        let mut world = World::new(with(|rule| rule.over = Duration::from_secs(5)));
+        world.beat_with("web-1", |beat| beat.spool_bytes = spool_bytes);
+        world.requests(0, 1);
+        assert!(world.is_firing("Errors"));
+        world.run(10);
+        assert_eq!(world.alert("Errors").map(|a| a.0), Some(state), "{spool_bytes} B wait");
+    }
+}
+
+#[test]
 fn nothing_is_unknown_where_the_agent_is_silent_or_stopped() {
     for stopped in [false, true] {
         let mut world = World::new(with(|_| {}));
