@@ -123,7 +123,8 @@ impl App {
         let Self { worker, delivery, commands, wakes, status, telemetry, admin } = self;
         let (leave, leaving) = mpsc::channel(1);
         let delivery = tokio::spawn(delivery.run(leaving, DRAIN));
-        let worker = std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
+        let worker =
+            std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
         let listener = TcpListener::from_std(admin)?;
         let router = admin::router(status.clone(), telemetry);
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });

@@ -46,7 +46,8 @@ pub fn load_settings(
     insecure: bool,
 ) -> Result<(AgentSettings, Problems), Problems> {
     let mut reader = Reader::new(environment);
-    let settings = load(path, &mut reader).and_then(|document| read(&document, &mut reader, insecure));
+    let settings =
+        load(path, &mut reader).and_then(|document| read(&document, &mut reader, insecure));
     reader.finish(settings)
 }
 
@@ -275,7 +276,10 @@ fn default_road() -> GrpcSettings {
 }
 
 /// A source without a name gets its service's, and a number if needed; a name given twice is an error.
-fn with_unique_names(mut sources: Vec<SourceSettings>, reader: &mut Reader<'_>) -> Vec<SourceSettings> {
+fn with_unique_names(
+    mut sources: Vec<SourceSettings>,
+    reader: &mut Reader<'_>,
+) -> Vec<SourceSettings> {
     let mut taken: Vec<String> = Vec::new();
     for source in &sources {
         let Some(name) = source.given_name() else { continue };

@@ -97,6 +97,8 @@ async fn run(settings: AgentSettings, options: Options) -> anyhow::Result<()> {
 fn check_again(options: &Options) {
     match load_settings(&options.config, &ProcessEnv, options.insecure) {
         Ok(_) => tracing::warn!("the configuration file is good; restart the agent to use it"),
-        Err(problems) => tracing::error!("the configuration file is bad, and not used:\n{problems}"),
+        Err(problems) => {
+            tracing::error!("the configuration file is bad, and not used:\n{problems}")
+        }
     }
 }

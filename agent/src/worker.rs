@@ -156,12 +156,15 @@ impl Worker {
 
     /// One transaction: everything counted, and where every source stands. Whether it is durable.
     fn store(&mut self, now: Timestamp, welcomed: bool) -> bool {
-        let checkpoints: Vec<Checkpoint> = self.sources.iter_mut().map(|s| s.checkpoint()).collect();
+        let checkpoints: Vec<Checkpoint> =
+            self.sources.iter_mut().map(|s| s.checkpoint()).collect();
         let frontiers = self
             .sources
             .iter()
             .zip(&checkpoints)
-            .flat_map(|(source, c)| c.frontiers.iter().map(|f| (source.service().clone(), f.clone())))
+            .flat_map(|(source, c)| {
+                c.frontiers.iter().map(|f| (source.service().clone(), f.clone()))
+            })
             .collect();
         let sealed = self.counted.seal(now, &self.policy.order(), frontiers);
         let request = match request(&self.sources, &sealed, checkpoints, welcomed) {

@@ -8,7 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging; called once by `main`.
 pub fn start(json: bool) {
-    let filter = EnvFilter::try_from_env("WATCHKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env("WATCHKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = std::io::stderr().is_terminal();
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)

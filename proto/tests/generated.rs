@@ -6,14 +6,16 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/watchkeeper.v1
 
 fn generated() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
-    let set = protox::compile(["watchkeeper/v1/intake.proto"], [&root]).expect("the .proto file compiles");
+    let set = protox::compile(["watchkeeper/v1/intake.proto"], [&root])
+        .expect("the .proto file compiles");
     let out = tempfile::tempdir().expect("a temporary directory");
     tonic_prost_build::configure()
         .bytes(".watchkeeper.v1.Batch.body")
         .out_dir(out.path())
         .compile_fds(set)
         .expect("types are generated");
-    std::fs::read_to_string(out.path().join("watchkeeper.v1.rs")).expect("the generator writes one file")
+    std::fs::read_to_string(out.path().join("watchkeeper.v1.rs"))
+        .expect("the generator writes one file")
 }
 
 #[test]

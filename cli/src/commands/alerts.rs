@@ -81,11 +81,11 @@ fn draw(mut alerts: Alerts, screen: &Screen) -> String {
     let mut grid = Grid::new([
         Column::left("SEVERITY"),
         Column::left("STATE").wraps(8),
-        Column::left("ALERT").wraps(20),
+        Column::left("ALERT").wraps(26),
         Column::left("SERVICE").spare(),
         Column::left("SINCE").wraps(8),
         Column::right("VALUE").spare(),
-        Column::left("REASON").wraps(24),
+        Column::left("REASON").wraps(22),
     ]);
     for alert in &alerts.alerts {
         let tone = tone(alert);

@@ -77,7 +77,7 @@ fn draw(deliveries: &Deliveries, screen: &Screen) -> String {
         Column::left("AT").wraps(8),
         Column::left("RECEIVER"),
         Column::left("ACTION"),
-        Column::left("ALERTS").wraps(14),
+        Column::left("ALERTS").wraps(18),
         Column::left("OUTCOME").wraps(16),
         Column::right("TRIES").spare(),
         Column::right("INCIDENT").spare(),
@@ -94,7 +94,7 @@ fn draw(deliveries: &Deliveries, screen: &Screen) -> String {
             delivery.at.map_or_else(String::new, |at| say::clock(at.0, screen)).into(),
             recipient(delivery).into(),
             delivery.action.as_str().into(),
-            delivery.alerts.join(", ").into(),
+            alerts(delivery).into(),
             Cell::new(tone, outcome(delivery, screen)),
             say::count(delivery.attempt).into(),
             incident(delivery).into(),
@@ -103,6 +103,22 @@ fn draw(deliveries: &Deliveries, screen: &Screen) -> String {
     }
     let more = deliveries.next.0.as_deref().map_or_else(String::new, more);
     grid.draw(screen) + &more
+}
+
+/// Their names; several of one name, `ShopSlow (3)`.
+fn alerts(delivery: &Delivery) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for name in &delivery.alerts {
+        match names.iter_mut().find(|(known, _)| known == name) {
+            Some((_, n)) => *n += 1,
+            None => names.push((name, 1)),
+        }
+    }
+    let names = names.into_iter().map(|(name, n)| match n {
+        1 => name.to_owned(),
+        n => format!("{name} ({n})"),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn incident(delivery: &Delivery) -> String {
@@ -144,7 +160,7 @@ mod tests {
         let deliveries: Deliveries = serde_json::from_str(
             r#"{"deliveries":[{"id":3,"incident":12,"receiver":"chat","integration":"slack[0]","kind":"slack",
                 "action":"open","reason":"new alert in the group","at":"2026-11-22T18:07:05Z","attempt":1,
-                "outcome":"ok","status":200,"next_at":null,"alerts":["shop-availability"]}]}"#,
+                "outcome":"ok","status":200,"next_at":null,"alerts":["shop-availability","Slow","Slow"]}]}"#,
         )
         .unwrap();
         let shown = draw(&deliveries, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
@@ -152,7 +168,7 @@ mod tests {
             "18:07:05",
             "chat/slack[0]",
             "open",
-            "shop-availability",
+            "shop-availability, Slow (2)",
             "ok 200",
             "12",
             "new alert in the group",

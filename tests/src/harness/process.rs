@@ -15,7 +15,8 @@ use anyhow::Context as _;
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it lies");
     // target/PROFILE/deps/test-HASH, or target/PROFILE/test for an example or binary.
-    let profile = test.ancestors().skip(1).find(|d| !d.ends_with("deps") && !d.ends_with("examples"));
+    let profile =
+        test.ancestors().skip(1).find(|d| !d.ends_with("deps") && !d.ends_with("examples"));
     let path = profile.expect("a test lies in a directory").join(name);
     assert!(path.exists(), "{} is not there: run `cargo build --workspace` first", path.display());
     path

@@ -174,7 +174,8 @@ impl Site {
     pub async fn counted_by(&self, signal: &str, label: &str) -> anyhow::Result<Totals> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let range = format!("from={}&to={}", now - 86_400, now + 3_600);
-        let answer = self.api(&format!("query?signal={signal}&stat=count&by={label}&{range}")).await?;
+        let answer =
+            self.api(&format!("query?signal={signal}&stat=count&by={label}&{range}")).await?;
         let mut totals = Totals::new();
         for series in answer["series"].as_array().into_iter().flatten() {
             let value = series["labels"][label].as_str().unwrap_or_default().to_owned();
@@ -197,7 +198,10 @@ impl Site {
             if let Ok(counted) = self.counted().await {
                 for (status, n) in &counted {
                     let written = expected.get(status).copied().unwrap_or(0);
-                    assert!(*n <= written, "{n} lines of status {status} were counted, {written} were written");
+                    assert!(
+                        *n <= written,
+                        "{n} lines of status {status} were counted, {written} were written"
+                    );
                 }
                 last = counted;
             }

@@ -25,7 +25,13 @@ impl LogWriter {
     /// If it cannot be opened.
     pub fn open(path: &Path) -> std::io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self { path: path.to_path_buf(), file, n_rotations: 0, next: 0, written: BTreeMap::new() })
+        Ok(Self {
+            path: path.to_path_buf(),
+            file,
+            n_rotations: 0,
+            next: 0,
+            written: BTreeMap::new(),
+        })
     }
 
     /// Writes one line in one call, as loggers do.

@@ -40,7 +40,10 @@ async fn read_whole(site: &Site) {
 }
 
 fn out_of_the_glob(path: &Path) -> PathBuf {
-    path.with_file_name(format!("archived-{}", path.file_name().unwrap_or_default().to_string_lossy()))
+    path.with_file_name(format!(
+        "archived-{}",
+        path.file_name().unwrap_or_default().to_string_lossy()
+    ))
 }
 
 #[tokio::test]
@@ -142,8 +145,12 @@ async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
         site.wait_counted(&log.written, Duration::from_secs(60)).await;
     }
     let events = site.api("events?limit=1000").await.unwrap();
-    let mut ids: Vec<&str> =
-        events["events"].as_array().unwrap().iter().filter_map(|e| e["correlation"].as_str()).collect();
+    let mut ids: Vec<&str> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|e| e["correlation"].as_str())
+        .collect();
     let n = ids.len();
     ids.sort_unstable();
     ids.dedup();

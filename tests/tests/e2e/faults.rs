@@ -56,7 +56,11 @@ impl Tmpfs {
     fn mount(at: std::path::PathBuf, size: &str) -> Option<Self> {
         std::fs::create_dir_all(&at).ok()?;
         let size = format!("size={size}");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status().ok()?;
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(&at)
+            .status()
+            .ok()?;
         status.success().then_some(Self(at))
     }
 }
@@ -79,8 +83,11 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     let ballast = disk.0.join("somebody-elses-file");
     let dead_port = Some(free_port());
     let data_dir = Some(disk.0.join("agent"));
-    let without_collector =
-        AgentOptions { collector_port: dead_port, data_dir: data_dir.clone(), ..AgentOptions::default() };
+    let without_collector = AgentOptions {
+        collector_port: dead_port,
+        data_dir: data_dir.clone(),
+        ..AgentOptions::default()
+    };
     // The first welcome makes the spool known; then the road ends nowhere, and the spool fills.
     site.configure_agent(&AgentOptions { data_dir, ..AgentOptions::default() }).unwrap();
     site.start_collector(&[]).await.unwrap();
@@ -101,7 +108,7 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     let full = eventually("the agent says that its disk is full", Duration::from_secs(60), || {
         for _ in 0..500 {
             n += 1;
-            log.line(if n % 5 == 0 { 500 } else { 200 }, (n % 977) as f64).unwrap();
+            log.line(if n.is_multiple_of(5) { 500 } else { 200 }, (n % 977) as f64).unwrap();
         }
         async { get_text(&metrics).await.ok().filter(|(_, text)| text.contains("disk is full")) }
     })

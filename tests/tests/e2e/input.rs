@@ -16,7 +16,8 @@ async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
     log.raw(b"this is no JSON\n{\"status\": 200, \"duration_ms\": 1} trailing\n").unwrap();
     log.raw(b"{\"status\": 200, \"method\": \"\xff\xfe\", \"duration_ms\": 1}\n").unwrap();
     log.raw(b"\n   \n\0\0\0\0\n").unwrap();
-    log.raw(b"{\"status\": 200, \"method\": \"GET\"}\n{\"status\": 200, \"duration_ms\": 1e400}\n").unwrap();
+    log.raw(b"{\"status\": 200, \"method\": \"GET\"}\n{\"status\": 200, \"duration_ms\": 1e400}\n")
+        .unwrap();
     log.raw(format!("{}\n", "[".repeat(10_000)).as_bytes()).unwrap();
     // A line of 100 MB, written as such a line would be.
     let chunk = vec![b'x'; 1 << 20];
@@ -46,8 +47,16 @@ fn a_bad_configuration_is_told_whole_with_places_and_remedies() {
     let file = directory.path().join("bad.yaml");
     let path = file.to_str().unwrap();
     let cases: [(&str, &str, &[&str]); 6] = [
-        ("agent", "agent: {id: a b, flsh: 250ms}\nsources: []\n", &[":1:13: error", "flush", ":1:18: error"]),
-        ("agent", "sources:\n  - tail: {service: Shop, paths: x}\n", &[":2:21: error", "Shop", "a list is needed"]),
+        (
+            "agent",
+            "agent: {id: a b, flsh: 250ms}\nsources: []\n",
+            &[":1:13: error", "flush", ":1:18: error"],
+        ),
+        (
+            "agent",
+            "sources:\n  - tail: {service: Shop, paths: x}\n",
+            &[":2:21: error", "Shop", "a list is needed"],
+        ),
         ("agent", "sources:\n\t- tail\n", &[":2:2: error", "tab"]),
         ("collector", "collector: {listen: 0.0.0.0:7700}\n", &[":1:21: error", "--insecure"]),
         (
@@ -73,7 +82,10 @@ fn a_bad_configuration_is_told_whole_with_places_and_remedies() {
             assert!(told.contains(part), "{part:?} is missing in:\n{told}");
         }
     }
-    let missing = Command::new(binary("watchkeeper-agent")).args(["--config", "/nowhere.yaml"]).output().unwrap();
+    let missing = Command::new(binary("watchkeeper-agent"))
+        .args(["--config", "/nowhere.yaml"])
+        .output()
+        .unwrap();
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("/nowhere.yaml"));
     let misused = Command::new(binary("watchkeeper-agent")).arg("--nonsense").output().unwrap();
@@ -105,7 +117,10 @@ async fn a_broken_database_is_named_and_left_as_it_is() {
         let output = Command::new(binary(program)).arg("--config").arg(config).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{file}: {told}");
-        assert!(told.contains(path.file_name().unwrap().to_str().unwrap()), "{file} is not named:\n{told}");
+        assert!(
+            told.contains(path.file_name().unwrap().to_str().unwrap()),
+            "{file} is not named:\n{told}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), bad, "{file} was changed");
         std::fs::write(&path, &good).unwrap();
     }

@@ -106,17 +106,22 @@ async fn a_live_nginx_whose_upstream_dies_pages_and_closes_and_counts_every_line
     eventually("nginx listens", Duration::from_secs(10), listening).await;
     let load = ["-t1", "-c4", "-d15s", url.as_str()];
     let mut load = Process::start(&wrk, &load, &site.path().join("wrk.log")).unwrap();
-    let some = || async { site.counted().await.ok().filter(|c| c.get("200").is_some_and(|n| *n > 100)) };
+    let some =
+        || async { site.counted().await.ok().filter(|c| c.get("200").is_some_and(|n| *n > 100)) };
     eventually("requests are counted", Duration::from_secs(20), some).await;
 
     service.abort();
     let stopped = Instant::now();
-    let has = |status: &'static str| move |r: &[Request]| r.iter().any(|r| r.json()["status"] == status);
+    let has =
+        |status: &'static str| move |r: &[Request]| r.iter().any(|r| r.json()["status"] == status);
     let page = receiver.wait_for(has("firing"), Duration::from_secs(10)).await.expect("a page");
     let first = page.iter().find(|r| r.json()["status"] == "firing").expect("just seen").at;
     println!("upstream stopped to page: {} ms", first.duration_since(stopped.into()).as_millis());
     let service = tokio::spawn(upstream(upstream_port));
-    receiver.wait_for(has("resolved"), Duration::from_secs(30)).await.expect("the incident is closed");
+    receiver
+        .wait_for(has("resolved"), Duration::from_secs(30))
+        .await
+        .expect("the incident is closed");
 
     let _ = load.wait(Duration::from_secs(30));
     service.abort();

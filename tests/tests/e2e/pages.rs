@@ -41,10 +41,14 @@ async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
     };
     for alert in ["ShopErrors", "shop-availability"] {
         let limit = Duration::from_secs(10);
-        webhook.wait_for(opened(alert), limit).await.unwrap_or_else(|_| panic!("{alert} reached no webhook"));
+        webhook
+            .wait_for(opened(alert), limit)
+            .await
+            .unwrap_or_else(|_| panic!("{alert} reached no webhook"));
     }
     let told = slack.wait_for(|r| r.len() >= 2, Duration::from_secs(10)).await.unwrap();
-    let page = told.iter().find(|r| r.text().contains("shop-availability")).expect("the SLO is told");
+    let page =
+        told.iter().find(|r| r.text().contains("shop-availability")).expect("the SLO is told");
     for part in ["runbooks.example/shop", "shop.log-", "web-1"] {
         assert!(page.text().contains(part), "{part} is missing in {}", page.text());
     }
@@ -68,8 +72,14 @@ async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
     }
     let deliveries = site.api("deliveries?limit=1000").await.unwrap();
     let deliveries = deliveries["deliveries"].as_array().unwrap();
-    let count = |action: &str| deliveries.iter().filter(|d| d["action"] == action && d["outcome"] == "ok").count();
-    assert_eq!(count("open"), count("close"), "every incident that was opened is closed: {deliveries:?}");
+    let count = |action: &str| {
+        deliveries.iter().filter(|d| d["action"] == action && d["outcome"] == "ok").count()
+    };
+    assert_eq!(
+        count("open"),
+        count("close"),
+        "every incident that was opened is closed: {deliveries:?}"
+    );
     assert_eq!(count("open"), 4, "two alerts, two integrations, each opened once: {deliveries:?}");
 }
 
@@ -84,7 +94,10 @@ async fn a_restart_in_the_middle_repeats_no_page_and_forgets_no_close() {
     let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
     log.line(500, 1.0).unwrap();
     let rule = |requests: &[watchkeeper_tests::fakes::Request], status: &str| {
-        requests.iter().filter(|r| r.json()["status"] == status && r.text().contains("ShopErrors")).count()
+        requests
+            .iter()
+            .filter(|r| r.json()["status"] == status && r.text().contains("ShopErrors"))
+            .count()
     };
     webhook.wait_for(|r| rule(r, "firing") == 1, Duration::from_secs(20)).await.unwrap();
     let settled = || async {
@@ -96,6 +109,7 @@ async fn a_restart_in_the_middle_repeats_no_page_and_forgets_no_close() {
     site.collector.as_mut().unwrap().kill();
     site.start_collector(&[]).await.unwrap();
     // Five seconds after the bad line nothing is bad any more; the close is owed by the restarted collector.
-    let requests = webhook.wait_for(|r| rule(r, "resolved") == 1, Duration::from_secs(60)).await.unwrap();
+    let requests =
+        webhook.wait_for(|r| rule(r, "resolved") == 1, Duration::from_secs(60)).await.unwrap();
     assert_eq!(rule(&requests, "firing"), 1, "the page was sent again");
 }

@@ -178,7 +178,7 @@ fn digest(rng: &mut Rng) -> Digest {
 #[derive(Clone, Debug)]
 pub(crate) enum Upward {
     Hello { epoch: Epoch, held: Vec<Epoch>, is_new: bool },
-    Batch { key: BatchKey, digest: Digest, settled_below: u64, content: Content },
+    Batch { key: BatchKey, digest: Digest, settled_below: u64, content: Box<Content> },
 }
 
 /// Where a crash may be asked for.
@@ -296,6 +296,7 @@ impl Machine {
                         let Some(batch) = self.spool.rows.get(&row).cloned() else { continue };
                         let settled_below = self.spool.settled_below(&batch.key.stream);
                         let Row { key, digest, content, .. } = batch;
+                        let content = Box::new(content);
                         wire.push(Upward::Batch { key, digest, settled_below, content });
                     }
                     Effect::Settle { row, settled, .. } => {

@@ -330,7 +330,8 @@ impl Engine {
         let just_awake = now.since(self.clock.awake_since) < SILENT_AFTER;
         let mut named = named.map(|id| self.agents.get(id)).peekable();
         if named.peek().is_some() {
-            let speaks = |agent: &AgentWatch| agent.is_live() && (!just_awake || agent.has_kept_nothing());
+            let speaks =
+                |agent: &AgentWatch| agent.is_live() && (!just_awake || agent.has_kept_nothing());
             return named.all(|agent| agent.is_some_and(speaks));
         }
         if just_awake {
