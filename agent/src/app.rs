@@ -61,7 +61,7 @@ impl App {
         let mut built = Vec::new();
         for source in settings.sources {
             let stored = spool.stored(source.name())?;
-            let stored = Stored::read(stored.last_seal, stored.positions, is_new);
+            let stored = Stored::read(stored.looked_at, stored.positions, is_new);
             let mut source = sources::build(source, stored, &mut counted, wakes.waker());
             if moved {
                 source.epoch_changed();

@@ -251,6 +251,7 @@ fn request(
             source: source.name().to_owned(),
             store: c.store.iter().map(|p| (p.file(), p.encode())).collect(),
             forget: c.forget,
+            looked_at: c.looked_at,
         })
         .collect();
     Ok(SealRequest { batches, checkpoints, welcomed })

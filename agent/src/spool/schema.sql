@@ -25,7 +25,7 @@ CREATE TABLE batch (
 CREATE INDEX batch_waiting ON batch (kind, row) WHERE receipted_at IS NULL;
 CREATE INDEX batch_kept ON batch (receipted_at) WHERE receipted_at IS NOT NULL;
 
-CREATE TABLE source (name TEXT PRIMARY KEY, last_seal INTEGER NOT NULL) STRICT;
+CREATE TABLE source (name TEXT PRIMARY KEY, looked_at INTEGER NOT NULL) STRICT;
 CREATE TABLE position (
     source TEXT    NOT NULL,
     inode  INTEGER NOT NULL,

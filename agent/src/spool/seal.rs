@@ -32,6 +32,9 @@ pub struct SourceCheckpoint {
     pub store: Vec<(FileRef, String)>,
     /// Files to forget.
     pub forget: Vec<FileRef>,
+    /// Up to when its directories were looked through; `None` leaves what is stored. Not the time of sealing: a file
+    /// made between the two, and rotated before the next start, would be taken for an old one.
+    pub looked_at: Option<Timestamp>,
 }
 
 impl Spool {
@@ -75,7 +78,7 @@ fn write(
         n_bytes += body.bytes.len() as u64;
     }
     for checkpoint in &request.checkpoints {
-        write_checkpoint(&transaction, checkpoint, now)?;
+        write_checkpoint(&transaction, checkpoint)?;
     }
     if request.welcomed {
         put(&transaction, "welcomed", &now.rfc3339())?;
@@ -103,14 +106,12 @@ fn next_seq(
 fn write_checkpoint(
     connection: &Connection,
     checkpoint: &SourceCheckpoint,
-    now: Timestamp,
 ) -> rusqlite::Result<()> {
     let source = &checkpoint.source;
-    connection
-        .prepare_cached(
-            "INSERT INTO source VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET last_seal = excluded.last_seal",
-        )?
-        .execute(params![source, now.nanos()])?;
+    if let Some(at) = checkpoint.looked_at {
+        let sql = "INSERT INTO source VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET looked_at = excluded.looked_at";
+        connection.prepare_cached(sql)?.execute(params![source, at.nanos()])?;
+    }
     for (file, body) in &checkpoint.store {
         connection
             .prepare_cached(

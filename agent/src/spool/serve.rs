@@ -28,8 +28,8 @@ pub struct Outgoing {
 /// What is stored of a source.
 #[derive(Clone, Debug, Default)]
 pub struct StoredSource {
-    /// When it was last sealed.
-    pub last_seal: Option<Timestamp>,
+    /// Up to when its directories were looked through.
+    pub looked_at: Option<Timestamp>,
     /// Its encoded positions.
     pub positions: Vec<String>,
 }
@@ -243,14 +243,14 @@ impl Spool {
     /// If the file cannot be read.
     pub fn stored(&self, source: &str) -> Result<StoredSource, SpoolError> {
         let connection = lock(&self.serving);
-        let last_seal = connection
-            .query_row("SELECT last_seal FROM source WHERE name = ?1", [source], |r| r.get(0))
+        let looked_at = connection
+            .query_row("SELECT looked_at FROM source WHERE name = ?1", [source], |r| r.get(0))
             .optional()?
             .map(Timestamp);
         let mut statement =
             connection.prepare_cached("SELECT body FROM position WHERE source = ?1")?;
         let positions = statement.query_map([source], |r| r.get(0))?.collect::<Result<_, _>>()?;
-        Ok(StoredSource { last_seal, positions })
+        Ok(StoredSource { looked_at, positions })
     }
 
     fn count_again(&self, connection: &Connection) -> Result<(), SpoolError> {

@@ -28,6 +28,7 @@ fn request(batches: &[(Kind, &str)]) -> SealRequest {
             source: "log".into(),
             store: vec![(file, format!("after {}", batches.len()))],
             forget: vec![],
+            looked_at: Some(T0),
         }],
         welcomed: true,
     }
@@ -53,7 +54,7 @@ fn batches_and_positions_are_there_after_a_restart() {
     assert_eq!(pending(&opened.spool, Kind::Windows), [(1, 1), (2, 2)]);
     assert_eq!((opened.spool.pending_bytes(), opened.spool.bytes()), (3, 3));
     let stored = opened.spool.stored("log").unwrap();
-    assert_eq!((stored.last_seal, stored.positions), (Some(T0), vec!["after 2".to_owned()]));
+    assert_eq!((stored.looked_at, stored.positions), (Some(T0), vec!["after 2".to_owned()]));
     assert_eq!(opened.spool.outgoing(2).unwrap().unwrap().body, b"bb");
 }
 

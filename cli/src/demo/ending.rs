@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::receivers::Receiver;
 use super::shop::Written;
-use crate::terminal::{Screen, Tone, say};
+use crate::terminal::{Screen, Tone, hanging, say};
 
 /// Agent and collector together should never need more than this.
 const MAX_RSS_BYTES: u64 = 60_000_000;
@@ -122,29 +122,26 @@ impl Ending {
     pub(super) fn words(&self, screen: &Screen) -> String {
         let missing = self.missing();
         let took = say::span(self.took);
-        let mut text = "\n".to_owned();
-        if missing.is_empty() {
-            text += &screen.paint(Tone::Good, &format!("All of it happened, in {took}:"));
-        } else {
-            text += &screen.paint(Tone::Bad, &format!("Not all of it happened, in {took}:"));
-        }
-        text.push('\n');
+        let (tone, verdict) = match missing.is_empty() {
+            true => (Tone::Good, format!("All of it happened, in {took}:")),
+            false => (Tone::Bad, format!("Not all of it happened, in {took}:")),
+        };
+        let mut text = format!("\n{}\n", screen.paint(tone, &verdict));
         for line in &missing {
-            text += &format!("  {}\n", screen.paint(Tone::Bad, line));
+            text += &hanging(screen, "  ", Tone::Bad, line, "");
         }
         for receiver in Receiver::ALL {
-            text += &self.line(receiver);
+            text += &self.line(receiver, screen);
         }
         let (written, errors) = (say::count(self.n_written()), say::count(self.written.n_errors));
-        text += &format!(
-            "  {written} lines written, {errors} of them errors; {} counted\n",
-            say::count(self.n_counted)
-        );
+        let counted = say::count(self.n_counted);
+        let lines = format!("{written} lines written, {errors} of them errors; {counted} counted");
+        text += &hanging(screen, "  ", Tone::Plain, "", &lines);
         text += &self.memory(screen);
         text + NEXT
     }
 
-    fn line(&self, receiver: Receiver) -> String {
+    fn line(&self, receiver: Receiver, screen: &Screen) -> String {
         let span = |times| after(times, receiver).map(say::span);
         let told = span(&self.told).filter(|_| span(&self.told) != span(&self.paged));
         let told = told.map(|span| format!("told {span}"));
@@ -154,7 +151,8 @@ impl Ending {
         if parts.is_empty() {
             return String::new();
         }
-        format!("  {:<7} {}\n", receiver.name(), parts.join(", "))
+        let lead = format!("  {:<7} ", receiver.name());
+        hanging(screen, &lead, Tone::Plain, "", &parts.join(", "))
     }
 
     fn memory(&self, screen: &Screen) -> String {
@@ -164,7 +162,7 @@ impl Ending {
             bytes as f64 / 1e6
         );
         let tone = if bytes > MAX_RSS_BYTES { Tone::Warning } else { Tone::Plain };
-        format!("  {}\n", screen.paint(tone, &text))
+        hanging(screen, "  ", tone, &text, "")
     }
 }
 
@@ -176,13 +174,23 @@ fn after(times: &[(Receiver, Duration)], receiver: Receiver) -> Option<Duration>
 const NEXT: &str = r#"
 Now with a log of yours. collector.yaml:
   slos:
-    - {name: shop-availability, service: shop, signal: requests, good: 'int(status) < 500', objective: 99.9, window: 30d}
+    - name: shop-availability
+      service: shop
+      signal: requests
+      good: 'int(status) < 500'
+      objective: 99.9
+      window: 30d
   alerting:
     route: {receiver: chat, group_by: [service, alertname], group_wait: 0s}
-    receivers: [{name: chat, slack_configs: [{api_url: {env: SLACK_WEBHOOK}}]}]
-agent.yaml, with JSON lines that have a field `status`:
+    receivers:
+      - name: chat
+        slack_configs: [{api_url: {env: SLACK_WEBHOOK}}]
+agent.yaml, for JSON lines with a field `status`:
   sources:
-    - tail: {service: shop, paths: [/var/log/shop/*.log], signals: [{name: requests, labels: {status: status}}]}
+    - tail:
+        service: shop
+        paths: [/var/log/shop/*.log]
+        signals: [{name: requests, labels: {status: status}}]
 and then:
   watchkeeper check collector.yaml agent.yaml
   watchkeeper-collector --config collector.yaml
@@ -217,7 +225,8 @@ mod tests {
     #[test]
     fn only_if_everything_happened_it_is_complete() {
         assert!(complete().is_complete());
-        let changes: [(fn(&mut Ending), &str); 5] = [
+        type Change = fn(&mut Ending);
+        let changes: [(Change, &str); 5] = [
             (|e| e.paged.truncate(1), "oncall was not paged"),
             (|e| e.closed.clear(), "chat was not told that it is over"),
             (|e| e.n_counted += 1, "1,501 lines were counted, 1,500 were written"),
@@ -250,6 +259,7 @@ mod tests {
         ] {
             assert!(words.contains(part), "{part}: {words}");
         }
+        assert!(NEXT.lines().all(|line| line.chars().count() < 80));
     }
 
     #[test]
@@ -265,7 +275,7 @@ mod tests {
         };
         let mut reader = watchkeeper_config::Reader::new(&environment);
         let collector =
-            watchkeeper_config::load_str("c", &part("collector.yaml", "agent.yaml,"), &mut reader);
+            watchkeeper_config::load_str("c", &part("collector.yaml:", "agent.yaml,"), &mut reader);
         let collector =
             collector.and_then(|d| watchkeeper_collector::config::read(&d, &mut reader, false));
         assert!(collector.is_some(), "{}", reader.problems());

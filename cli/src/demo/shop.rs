@@ -22,6 +22,9 @@ pub(super) const BROKEN_RATE: u64 = 200;
 /// How much of the log is there before the story begins.
 const HISTORY: Duration = Duration::from_secs(600);
 
+/// In how many parts it gets there: a log that old would have been read as it grew, and not at once.
+const HISTORY_PARTS: u64 = 40;
+
 /// How often lines are written.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -66,8 +69,8 @@ struct State {
 }
 
 impl Shop {
-    /// Opens it, with ten quiet minutes in its logs already.
-    pub(super) fn open(dir: &Path) -> std::io::Result<Self> {
+    /// Opens it, once ten quiet minutes are in its logs.
+    pub(super) async fn open(dir: &Path) -> std::io::Result<Self> {
         let mut logs = Logs::open(dir)?;
         let mut written = Written::default();
         let now = Screen::clock();
@@ -75,8 +78,11 @@ impl Shop {
         for i in 0..n_past {
             let ago = HISTORY.mul_f64((n_past - i) as f64 / n_past as f64);
             logs.write(Mood::Well, now - ago, &mut written);
+            if (i + 1).is_multiple_of(n_past / HISTORY_PARTS) {
+                logs.flush()?;
+                tokio::time::sleep(BEAT).await;
+            }
         }
-        logs.flush()?;
         let state = State { mood: Mood::Well, written, failed: None };
         let state = Arc::new(Mutex::new(state));
         let task = tokio::spawn(trade(logs, state.clone()));

@@ -40,14 +40,10 @@ pub(super) async fn tell(stage: &Stage, voice: &Voice, ending: &mut Ending) -> a
 }
 
 async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Result<()> {
-    let shop = Shop::open(&stage.dir)?;
+    voice.say("shop", "its log begins with ten quiet minutes");
+    let shop = Shop::open(&stage.dir).await?;
     let opened = say::count(shop.written().n_requests);
-    voice.say(
-        "shop",
-        &format!(
-            "open: {opened} requests of the last 10 minutes in its log, {USUAL_RATE} more a second"
-        ),
-    );
+    voice.say("shop", &format!("open: {opened} requests so far, {USUAL_RATE} more a second"));
     tokio::time::sleep(QUIET).await;
 
     voice.say_in(Tone::Strong, "shop", &format!(
@@ -73,7 +69,10 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
     ending.told = since_error(&told, written.first_error);
     ending.paged = since_error(&paged, written.first_error);
     ending.closed = since_error(&closed, written.last_error);
-    count(stage, voice, ending).await
+    count(stage, voice, ending).await?;
+    // What the collector says of it in the end is told, too.
+    tokio::time::sleep(2 * watch::EVERY).await;
+    Ok(())
 }
 
 /// The first such word about [`BREAKING`] to each receiver since then, as soon as all have heard it or time is up.

@@ -10,6 +10,9 @@ use crate::terminal::{Screen, Tone, wrap};
 /// Columns before the text: `  12.3s  collector `.
 const LEAD: usize = 19;
 
+/// Columns of a quote's bar, and some to spare for symbols that are wider than others.
+const QUOTE: usize = 4;
+
 /// Who tells the story.
 #[derive(Clone, Debug)]
 pub(super) struct Voice {
@@ -54,7 +57,7 @@ impl Voice {
         let bar = self.screen.paint(tone, "│");
         let mut shown = String::new();
         for line in text.lines() {
-            for line in wrap(line, self.screen.columns() - LEAD - 2) {
+            for line in wrap(line, self.screen.columns() - LEAD - QUOTE) {
                 shown += &format!("{}{bar} {line}\n", " ".repeat(LEAD));
             }
         }

@@ -14,7 +14,7 @@ use crate::commands::slo;
 use crate::terminal::{Tone, say};
 
 /// How often the collector is asked.
-const EVERY: Duration = Duration::from_millis(200);
+pub(super) const EVERY: Duration = Duration::from_millis(200);
 
 /// How often a budget is told of while it changes.
 const TELL_EVERY: Duration = Duration::from_secs(1);

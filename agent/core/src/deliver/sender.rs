@@ -639,7 +639,8 @@ mod tests {
     fn what_was_sealed_while_the_spool_was_read_is_not_forgotten() {
         let mut sender = open();
         sender.handle(Input::Sealed, T0);
-        let effects = loaded(&mut sender, Kind::Windows, 1..=0);
+        let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
+        let effects = sender.handle(nothing, T0);
         assert_eq!(effects, [Effect::Load { lane: Kind::Windows, after: 0, limit: LOAD_ROWS }]);
     }
 
