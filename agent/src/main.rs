@@ -13,9 +13,6 @@ use watchkeeper_agent::config::{AgentSettings, load_settings};
 use watchkeeper_config::ProcessEnv;
 use watchkeeper_daemon::{crash, log};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Tails structured logs and delivers what it counts to a Watchkeeper collector, exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "watchkeeper-agent", version, about)]

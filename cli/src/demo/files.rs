@@ -56,7 +56,6 @@ sources:
       signals:
         - name: queries
           value: {{field: took_us, unit: us}}
-          labels: {{table: table}}
 "#
     )
 }
