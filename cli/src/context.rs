@@ -28,12 +28,10 @@ pub(crate) struct Global {
     token: Option<Secret>,
 }
 
-/// How answers are written.
+/// How answers are written. Its values explain themselves, which keeps every command's help short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people.
     Table,
-    /// For programs.
     Json,
 }
 

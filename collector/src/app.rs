@@ -3,7 +3,6 @@
 //! Owns the order of building, restoring and draining. Embedded as it is by the `watchkeeper-collector` command and by
 //! the demo.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +11,17 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use watchkeeper_collector_core::engine::{self, Effect, Engine, Input, Restored, RestoredSlo};
-use watchkeeper_collector_core::series::Observed;
-use watchkeeper_collector_core::slo::{Counts, SloSettings};
+use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
-use watchkeeper_model::Timestamp;
 
 use crate::api::{self, ApiState, Readiness};
-use crate::config::CollectorSettings;
+use crate::config::{CollectorSettings, ServerSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
 use crate::intake::{self, Intake, IntakeSettings};
-use crate::store::{DEFAULT_BALLAST_BYTES, OpenSettings, Store, Wanted};
+use crate::reload::Reloader;
+use crate::restore::{commit_recomputed, restore};
+use crate::store::{DEFAULT_BALLAST_BYTES, OpenSettings, Store};
 use crate::telemetry::Telemetry;
 use crate::{facts, server};
 
@@ -44,7 +42,8 @@ pub struct App {
     readiness: Arc<Readiness>,
     drain: CancellationToken,
     /// Kept, so that the intake's settings stay what they are until a reload replaces them.
-    settings: watch::Sender<IntakeSettings>,
+    settings: Arc<watch::Sender<IntakeSettings>>,
+    server: ServerSettings,
 }
 
 impl App {
@@ -59,6 +58,8 @@ impl App {
             let (store, settings) = (store.clone(), settings.engine.clone());
             tokio::task::spawn_blocking(move || restore(&store, &settings, now)).await??
         };
+        let (restored, recomputed) = restored;
+        commit_recomputed(&store, recomputed).await?;
         let (engine, first) = Engine::new((*settings.engine).clone(), restored, now);
         let integrations = settings
             .integrations
@@ -102,8 +103,20 @@ impl App {
             dispatch,
             readiness,
             drain,
-            settings: settings_sender,
+            settings: Arc::new(settings_sender),
+            server: settings.server,
         })
+    }
+
+    /// What gives the running collector new settings.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(
+            self.handle.clone(),
+            self.store.clone(),
+            self.dispatch.clone(),
+            self.settings.clone(),
+            self.server.clone(),
+        )
     }
 
     /// Where it listens.
@@ -131,6 +144,7 @@ impl App {
             readiness,
             drain,
             settings,
+            server: _,
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let hub = tokio::spawn(hub.run(first, hub_stop.clone()));
@@ -189,112 +203,4 @@ async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: 
         let input = Input::StorageUsed { bytes: health.used_bytes, max_bytes: health.max_bytes };
         hub.send(input).await;
     }
-}
-
-/// What the engine was when the collector ended, out of the store.
-fn restore(store: &Store, settings: &engine::Settings, now: Timestamp) -> anyhow::Result<Restored> {
-    let reads = store.reads();
-    let ledger = reads.ledger()?;
-    let tallies = reads.source_totals()?.into_iter().map(|t| (t.agent, t.tally)).collect();
-    let coarse = coarse_counts(store, settings, now)?;
-    let mut slos = Vec::new();
-    for slo in &settings.slos {
-        let fine = fine_counts(store, slo, now)?;
-        let coarse = coarse.get(&slo.name).cloned().unwrap_or_default();
-        slos.push(RestoredSlo { name: slo.name.clone(), coarse, fine });
-    }
-    Ok(Restored {
-        alerts: ledger.alerts,
-        groups: ledger.groups,
-        incidents: ledger.incidents,
-        deliveries: ledger.deliveries,
-        agents: ledger.agents,
-        tallies,
-        last_incident: ledger.last_incident,
-        last_delivery: ledger.last_delivery,
-        slos,
-        observed: observed(store, settings, now)?,
-    })
-}
-
-type Coarse = BTreeMap<String, Vec<(Timestamp, Counts)>>;
-
-fn coarse_counts(
-    store: &Store,
-    settings: &engine::Settings,
-    now: Timestamp,
-) -> anyhow::Result<Coarse> {
-    let longest = settings.slos.iter().map(|s| s.window.length()).max().unwrap_or_default();
-    let mut coarse = Coarse::new();
-    for gain in store.reads().slo_counts(now - longest)? {
-        let slo =
-            settings.slos.iter().find(|s| s.name == gain.slo && s.definition() == gain.definition);
-        if slo.is_some() {
-            let counts = Counts {
-                good: gain.good,
-                total: gain.total,
-                unjudged: gain.unjudged,
-                estimated: gain.estimated,
-            };
-            coarse.entry(gain.slo).or_default().push((gain.bucket, counts));
-        }
-    }
-    Ok(coarse)
-}
-
-fn fine_counts(
-    store: &Store,
-    slo: &SloSettings,
-    now: Timestamp,
-) -> anyhow::Result<Vec<(watchkeeper_model::Window, Counts)>> {
-    let wanted = Wanted {
-        signal: Some(slo.signal.clone()),
-        service: Some(slo.service.as_str().to_owned()),
-        from: now - slo.fine_look_back(),
-        to: Timestamp::MAX,
-        together_secs: 0,
-    };
-    let mut fine = Vec::new();
-    store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
-        let distribution = window.distribution()?;
-        let counts = slo.judge(&series.labels, series.unit.dimension(), &distribution);
-        if counts != Counts::default() {
-            fine.push((window.window, counts));
-        }
-        Ok(())
-    })?;
-    Ok(fine)
-}
-
-fn observed(
-    store: &Store,
-    settings: &engine::Settings,
-    now: Timestamp,
-) -> anyhow::Result<Vec<Observed>> {
-    let mut signals: Vec<(String, String)> =
-        settings.rules.iter().map(|r| (r.service.as_str().to_owned(), r.signal.clone())).collect();
-    signals.sort();
-    signals.dedup();
-    let mut observed = Vec::new();
-    for (service, signal) in signals {
-        let wanted = Wanted {
-            signal: Some(signal),
-            service: Some(service),
-            from: now - settings.look_back(),
-            to: Timestamp::MAX,
-            together_secs: 0,
-        };
-        store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
-            observed.push(Observed {
-                service: series.service.clone(),
-                signal: series.signal.clone(),
-                dimension: series.unit.dimension(),
-                labels: series.labels.clone(),
-                window: window.window,
-                distribution: window.distribution()?,
-            });
-            Ok(())
-        })?;
-    }
-    Ok(observed)
 }

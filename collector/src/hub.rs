@@ -3,6 +3,7 @@
 //! Owns the order handle → persist → deliver. Everyone else sends inputs and sees copies. Its queue holds 4 096 inputs;
 //! whoever adds beyond that waits, and with it the agents. Never decides anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::alert::Fingerprint;
-use watchkeeper_collector_core::engine::{Effect, Engine, Input, Snapshot};
+use watchkeeper_collector_core::engine::{Effect, Engine, Input, RestoredSlo, Settings, Snapshot};
 use watchkeeper_daemon::{clock, crash};
 
 use crate::api::{self, Acknowledged, EngineGone};
+use crate::channels::IntegrationKey;
 use crate::dispatch::{self, Dispatch, Outcome};
 use crate::facts;
 use crate::store::{LedgerWrite, Store, writes_of};
@@ -36,6 +38,10 @@ enum Message {
         comment: String,
         done: oneshot::Sender<Acknowledged>,
     },
+    Reload {
+        input: Box<Input>,
+        done: oneshot::Sender<BTreeSet<IntegrationKey>>,
+    },
 }
 
 /// How everyone else reaches the engine; cheap to clone.
@@ -55,6 +61,19 @@ impl HubHandle {
     /// Tells the engine; waits while its queue is full. After the hub has ended nobody is told.
     pub async fn send(&self, input: Input) {
         let _ = self.0.send(Message::Input(Box::new(input))).await;
+    }
+
+    /// Gives the engine new settings and waits until it goes by them; the integrations it still needs.
+    ///
+    /// # Errors
+    /// If the hub has ended.
+    pub async fn reload(
+        &self,
+        settings: Settings,
+        restored: Vec<RestoredSlo>,
+    ) -> Result<BTreeSet<IntegrationKey>, EngineGone> {
+        let input = Box::new(Input::Reload { settings: Box::new(settings), restored });
+        self.ask(|done| Message::Reload { input, done }).await
     }
 
     async fn ask<T>(
@@ -165,6 +184,12 @@ impl Hub {
     async fn answer(&mut self, question: Message) {
         match question {
             Message::Input(_) => {}
+            Message::Reload { input, done } => {
+                self.handle(vec![*input]).await;
+                let in_use = self.engine.receivers_in_use();
+                let keys = in_use.iter().map(|(receiver, id)| IntegrationKey::new(receiver, id));
+                let _ = done.send(keys.collect());
+            }
             Message::Snapshot(asked) => {
                 // Whoever asked may have gone.
                 let _ = asked.send(self.engine.snapshot(clock::now()));

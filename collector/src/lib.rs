@@ -10,6 +10,8 @@ pub mod dispatch;
 pub mod hub;
 pub mod intake;
 pub mod query;
+pub mod reload;
+pub mod restore;
 pub mod server;
 pub mod store;
 pub mod telemetry;

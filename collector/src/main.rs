@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector::app::App;
 use watchkeeper_collector::config::{CollectorSettings, load_settings};
+use watchkeeper_collector::reload::Reloader;
 use watchkeeper_config::ProcessEnv;
 use watchkeeper_daemon::{crash, log};
 
@@ -17,7 +18,7 @@ use watchkeeper_daemon::{crash, log};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Takes in what agents count, keeps SLOs and their error budgets, and tells people, once.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "watchkeeper-collector", version, about)]
 struct Options {
     /// The collector's YAML file.
@@ -80,6 +81,7 @@ async fn run(settings: CollectorSettings, options: Options) -> anyhow::Result<()
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
+    let reloader = app.reloader();
     let running = app.run(stop.clone());
     tokio::pin!(running);
     loop {
@@ -87,17 +89,29 @@ async fn run(settings: CollectorSettings, options: Options) -> anyhow::Result<()
             ended = &mut running => return ended,
             _ = terminate.recv() => stop.cancel(),
             _ = interrupt.recv() => stop.cancel(),
-            _ = reload.recv() => check_again(&options),
+            _ = reload.recv() => { tokio::spawn(reload_from(options.clone(), reloader.clone())); }
         }
     }
 }
 
-/// Reloading without a restart is not there yet: the file is checked, and the running settings stay.
-fn check_again(options: &Options) {
-    match load_settings(&options.config, &ProcessEnv, options.insecure) {
-        Ok(_) => tracing::warn!("the configuration file is good; restart the collector to use it"),
+/// A bad new file keeps the old one running.
+async fn reload_from(options: Options, reloader: Reloader) {
+    let settings = match load_settings(&options.config, &ProcessEnv, options.insecure) {
+        Ok((settings, _)) => settings,
         Err(problems) => {
-            tracing::error!("the configuration file is bad, and not used:\n{problems}")
+            tracing::error!(
+                "the configuration file is bad and not used; the one before goes on:\n{problems}"
+            );
+            return;
+        }
+    };
+    match reloader.reload(settings).await {
+        Ok(needs_a_start) if needs_a_start.is_empty() => tracing::info!("configuration reloaded"),
+        Ok(parts) => {
+            tracing::warn!("configuration reloaded; these need a restart: {}", parts.join(", "))
+        }
+        Err(error) => {
+            tracing::error!("configuration not reloaded, the one before goes on: {error:#}")
         }
     }
 }

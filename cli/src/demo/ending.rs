@@ -22,6 +22,8 @@ pub(super) struct Ending {
     pub(super) paged: Vec<(Receiver, Duration)>,
     /// Who was told that it is over, and how long after the last error line.
     pub(super) closed: Vec<(Receiver, Duration)>,
+    /// What was opened and never closed.
+    pub(super) open: Vec<(Receiver, &'static str)>,
     /// What was written.
     pub(super) written: Written,
     /// What was counted.
@@ -87,8 +89,12 @@ impl Ending {
                 missing.push(format!("{name} was not told that it is over"));
             }
         }
+        for (receiver, alert) in &self.open {
+            missing.push(format!("{} was never told that {alert} is over", receiver.name()));
+        }
         if self.n_written() == 0 {
-            missing.push("no line was written".to_owned());
+            // A story that broke off may not have come to the count.
+            missing.extend(self.broke_off.is_none().then(|| "no line was written".to_owned()));
         } else if self.n_counted != self.n_written() {
             let (counted, written) = (say::count(self.n_counted), say::count(self.n_written()));
             missing.push(format!("{counted} lines were counted, {written} were written"));
@@ -133,12 +139,19 @@ impl Ending {
         for receiver in Receiver::ALL {
             text += &self.line(receiver, screen);
         }
-        let (written, errors) = (say::count(self.n_written()), say::count(self.written.n_errors));
-        let counted = say::count(self.n_counted);
-        let lines = format!("{written} lines written, {errors} of them errors; {counted} counted");
-        text += &hanging(screen, "  ", Tone::Plain, "", &lines);
+        text += &self.lines(screen);
         text += &self.memory(screen);
-        text + NEXT
+        text + if missing.is_empty() { NEXT } else { RETRY }
+    }
+
+    fn lines(&self, screen: &Screen) -> String {
+        if self.n_written() == 0 {
+            return String::new();
+        }
+        let [written, errors, counted] =
+            [self.n_written(), self.written.n_errors, self.n_counted].map(say::count);
+        let text = format!("{written} lines written, {errors} of them errors; {counted} counted");
+        hanging(screen, "  ", Tone::Plain, "", &text)
     }
 
     fn line(&self, receiver: Receiver, screen: &Screen) -> String {
@@ -169,6 +182,10 @@ impl Ending {
 fn after(times: &[(Receiver, Duration)], receiver: Receiver) -> Option<Duration> {
     times.iter().find(|(who, _)| *who == receiver).map(|(_, span)| *span)
 }
+
+/// What to do if something is missing.
+const RETRY: &str =
+    "\nRUST_LOG=info watchkeeper demo shows what agent and collector have to say about it.\n";
 
 /// What to do with a log of one's own.
 const NEXT: &str = r#"
@@ -226,9 +243,13 @@ mod tests {
     fn only_if_everything_happened_it_is_complete() {
         assert!(complete().is_complete());
         type Change = fn(&mut Ending);
-        let changes: [(Change, &str); 5] = [
+        let changes: [(Change, &str); 6] = [
             (|e| e.paged.truncate(1), "oncall was not paged"),
             (|e| e.closed.clear(), "chat was not told that it is over"),
+            (
+                |e| e.open.push((Receiver::Chat, "shop-latency")),
+                "chat was never told that shop-latency is over",
+            ),
             (|e| e.n_counted += 1, "1,501 lines were counted, 1,500 were written"),
             (|e| e.written = Written::default(), "no line was written"),
             (|e| e.broke_off("interrupted".into()), "the story broke off: interrupted"),

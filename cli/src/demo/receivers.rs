@@ -93,6 +93,17 @@ impl Record {
         Receiver::ALL.into_iter().filter_map(first).cloned().collect()
     }
 
+    /// What was told to somebody last and was not that it is over.
+    pub(super) fn open(&self) -> Vec<(Receiver, &'static str)> {
+        let all = self.after(0);
+        let of_each =
+            Receiver::ALL.into_iter().flat_map(|receiver| SLOS.map(|slo| (receiver, slo)));
+        let last = |receiver, slo| all.iter().rfind(|t| t.receiver == receiver && t.alert == slo);
+        of_each
+            .filter(|(who, slo)| last(*who, *slo).is_some_and(|t| t.word != Word::Over))
+            .collect()
+    }
+
     /// Changes when something is told.
     pub(super) fn changes(&self) -> watch::Receiver<usize> {
         self.n_told.subscribe()
@@ -178,6 +189,25 @@ mod tests {
         ] {
             let found = of_slack(&message(headline));
             assert_eq!((found.0, found.1), (alert, word), "{headline}");
+        }
+    }
+
+    #[test]
+    fn what_was_opened_is_open_until_its_own_receiver_hears_that_it_is_over() {
+        let record = Record::new();
+        let tell = |receiver, alert, word| {
+            record.take(Told { receiver, at: Instant::now(), alert, word, text: String::new() });
+            record.open()
+        };
+        let [chat, oncall] = Receiver::ALL;
+        let slo = SLOS[0];
+        for (sentence, receiver, word, open) in [
+            ("a ticket opens it", chat, Word::Less, vec![(chat, slo)]),
+            ("a page opens it there", oncall, Word::Page, vec![(chat, slo), (oncall, slo)]),
+            ("it is over at one", chat, Word::Over, vec![(oncall, slo)]),
+            ("and at the other", oncall, Word::Over, vec![]),
+        ] {
+            assert_eq!(tell(receiver, slo, word), open, "{sentence}");
         }
     }
 

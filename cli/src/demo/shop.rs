@@ -23,7 +23,10 @@ pub(super) const BROKEN_RATE: u64 = 200;
 const HISTORY: Duration = Duration::from_secs(600);
 
 /// In how many parts it gets there: a log that old would have been read as it grew, and not at once.
-const HISTORY_PARTS: u64 = 40;
+const HISTORY_PARTS: u64 = 20;
+
+/// Requests of the past come in gusts: a window for each second would take more memory than all the rest of the demo.
+const GUST: Duration = Duration::from_secs(5);
 
 /// How often lines are written.
 const BEAT: Duration = Duration::from_millis(50);
@@ -77,7 +80,7 @@ impl Shop {
         let n_past = HISTORY.as_secs() * USUAL_RATE;
         for i in 0..n_past {
             let ago = HISTORY.mul_f64((n_past - i) as f64 / n_past as f64);
-            logs.write(Mood::Well, now - ago, &mut written);
+            logs.write(Mood::Well, (now - ago).floor(GUST), &mut written);
             if (i + 1).is_multiple_of(n_past / HISTORY_PARTS) {
                 logs.flush()?;
                 tokio::time::sleep(BEAT).await;

@@ -22,6 +22,9 @@ const BROKEN: Duration = Duration::from_secs(3);
 /// How long receivers may take to be told.
 const TELLING: Duration = Duration::from_secs(15);
 
+/// How long whatever else was opened may take to be closed.
+const CLOSING: Duration = Duration::from_secs(6);
+
 /// How long the collector may take to have counted everything.
 const COUNTING: Duration = Duration::from_secs(8);
 
@@ -58,6 +61,8 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
     let recovered = Instant::now();
 
     let closed = until_told(stage, Word::Over, recovered, TELLING).await;
+    until(stage, CLOSING, || stage.record.open().is_empty()).await;
+    ending.open = stage.record.open();
     let written = shop.close().await?;
     ending.written = written;
     let since_error = |told: &[Told], error: Option<Instant>| {
@@ -77,13 +82,16 @@ async fn play(stage: &Stage, voice: &Voice, ending: &mut Ending) -> anyhow::Resu
 
 /// The first such word about [`BREAKING`] to each receiver since then, as soon as all have heard it or time is up.
 async fn until_told(stage: &Stage, word: Word, since: Instant, limit: Duration) -> Vec<Told> {
-    let mut changes = stage.record.changes();
     let found = || stage.record.first(since, |t| t.word == word && t.alert == BREAKING);
-    let all =
-        async { while found().len() < Receiver::ALL.len() && changes.changed().await.is_ok() {} };
-    // What was not told in time is missing in what is found.
-    let _ = tokio::time::timeout(limit, all).await;
+    until(stage, limit, || found().len() == Receiver::ALL.len()).await;
     found()
+}
+
+/// Waits until what was told is enough, or time is up: whoever needs to know which looks again.
+async fn until(stage: &Stage, limit: Duration, enough: impl Fn() -> bool) {
+    let mut changes = stage.record.changes();
+    let reached = async { while !enough() && changes.changed().await.is_ok() {} };
+    let _ = tokio::time::timeout(limit, reached).await;
 }
 
 /// Waits until the collector has counted what was written, or time is up.

@@ -63,7 +63,9 @@ impl Teller {
     }
 
     fn budget(&mut self, slo: &Slo, voice: &Voice) {
-        let text = format!("{}, burning {}", slo::budget_left(slo, 12), slo::burn(slo, 2));
+        let burning = slo::burn(slo, 2);
+        let burning = if burning.is_empty() { burning } else { format!(", burning {burning}") };
+        let text = format!("{}{burning}", slo::budget_left(slo, 12));
         let is_due = self.budget.as_ref().is_none_or(|(at, _)| at.elapsed() >= TELL_EVERY);
         let is_new = self.budget.as_ref().is_none_or(|(_, known)| *known != text);
         if is_due && is_new && slo.total > 0 {

@@ -3,7 +3,7 @@
 //! Owns the order: decide, commit, remember, tell the engine, reply. Each batch is a future of its own, so that many
 //! wait for the same group commit; what two of them say about one number is settled by the store's transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -11,7 +11,8 @@ use watchkeeper_collector_core::dedupe::{Arrival, Content, Decision, Fence, Stre
 use watchkeeper_collector_core::engine::{Committed, Input, Settings};
 use watchkeeper_daemon::{clock, crash};
 use watchkeeper_model::{
-    AgentId, BatchKey, Body, Digest, Epoch, Frontier, Kind, StreamKey, Timestamp,
+    AgentId, BatchKey, Body, Digest, Epoch, Frontier, Kind, Service, SourceTally, StreamKey,
+    Timestamp,
 };
 use watchkeeper_proto::v1;
 
@@ -19,8 +20,8 @@ use super::agents::{self, AgentMemory};
 use super::count::{Counted, count};
 use crate::hub::HubHandle;
 use crate::store::{
-    BatchCommit, EventsBody, EventsCommit, Fate, Store, StoreError, Stored, WindowsBody,
-    WindowsCommit,
+    BatchCommit, EventsBody, EventsCommit, Fate, FrontierRow, Store, StoreError, Stored, StreamRow,
+    WindowsBody, WindowsCommit,
 };
 use crate::{facts, wire};
 
@@ -274,16 +275,19 @@ impl Intake {
         if fences.iter().any(|f| f.since == epoch.created_at && f.held.contains(&epoch)) {
             return Ok(());
         }
+        let frontiers = self.store.reads().frontiers_of(agent)?;
+        let mut streams = self.store.reads().streams_of(agent)?;
+        streams.retain(|row| !held.contains(&row.key.epoch));
         let mut told = BTreeMap::new();
-        for row in self.store.reads().frontiers_of(agent)? {
-            let to = told.entry((row.source, row.file)).or_insert(0);
+        for row in &frontiers {
+            let to = told.entry((row.source.clone(), row.file)).or_insert(0);
             *to = row.coverage.max_to.max(*to);
         }
-        let mut lost: Vec<Epoch> =
-            self.store.reads().streams_of(agent)?.iter().map(|row| row.key.epoch).collect();
+        let mut lost: Vec<Epoch> = streams.iter().map(|row| row.key.epoch).collect();
         lost.sort();
         lost.dedup();
-        lost.retain(|e| !held.contains(e));
+        // What had not arrived of these epochs is with the spool that is gone.
+        let gone = lost_with_the_spool(streams, &frontiers, &fences);
         let mut changed = fences.clone();
         changed.push(Fence { since: epoch.created_at, held: held.to_vec(), lost, told });
         changed.sort_by_key(|f| f.since);
@@ -292,6 +296,9 @@ impl Intake {
         self.store.commit_windows(commit).await?;
         *fences = changed;
         facts::fenced_off(agent, epoch);
+        for committed in gone {
+            self.hub.send(Input::Committed(Box::new(committed))).await;
+        }
         Ok(())
     }
 
@@ -336,6 +343,45 @@ fn base_values(threshold: &watchkeeper_collector_core::series::Threshold) -> Vec
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// What is missing of the streams and files of lost epochs, as the engine is told: batches by service, bytes by source.
+/// Epochs that an earlier fence is around were told then.
+fn lost_with_the_spool(
+    streams: Vec<StreamRow>,
+    frontiers: &[FrontierRow],
+    fences: &[Fence],
+) -> Vec<Committed> {
+    let is_new = |epoch: Epoch| !fences.iter().any(|f| f.is_around(epoch));
+    let mut by_service: BTreeMap<Service, Committed> = BTreeMap::new();
+    // Files belong to an epoch and not to a service: they are told with the first one.
+    let mut told = BTreeSet::new();
+    for row in streams.into_iter().filter(|row| is_new(row.key.epoch)) {
+        let StreamKey { agent, service, epoch, .. } = row.key;
+        let state = StreamState::restore(row.seen, row.dead, row.digests, row.settled_below);
+        let tallies = frontiers
+            .iter()
+            .filter(|f| f.epoch == epoch && f.coverage.gap_bytes() > 0)
+            .map(|f| SourceTally {
+                source: f.source.clone(),
+                bytes_unknown: f.coverage.gap_bytes(),
+                ..SourceTally::default()
+            });
+        let all = by_service.entry(service.clone()).or_insert_with(|| Committed {
+            agent,
+            service,
+            judged: Vec::new(),
+            observed: Vec::new(),
+            events: Vec::new(),
+            tallies: Vec::new(),
+            n_lost: 0,
+        });
+        all.n_lost += state.n_missing();
+        if told.insert(epoch) {
+            all.tallies.extend(tallies);
+        }
+    }
+    by_service.into_values().filter(|c| c.n_lost > 0 || !c.tallies.is_empty()).collect()
 }
 
 fn read(key: &BatchKey, digest: Digest, batch: &v1::Batch) -> (Content, Option<wire::Decoded>) {

@@ -28,7 +28,7 @@ impl Objective {
         let target_nano = u64::try_from(percent.scale(10_000_000)?).ok()?;
         (1..1_000_000_000)
             .contains(&target_nano)
-            .then_some(Self { allowed_nano: 1_000_000_000 - target_nano })
+            .then(|| Self { allowed_nano: 1_000_000_000 - target_nano })
     }
 
     /// In percent.

@@ -1,0 +1,100 @@
+//! New settings for a running collector.
+//!
+//! Owns the order in which the parts go over to them: channels first, so that the engine never names one that is not
+//! there; then the intake, so that what arrives is judged by the new ones; then the engine; then channels that nobody
+//! needs any more go. Never touches what only a start can change, and says so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use watchkeeper_collector_core::engine::{Input, RestoredSlo};
+use watchkeeper_daemon::clock;
+
+use crate::config::{CollectorSettings, ServerSettings};
+use crate::dispatch::{Dispatch, Outcome};
+use crate::hub::HubHandle;
+use crate::intake::IntakeSettings;
+use crate::restore::{commit_recomputed, restore_slos};
+use crate::store::Store;
+
+/// How settings reach the running parts; cheap to clone.
+#[derive(Clone)]
+pub struct Reloader {
+    hub: HubHandle,
+    store: Store,
+    dispatch: Arc<Dispatch>,
+    intake: Arc<watch::Sender<IntakeSettings>>,
+    server: ServerSettings,
+}
+
+impl Reloader {
+    pub(crate) fn new(
+        hub: HubHandle,
+        store: Store,
+        dispatch: Arc<Dispatch>,
+        intake: Arc<watch::Sender<IntakeSettings>>,
+        server: ServerSettings,
+    ) -> Self {
+        Self { hub, store, dispatch, intake, server }
+    }
+
+    /// Goes over to `settings`. What needs a start (`collector:`, `storage:`) stays as it is; the answer names it.
+    ///
+    /// # Errors
+    /// If a channel cannot be built or the store cannot be read: then everything stays as it was.
+    pub async fn reload(&self, settings: CollectorSettings) -> anyhow::Result<Vec<&'static str>> {
+        let integrations = settings
+            .integrations
+            .iter()
+            .map(|i| i.build().map_err(|e| anyhow::anyhow!(e)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let known: BTreeSet<_> = self.dispatch.status().into_iter().map(|s| s.key).collect();
+        self.tell(self.dispatch.replace(integrations.clone(), &known)).await;
+        let before = self.intake.borrow().clone();
+        let restored = self.counts_of_new_slos(&before, &settings).await?;
+        self.intake.send_replace(settings.engine.clone());
+        let in_use = self
+            .hub
+            .reload((*settings.engine).clone(), restored)
+            .await
+            .map_err(|_| anyhow::anyhow!("the collector is stopping"))?;
+        self.tell(self.dispatch.replace(integrations, &in_use)).await;
+        Ok(self.needs_a_start(&settings.server))
+    }
+
+    /// SLOs that are new, or count something else than before, begin with what the stored windows can answer.
+    async fn counts_of_new_slos(
+        &self,
+        before: &IntakeSettings,
+        settings: &CollectorSettings,
+    ) -> anyhow::Result<Vec<RestoredSlo>> {
+        let is_known = |name: &str, definition: u64| {
+            before.slos.iter().any(|s| s.name == name && s.definition() == definition)
+        };
+        let mut wanted = (*settings.engine).clone();
+        wanted.slos.retain(|s| !is_known(&s.name, s.definition()));
+        let store = self.store.clone();
+        let restoring = move || restore_slos(&store, &wanted, clock::now());
+        let (restored, recomputed) = tokio::task::spawn_blocking(restoring).await??;
+        commit_recomputed(&self.store, recomputed).await?;
+        Ok(restored)
+    }
+
+    async fn tell(&self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            let (delivery, reply) = (outcome.delivery, outcome.reply);
+            self.hub.send(Input::Delivered { delivery, reply }).await;
+        }
+    }
+
+    fn needs_a_start(&self, new: &ServerSettings) -> Vec<&'static str> {
+        let old = &self.server;
+        let changed = [
+            ("collector.listen", old.listen != new.listen),
+            ("collector.data_dir", old.data_dir != new.data_dir),
+            ("collector.tokens", old.tokens != new.tokens),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! What the engine was when the collector ended, out of the store.
+//!
+//! Owns the way from rows to [`Restored`]: the ledger as it stands, counts of SLOs as they were stored, and what burn
+//! windows and rules need judged again from the windows themselves. Blocks: to be called where blocking is allowed.
+
+use std::collections::BTreeMap;
+
+use watchkeeper_collector_core::engine::{self, Restored, RestoredSlo};
+use watchkeeper_collector_core::series::Observed;
+use watchkeeper_collector_core::slo::{Counts, SloSettings};
+use watchkeeper_model::{Timestamp, Window};
+
+use crate::store::{SloIncrement, Store, Wanted, WindowsCommit};
+
+/// Everything.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn restore(
+    store: &Store,
+    settings: &engine::Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Restored, Vec<SloIncrement>)> {
+    let reads = store.reads();
+    let ledger = reads.ledger()?;
+    let tallies = reads.source_totals()?.into_iter().map(|t| (t.agent, t.tally)).collect();
+    let (slos, recomputed) = restore_slos(store, settings, now)?;
+    let restored = Restored {
+        alerts: ledger.alerts,
+        groups: ledger.groups,
+        incidents: ledger.incidents,
+        deliveries: ledger.deliveries,
+        agents: ledger.agents,
+        tallies,
+        last_incident: ledger.last_incident,
+        last_delivery: ledger.last_delivery,
+        slos,
+        observed: observed(store, settings, now)?,
+    };
+    Ok((restored, recomputed))
+}
+
+/// The counts of all SLOs.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn restore_slos(
+    store: &Store,
+    settings: &engine::Settings,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<RestoredSlo>, Vec<SloIncrement>)> {
+    let mut stored = coarse_counts(store, settings, now)?;
+    let (mut slos, mut recomputed) = (Vec::new(), Vec::new());
+    for slo in &settings.slos {
+        let fine = fine_counts(store, slo, now)?;
+        let coarse = match stored.remove(&slo.name) {
+            Some(coarse) => coarse,
+            None => {
+                let gained = recompute(store, slo, now)?;
+                let counts = gained.iter().map(|g| (g.bucket, counts_of(g))).collect();
+                recomputed.extend(gained);
+                counts
+            }
+        };
+        slos.push(RestoredSlo { name: slo.name.clone(), coarse, fine });
+    }
+    Ok((slos, recomputed))
+}
+
+/// Makes recomputed counts durable, so that the next start finds them.
+///
+/// # Errors
+/// If the store cannot be written.
+pub async fn commit_recomputed(store: &Store, slo: Vec<SloIncrement>) -> anyhow::Result<()> {
+    if !slo.is_empty() {
+        store.commit_windows(WindowsCommit { slo, ..WindowsCommit::default() }).await?;
+    }
+    Ok(())
+}
+
+/// What the stored windows say of an SLO that was never judged under its present definition.
+fn recompute(
+    store: &Store,
+    slo: &SloSettings,
+    now: Timestamp,
+) -> anyhow::Result<Vec<SloIncrement>> {
+    let mut buckets: BTreeMap<Timestamp, Counts> = BTreeMap::new();
+    scan(store, slo, now - slo.window.length(), 300, |window, counts| {
+        let sum = buckets.entry(SloSettings::bucket_of(window.start)).or_default();
+        sum.good += counts.good;
+        sum.total += counts.total;
+        sum.unjudged += counts.unjudged;
+        sum.estimated += counts.estimated;
+    })?;
+    let gain = |(bucket, counts): (Timestamp, Counts)| SloIncrement {
+        slo: slo.name.clone(),
+        definition: slo.definition(),
+        bucket,
+        good: counts.good,
+        total: counts.total,
+        unjudged: counts.unjudged,
+        estimated: counts.estimated,
+    };
+    Ok(buckets.into_iter().map(gain).collect())
+}
+
+fn counts_of(gain: &SloIncrement) -> Counts {
+    Counts {
+        good: gain.good,
+        total: gain.total,
+        unjudged: gain.unjudged,
+        estimated: gain.estimated,
+    }
+}
+
+type Coarse = BTreeMap<String, Vec<(Timestamp, Counts)>>;
+
+fn coarse_counts(
+    store: &Store,
+    settings: &engine::Settings,
+    now: Timestamp,
+) -> anyhow::Result<Coarse> {
+    let longest = settings.slos.iter().map(|s| s.window.length()).max().unwrap_or_default();
+    let mut coarse = Coarse::new();
+    for gain in store.reads().slo_counts(now - longest)? {
+        let slo =
+            settings.slos.iter().find(|s| s.name == gain.slo && s.definition() == gain.definition);
+        if slo.is_some() {
+            let counts = counts_of(&gain);
+            coarse.entry(gain.slo).or_default().push((gain.bucket, counts));
+        }
+    }
+    Ok(coarse)
+}
+
+fn fine_counts(
+    store: &Store,
+    slo: &SloSettings,
+    now: Timestamp,
+) -> anyhow::Result<Vec<(Window, Counts)>> {
+    let mut fine = Vec::new();
+    scan(store, slo, now - slo.fine_look_back(), 0, |window, counts| fine.push((window, counts)))?;
+    Ok(fine)
+}
+
+/// Judges an SLO's stored windows since `from`, `together_secs` of them at a time.
+fn scan(
+    store: &Store,
+    slo: &SloSettings,
+    from: Timestamp,
+    together_secs: i64,
+    mut visit: impl FnMut(Window, Counts),
+) -> anyhow::Result<()> {
+    let wanted = Wanted {
+        signal: Some(slo.signal.clone()),
+        service: Some(slo.service.as_str().to_owned()),
+        from,
+        to: Timestamp::MAX,
+        together_secs,
+    };
+    store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
+        let distribution = window.distribution()?;
+        let counts = slo.judge(&series.labels, series.unit.dimension(), &distribution);
+        if counts != Counts::default() {
+            visit(window.window, counts);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn observed(
+    store: &Store,
+    settings: &engine::Settings,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Observed>> {
+    let mut signals: Vec<(String, String)> =
+        settings.rules.iter().map(|r| (r.service.as_str().to_owned(), r.signal.clone())).collect();
+    signals.sort();
+    signals.dedup();
+    let mut observed = Vec::new();
+    for (service, signal) in signals {
+        let wanted = Wanted {
+            signal: Some(signal),
+            service: Some(service),
+            from: now - settings.look_back(),
+            to: Timestamp::MAX,
+            together_secs: 0,
+        };
+        store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
+            observed.push(Observed {
+                service: series.service.clone(),
+                signal: series.signal.clone(),
+                dimension: series.unit.dimension(),
+                labels: series.labels.clone(),
+                window: window.window,
+                distribution: window.distribution()?,
+            });
+            Ok(())
+        })?;
+    }
+    Ok(observed)
+}
