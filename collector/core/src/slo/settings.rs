@@ -198,3 +198,24 @@ pub(super) fn width_of(over: Duration) -> Duration {
 const fn unjudged(n: u64) -> Counts {
     Counts { good: 0, total: 0, unjudged: n, estimated: 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objective_outside_its_range_is_none_and_no_panic() {
+        let cases = [
+            ("99.9", true),
+            ("0", false),
+            ("100", false),
+            ("199", false),
+            ("-1", false),
+            ("1e30", false),
+        ];
+        for (text, is_one) in cases {
+            let percent = Decimal::parse(text).unwrap();
+            assert_eq!(Objective::from_percent(percent).is_some(), is_one, "{text}");
+        }
+    }
+}
