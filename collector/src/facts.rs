@@ -44,8 +44,15 @@ pub(crate) fn agent_row_unreadable(agent: &AgentId, error: &serde_json::Error) {
     tracing::error!(%agent, %error, "bug: what was stored of this agent cannot be read; its fences are gone");
 }
 
-pub(crate) fn fenced_off(agent: &AgentId, epoch: Epoch) {
-    tracing::warn!(%agent, %epoch, "this agent has a new spool; batches of earlier ones that reach further are not counted");
+pub(crate) fn fenced_off(agent: &AgentId, epoch: Epoch, n_lost: usize) {
+    if n_lost == 0 {
+        tracing::info!(%agent, %epoch, "an agent nobody knew");
+    } else {
+        tracing::warn!(
+            %agent, %epoch, n_lost,
+            "this agent lost its spool; batches of earlier ones that reach further than it was told are not counted"
+        );
+    }
 }
 
 pub(crate) fn ledger_failed(error: &StoreError) {

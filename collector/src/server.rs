@@ -14,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use sha2::{Digest as _, Sha256};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,7 +125,7 @@ pub async fn serve(
     drain: Duration,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = Arc::new(GracefulShutdown::new());
+    let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -142,18 +142,18 @@ pub async fn serve(
                 continue;
             }
         };
-        let (router, tls, graceful, places) =
-            (router.clone(), tls.clone(), graceful.clone(), places.clone());
+        let (router, tls, watcher, places) =
+            (router.clone(), tls.clone(), graceful.watcher(), places.clone());
         connections.spawn(async move {
             let Ok(_place) = places.acquire_owned().await else { return };
-            if let Err(error) = connection(stream, tls, router, &graceful).await {
+            if let Err(error) = connection(stream, tls, router, watcher).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });
     }
     drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain, all).await.is_err() {
+    // Idle connections end at once, others when their answer is out.
+    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still open when the time to drain was over");
     }
 }
@@ -162,7 +162,7 @@ async fn connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     router: Router,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -178,13 +178,13 @@ async fn connection(
         None => {
             let connection =
                 builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            graceful.watch(connection).await
+            watcher.watch(connection).await
         }
         Some(acceptor) => {
             let stream = tokio::time::timeout(TLS_DEADLINE, acceptor.accept(stream)).await??;
             let connection =
                 builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            graceful.watch(connection).await
+            watcher.watch(connection).await
         }
     };
     result.map_err(|e| anyhow::anyhow!(e))

@@ -286,6 +286,7 @@ impl Intake {
         let mut lost: Vec<Epoch> = streams.iter().map(|row| row.key.epoch).collect();
         lost.sort();
         lost.dedup();
+        let n_lost = lost.len();
         // What had not arrived of these epochs is with the spool that is gone.
         let gone = lost_with_the_spool(streams, &frontiers, &fences);
         let mut changed = fences.clone();
@@ -295,7 +296,7 @@ impl Intake {
         let commit = WindowsCommit { agents: vec![row], ..WindowsCommit::default() };
         self.store.commit_windows(commit).await?;
         *fences = changed;
-        facts::fenced_off(agent, epoch);
+        facts::fenced_off(agent, epoch, n_lost);
         for committed in gone {
             self.hub.send(Input::Committed(Box::new(committed))).await;
         }
