@@ -70,6 +70,6 @@ fn commits_of_64_producers_share_transactions_and_all_count() {
             }
         }
     });
-    assert_eq!(report.0 as u64, n * ROWS as u64, "what was answered was there to be folded");
+    assert_eq!(report.0, n * ROWS as u64, "what was answered was there to be folded");
     println!("folded {} rows in {:?}; {} bytes in use", report.0, report.1, report.2);
 }
