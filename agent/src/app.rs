@@ -28,8 +28,10 @@ use crate::{admin, facts};
 /// How long a stopping agent tries to deliver what it has sealed.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long an agent with a new spool waits to be told how far its files were read, before it reads by `start_at`.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an agent waits at its start to be told how far its files were read, in case its spool is an older copy of
+/// what it was. With a new spool it waits as long as it takes: reading by `start_at` could count whole files again, and
+/// files are their own buffer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An agent that is ready to run.
 pub struct App {
@@ -61,7 +63,7 @@ impl App {
         let mut built = Vec::new();
         for source in settings.sources {
             let stored = spool.stored(source.name())?;
-            let stored = Stored::read(stored.looked_at, stored.positions, is_new);
+            let stored = Stored::read(stored.looked_at, stored.positions, true);
             let mut source = sources::build(source, stored, &mut counted, wakes.waker());
             if moved {
                 source.epoch_changed();
@@ -86,7 +88,7 @@ impl App {
             commands: receiver,
             wakes: wakes.clone(),
             spool_is_new: new_spool,
-            patience_until: is_new.then(|| now + PATIENCE),
+            patience_until: (!is_new).then(|| now + PATIENCE),
         };
         let (to_worker, waker) = (commands.clone(), wakes.waker());
         let delivery = Delivery {
@@ -122,13 +124,23 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { worker, delivery, commands, wakes, status, telemetry, admin } = self;
         let (leave, leaving) = mpsc::channel(1);
-        let delivery = tokio::spawn(delivery.run(leaving, DRAIN));
+        let mut delivery = tokio::spawn(delivery.run(leaving, DRAIN));
         let worker =
             std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
         let listener = TcpListener::from_std(admin)?;
         let router = admin::router(status.clone(), telemetry);
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-        stop.cancelled().await;
+        let mut looking = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                ended = &mut delivery => anyhow::bail!("bug: delivery ended by itself: {ended:?}"),
+                _ = looking.tick() => {
+                    // Beats of an agent that reads nothing any more would say that all is well.
+                    anyhow::ensure!(!worker.is_finished(), "bug: the worker thread ended by itself");
+                }
+            }
+        }
         status.update(|s| s.draining = true);
         let _ = commands.send(Command::Stop);
         wakes.waker().wake();

@@ -83,7 +83,5 @@ pub(crate) fn source_panicked(name: &str) {
 }
 
 pub(crate) fn patience_lost() {
-    tracing::warn!(
-        "no collector has said how far files were read before this spool was made; reading on by `start_at`"
-    );
+    tracing::info!("no collector has answered yet; files are read from where the spool says");
 }

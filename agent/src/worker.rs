@@ -52,7 +52,7 @@ pub struct Worker {
     pub wakes: Wakes,
     /// Says when this spool has been welcomed.
     pub spool_is_new: watch::Sender<bool>,
-    /// After this time without a welcome, files are read as if the spool had never been lost.
+    /// After this time without a welcome files are read from where the spool says.
     pub patience_until: Option<Timestamp>,
 }
 

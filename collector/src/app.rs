@@ -59,7 +59,12 @@ impl App {
             tokio::task::spawn_blocking(move || restore(&store, &settings, now)).await??
         };
         let (restored, recomputed) = restored;
-        commit_recomputed(&store, recomputed).await?;
+        // On a full disk they are computed again at the next start.
+        if let Err(error) = commit_recomputed(&store, recomputed).await {
+            tracing::warn!("recomputed counts could not be stored: {error:#}");
+        }
+        // Restoring may have taken a while: silence is measured from now.
+        let now = clock::now();
         let (engine, first) = Engine::new((*settings.engine).clone(), restored, now);
         let integrations = settings
             .integrations
@@ -147,12 +152,16 @@ impl App {
             server: _,
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
-        let hub = tokio::spawn(hub.run(first, hub_stop.clone()));
+        let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));
         let serving = tokio::spawn(server::serve(listener, tls, router, serve_stop.clone(), DRAIN));
         let upkeep =
             tokio::spawn(keep_up(store.clone(), handle.clone(), readiness.clone(), stop.clone()));
         readiness.ready("collector");
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // Without the engine batches would be receipted and nobody told: better to end, and be started again.
+            ended = &mut hub => anyhow::bail!("bug: the engine's loop ended by itself: {ended:?}"),
+        }
         readiness.not_ready("collector", "draining");
         // Agents are asked to leave first: receipts under way are given before the listener closes.
         drain.cancel();
@@ -194,9 +203,15 @@ async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: 
         }
         let report = store.maintain(clock::now()).await;
         report.errors.iter().for_each(facts::upkeep_failed);
+        if !report.evicted.is_empty() {
+            tracing::warn!(evicted = ?report.evicted, "storage.max_bytes is used up: the oldest were given up");
+        }
         let health = store.health();
         if health.is_full {
-            readiness.not_ready("store", "the disk is full: nothing is taken in");
+            readiness.not_ready(
+                "store",
+                "there is no room, on the disk or within storage.max_bytes: nothing is taken in",
+            );
         } else {
             readiness.ready("store");
         }

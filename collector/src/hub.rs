@@ -159,6 +159,7 @@ impl Hub {
             let input = Input::Delivered { delivery: outcome.delivery, reply: outcome.reply };
             self.handle(vec![input]).await;
         }
+        self.carry_out(Vec::new()).await;
     }
 
     /// Handles a message and whatever else waits, so that their rows share a commit.
@@ -169,6 +170,11 @@ impl Hub {
         while let Some(message) = next.take() {
             match message {
                 Message::Input(input) => inputs.push(*input),
+                // What comes behind a reload was judged by the new settings.
+                reload @ Message::Reload { .. } => {
+                    questions.push(reload);
+                    break;
+                }
                 question => questions.push(question),
             }
             if inputs.len() < TOGETHER {
@@ -220,6 +226,10 @@ impl Hub {
 
     /// Rows first, durably; then deliveries and facts. What an integration answers at once goes back in.
     async fn carry_out(&mut self, mut effects: Vec<Effect>) {
+        if effects.is_empty() && !self.unwritten.is_empty() {
+            // Nothing new, but the ledger still owes rows of before: perhaps there is room again.
+            self.persist(&[]).await;
+        }
         while !effects.is_empty() {
             let recorded = self.persist(&effects).await;
             crash::point("collector.before_deliver");

@@ -26,6 +26,8 @@ pub struct Reloader {
     dispatch: Arc<Dispatch>,
     intake: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
+    /// One at a time: two would both recompute what is new, and count it twice.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Reloader {
@@ -36,7 +38,7 @@ impl Reloader {
         intake: Arc<watch::Sender<IntakeSettings>>,
         server: ServerSettings,
     ) -> Self {
-        Self { hub, store, dispatch, intake, server }
+        Self { hub, store, dispatch, intake, server, turn: Arc::default() }
     }
 
     /// Goes over to `settings`. What needs a start (`collector:`, `storage:`) stays as it is; the answer names it.
@@ -44,6 +46,7 @@ impl Reloader {
     /// # Errors
     /// If a channel cannot be built or the store cannot be read: then everything stays as it was.
     pub async fn reload(&self, settings: CollectorSettings) -> anyhow::Result<Vec<&'static str>> {
+        let _turn = self.turn.lock().await;
         let integrations = settings
             .integrations
             .iter()

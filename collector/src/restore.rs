@@ -4,13 +4,14 @@
 //! windows and rules need judged again from the windows themselves. Blocks: to be called where blocking is allowed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watchkeeper_collector_core::engine::{self, Restored, RestoredSlo};
 use watchkeeper_collector_core::series::Observed;
 use watchkeeper_collector_core::slo::{Counts, SloSettings};
-use watchkeeper_model::{Timestamp, Window};
+use watchkeeper_model::{Distribution, Timestamp, Window};
 
-use crate::store::{SloIncrement, Store, Wanted, WindowsCommit};
+use crate::store::{SloIncrement, Store, StoredWindow, Wanted, WindowsCommit};
 
 /// Everything.
 ///
@@ -159,7 +160,7 @@ fn scan(
         together_secs,
     };
     store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
-        let distribution = window.distribution()?;
+        let Some(distribution) = readable(&window) else { return Ok(()) };
         let counts = slo.judge(&series.labels, series.unit.dimension(), &distribution);
         if counts != Counts::default() {
             visit(window.window, counts);
@@ -174,30 +175,46 @@ fn observed(
     settings: &engine::Settings,
     now: Timestamp,
 ) -> anyhow::Result<Vec<Observed>> {
-    let mut signals: Vec<(String, String)> =
-        settings.rules.iter().map(|r| (r.service.as_str().to_owned(), r.signal.clone())).collect();
-    signals.sort();
-    signals.dedup();
+    // How far back the rules of each signal look.
+    let mut signals: BTreeMap<(String, String), Duration> = BTreeMap::new();
+    for rule in &settings.rules {
+        let signal = (rule.service.as_str().to_owned(), rule.signal.clone());
+        let over = signals.entry(signal).or_default();
+        *over = rule.over.max(*over);
+    }
     let mut observed = Vec::new();
-    for (service, signal) in signals {
+    for ((service, signal), over) in signals {
         let wanted = Wanted {
             signal: Some(signal),
             service: Some(service),
-            from: now - settings.look_back(),
+            // A bucket of a rule's ring may begin before its window does.
+            from: now - over - over / 100 - Duration::from_secs(10),
             to: Timestamp::MAX,
             together_secs: 0,
         };
         store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
+            let Some(distribution) = readable(&window) else { return Ok(()) };
             observed.push(Observed {
                 service: series.service.clone(),
                 signal: series.signal.clone(),
                 dimension: series.unit.dimension(),
                 labels: series.labels.clone(),
                 window: window.window,
-                distribution: window.distribution()?,
+                distribution,
             });
             Ok(())
         })?;
     }
     Ok(observed)
+}
+
+/// Counts that rotted on disk must not keep the collector from starting: the rest is judged without them.
+fn readable(window: &StoredWindow<'_>) -> Option<Distribution> {
+    match window.distribution() {
+        Ok(distribution) => Some(distribution),
+        Err(error) => {
+            tracing::error!(%error, start = %window.window.start, "a stored window cannot be read and is left out");
+            None
+        }
+    }
 }

@@ -128,9 +128,14 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let mut connections = tokio::task::JoinSet::new();
     loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = stop.cancelled() => break,
+        };
+        // The semaphore is never closed.
+        let Ok(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
             () = stop.cancelled() => break,
         };
         let stream = match accepted {
@@ -142,10 +147,10 @@ pub async fn serve(
                 continue;
             }
         };
-        let (router, tls, watcher, places) =
-            (router.clone(), tls.clone(), graceful.watcher(), places.clone());
+        while connections.try_join_next().is_some() {}
+        let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
         connections.spawn(async move {
-            let Ok(_place) = places.acquire_owned().await else { return };
+            let _place = place;
             if let Err(error) = connection(stream, tls, router, watcher).await {
                 tracing::debug!(%error, "a connection ended");
             }
@@ -165,6 +170,8 @@ async fn connection(
     watcher: Watcher,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
+    // Whoever connects and says nothing must not keep its place.
+    tokio::time::timeout(HEADER_DEADLINE, stream.peek(&mut [0])).await??;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
     builder

@@ -20,6 +20,10 @@ pub const MAX_BODY_BYTES: usize = 8 << 20;
 const MAX_TEXT_BYTES: usize = 4096;
 /// The most labels of a series.
 const MAX_LABELS: usize = 64;
+/// The most that one batch may count: sums of many stay far below 64 bits.
+const MAX_COUNT: u64 = 1 << 48;
+/// Buckets of HdrHistogram's layout at 2 digits over 64 bits.
+const MAX_BUCKET: i32 = 7424;
 /// The most bounds of a distribution.
 const MAX_BOUNDS: usize = 256;
 
@@ -115,6 +119,9 @@ fn part_from_wire(key: &BatchKey, part: v1::WindowPart) -> Result<WindowPart, St
         None => None,
         Some(values) => Some(Box::new(values_from_wire(key, values)?)),
     };
+    if part.count >= MAX_COUNT {
+        return Err(format!("a window counts {}", part.count));
+    }
     if values.as_ref().is_some_and(|v| v.count > part.count) {
         return Err("a distribution has more values than observations".to_owned());
     }
@@ -129,8 +136,11 @@ fn values_from_wire(key: &BatchKey, values: v1::Values) -> Result<Values, String
     let mut buckets = Vec::with_capacity(values.counts.len());
     for (delta, count) in values.index_deltas.iter().zip(&values.counts) {
         index = index.saturating_add(*delta);
-        let index =
-            i16::try_from(index).map_err(|_| format!("a histogram has no bucket {index}"))?;
+        let known = (-MAX_BUCKET..MAX_BUCKET).contains(&index);
+        let index = i16::try_from(index)
+            .ok()
+            .filter(|_| known)
+            .ok_or_else(|| format!("a histogram has no bucket {index}"))?;
         buckets.push((index, *count));
     }
     let histogram = Histogram::from_buckets(buckets);
@@ -190,6 +200,12 @@ fn tally_from_wire(tally: v1::SourceTally) -> Result<SourceTally, String> {
         events_dropped: tally.events_dropped,
         overflowed: tally.overflowed,
     };
+    let sums = [tally.read, tally.clamped, tally.bytes, tally.bytes_abandoned, tally.bytes_unknown];
+    let others = [tally.truncations, tally.events, tally.events_dropped, tally.overflowed];
+    let skips = tally.skipped.iter().map(|s| s.count);
+    if sums.into_iter().chain(others).chain(skips).any(|n| n >= MAX_COUNT) {
+        return Err(format!("source {:?} counts more than can be", read.source));
+    }
     for skipped in tally.skipped {
         let reason = SkipReason::parse(&skipped.reason)
             .ok_or_else(|| format!("{:?} is no reason to skip a line", skipped.reason))?;
@@ -223,7 +239,7 @@ fn frontiers_from_wire(frontiers: Vec<v1::Frontier>) -> Result<Vec<Frontier>, St
     frontiers
         .into_iter()
         .map(|f| {
-            if f.from > f.to || f.begin > f.from {
+            if f.from > f.to || f.begin > f.from || f.to >= MAX_COUNT {
                 return Err(format!(
                     "a frontier goes from {} over {} to {}",
                     f.begin, f.from, f.to
@@ -370,7 +386,9 @@ mod tests {
     #[test]
     fn a_body_that_contradicts_itself_is_refused_with_its_reason() {
         type Change = fn(&mut v1::Series);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 10] = [
+            ("a window counts", |s| s.windows[0].count = u64::MAX),
+            ("no bucket", |s| s.windows[0].values.as_mut().unwrap().index_deltas[1] = 9000),
             ("is no unit", |s| s.unit = "parsec".into()),
             ("is no name of a signal", |s| s.signal = "a b".into()),
             ("is no name of a label", |s| s.labels[0].name = "agent".into()),

@@ -254,6 +254,8 @@ impl Spool {
     }
 
     fn count_again(&self, connection: &Connection) -> Result<(), SpoolError> {
+        // No seal may add between the sum and its storing.
+        let _sealing = lock(&self.sealing);
         let (pending, kept) = sums(connection)?;
         self.pending_bytes.store(pending, Ordering::Relaxed);
         self.kept_bytes.store(kept, Ordering::Relaxed);

@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod json;
 mod openapi;
+mod pages;
 mod params;
 mod query;
 mod router;

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::state::ApiState;
-use super::{agents, alerts, deliveries, endpoints, events, openapi, query, slos, status};
+use super::{agents, alerts, deliveries, endpoints, events, openapi, pages, query, slos, status};
 
 const MAX_URL_BYTES: usize = 8 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -32,6 +32,8 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::EVENTS.path, get(events::list))
         .route(endpoints::DELIVERIES.path, get(deliveries::list))
         .route(endpoints::OPENAPI.path, get(openapi::get))
+        .route("/", get(pages::home))
+        .route("/alerts/{fingerprint}", get(pages::alert))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -24,6 +24,8 @@ pub(super) struct AgentMemory {
     pub(super) fences: RwLock<Vec<Fence>>,
     streams: Mutex<HashMap<StreamKey, StreamState>>,
     skew_ns: Mutex<i64>,
+    /// Batches found lost that the engine knows of, by stream.
+    told_lost: Mutex<HashMap<StreamKey, u64>>,
 }
 
 impl AgentMemory {
@@ -48,6 +50,7 @@ impl AgentMemory {
         }
         if streams.len() >= MAX_STREAMS {
             streams.clear();
+            self.told_lost.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         let mut state = match load()? {
             Some(row) => StreamState::restore(row.seen, row.dead, row.digests, row.settled_below),
@@ -60,6 +63,21 @@ impl AgentMemory {
 
     pub(super) fn forget_stream(&self, key: &StreamKey) {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// What was lost of a stream when this process first looked at it: told by the one before.
+    pub(super) fn lost_before(&self, key: &StreamKey, n_lost: u64) {
+        let mut told = self.told_lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.contains_key(key) {
+            told.insert(key.clone(), n_lost);
+        }
+    }
+
+    /// How many more are lost than were told; from now on they are told.
+    pub(super) fn newly_lost(&self, key: &StreamKey, n_lost: u64) -> u64 {
+        let mut told = self.told_lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told.insert(key.clone(), n_lost).unwrap_or(n_lost);
+        n_lost.saturating_sub(before)
     }
 
     pub(super) fn skew_ns(&self) -> i64 {

@@ -17,7 +17,7 @@ use watchkeeper_model::{
 use crate::store::{JournalRow, SeriesKey, SloIncrement};
 
 /// An agent's clock is trusted to this.
-const SKEW_TOLERANCE_NS: i64 = 2_000_000_000;
+const SKEW_TOLERANCE_NS: u64 = 2_000_000_000;
 /// Windows further ahead of our clock than this are set to now: some clock is wrong, and it is not ours to wait for.
 const MAX_AHEAD: Duration = Duration::from_secs(120);
 
@@ -116,7 +116,7 @@ fn judge(
 
 /// A window by our clock: the agent's own stamps are corrected by its skew, and nothing lies in the far future.
 fn corrected(window: Window, basis: TimeBasis, skew_ns: i64, now: Timestamp) -> Window {
-    let skewed = basis == TimeBasis::Agent && skew_ns.abs() > SKEW_TOLERANCE_NS;
+    let skewed = basis == TimeBasis::Agent && skew_ns.unsigned_abs() > SKEW_TOLERANCE_NS;
     let start = if skewed { window.start.shifted(skew_ns.saturating_neg()) } else { window.start };
     let start = if start > now + MAX_AHEAD { now } else { start };
     Window::holding(start, window.width_secs)

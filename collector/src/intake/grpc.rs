@@ -141,25 +141,29 @@ impl<'a> Connection<'a> {
         let mut under_way: FuturesUnordered<BoxFuture<'_, v1::Receipt>> = FuturesUnordered::new();
         let age = tokio::time::sleep(MAX_AGE.mul_f64(0.9 + 0.2 * machine::share()));
         tokio::pin!(age);
-        loop {
+        let ended = loop {
             tokio::select! {
-                message = stream.message(), if under_way.len() < MAX_UNDER_WAY => match message? {
-                    None => break,
-                    Some(message) => if let Some(batch) = self.take(message).await? {
-                        under_way.push(self.receipt_for(batch).boxed());
+                message = stream.message(), if under_way.len() < MAX_UNDER_WAY => match message {
+                    Ok(None) => break Ok(()),
+                    Err(status) => break Err(status),
+                    Ok(Some(message)) => match self.take(message).await {
+                        Ok(None) => {}
+                        Ok(Some(batch)) => under_way.push(self.receipt_for(batch).boxed()),
+                        Err(status) => break Err(status),
                     },
                 },
                 Some(receipt) = under_way.next() => self.say(v1::to_agent::Message::Receipt(receipt)).await,
-                () = &mut age => { self.ask_to_reconnect("this connection has reached its age").await; break }
-                () = drain.cancelled() => { self.ask_to_reconnect("the collector is stopping").await; break }
+                () = &mut age => { self.ask_to_reconnect("this connection has reached its age").await; break Ok(()); }
+                () = drain.cancelled() => { self.ask_to_reconnect("the collector is stopping").await; break Ok(()); }
                 Ok(()) = settings.changed() => self.tell_bounds(&settings).await,
             }
-        }
-        // What is under way is on its way to disk: its receipts are still owed.
+        };
+        // What is under way is on its way to disk: its receipts are still owed, and if nobody is there to take them, the
+        // engine has still to be told what was counted.
         while let Some(receipt) = under_way.next().await {
             self.say(v1::to_agent::Message::Receipt(receipt)).await;
         }
-        Ok(())
+        ended
     }
 
     async fn receipt_for(&self, batch: v1::Batch) -> v1::Receipt {

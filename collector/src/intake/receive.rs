@@ -25,6 +25,9 @@ use crate::store::{
 };
 use crate::{facts, wire};
 
+/// Frontiers of files that an agent is told, the latest first: some 2 MB of a message of at most 4.
+const MAX_FRONTIERS: usize = 10_000;
+
 /// What the intake goes by; replaced whole at a reload.
 pub type IntakeSettings = Arc<Settings>;
 
@@ -83,23 +86,22 @@ impl Intake {
         if let (true, Some(epoch)) = (hello.spool_is_new, epoch) {
             self.fence_off(agent, &memory, epoch, &held).await?;
         }
-        let reads = self.store.reads();
-        let streams = reads
-            .streams_of(agent)?
+        let (store, of) = (self.store.clone(), agent.clone());
+        let known = tokio::task::spawn_blocking(move || {
+            let reads = store.reads();
+            Ok::<_, StoreError>((reads.streams_of(&of)?, newest(reads.frontiers_of(&of)?)))
+        });
+        let (streams, frontiers) =
+            known.await.map_err(|_| StoreError::Closed { file: "intake" })??;
+        let streams = streams
             .into_iter()
             .filter(|row| held.contains(&row.key.epoch))
             .map(|row| {
-                let mut answered = row.seen;
-                answered.insert_range(1, row.dead.low_water());
-                row.dead
-                    .ranges()
-                    .iter()
-                    .for_each(|&(first, last)| answered.insert_range(first, last));
-                wire::stream_to_wire(&row.key, &answered)
+                let key = row.key.clone();
+                wire::stream_to_wire(&key, &state_of(row).answered())
             })
             .collect();
-        let frontiers = reads
-            .frontiers_of(agent)?
+        let frontiers = frontiers
             .iter()
             .map(|f| wire::coverage_to_wire(&f.source, &f.path, f.file, &f.coverage))
             .collect();
@@ -163,14 +165,14 @@ impl Intake {
             fence: fences.iter().find(|f| f.is_around(key.stream.epoch)),
         };
         let load = || self.store.reads().stream(&key.stream);
-        let (decision, n_lost) = memory.with_stream(&key.stream, load, |state| {
-            let before = state.n_lost();
+        let decision = memory.with_stream(&key.stream, load, |state| {
+            memory.lost_before(&key.stream, state.n_lost());
             let decision = state.decide(&arrival);
             state.settle(batch.settled_below);
-            (decision, state.n_lost().saturating_sub(before))
+            decision
         })?;
         let batch_of = Of { memory: &memory, key, digest, settled_below: batch.settled_below, now };
-        match decision {
+        let reply = match decision {
             Decision::Count => match decoded.map(|d| d.body) {
                 Some(Body::Windows { series, tallies, frontiers, samples, continued }) => {
                     let settings = self.settings.borrow().clone();
@@ -182,16 +184,23 @@ impl Intake {
                     let stored = self.commit_windows(batch_of.with(Fate::Counted(body))).await?;
                     if stored == Stored::Counted {
                         let events = samples;
-                        let committed =
-                            Committed { agent, service, judged, observed, events, tallies, n_lost };
+                        let committed = Committed {
+                            agent,
+                            service,
+                            judged,
+                            observed,
+                            events,
+                            tallies,
+                            n_lost: 0,
+                        };
                         self.hub.send(Input::Committed(Box::new(committed))).await;
                     }
-                    Ok(self.stored(batch_of, stored))
+                    Ok(self.stored(batch_of, stored).await)
                 }
                 Some(Body::Events { events, frontiers }) => {
                     let fate = Fate::Counted(EventsBody { events, frontiers });
                     let stored = self.commit_events(batch_of.with(fate)).await?;
-                    Ok(self.stored(batch_of, stored))
+                    Ok(self.stored(batch_of, stored).await)
                 }
                 None => Ok(Reply::new(v1::Outcome::Damaged, "its body could not be read")),
             },
@@ -205,7 +214,21 @@ impl Intake {
                 Ok(Reply::new(v1::Outcome::Damaged, "its body does not have the digest it says"))
             }
             Decision::NotYet { reason } => Ok(Reply::new(v1::Outcome::NotYet, reason)),
+        };
+        self.tell_lost(&memory, key).await?;
+        reply
+    }
+
+    /// Tells the engine of batches that turned out to be lost, whatever became of the batch that showed it.
+    async fn tell_lost(&self, memory: &AgentMemory, key: &BatchKey) -> Result<(), StoreError> {
+        let load = || self.store.reads().stream(&key.stream);
+        let n_lost = memory.with_stream(&key.stream, load, |state| state.n_lost())?;
+        let n_lost = memory.newly_lost(&key.stream, n_lost);
+        if n_lost > 0 {
+            let StreamKey { agent, service, .. } = key.stream.clone();
+            self.hub.send(Input::Committed(Box::new(lost(agent, service, n_lost)))).await;
         }
+        Ok(())
     }
 
     async fn bury(&self, of: Of<'_>, reason: String, raw: Vec<u8>) -> Result<Reply, StoreError> {
@@ -214,6 +237,9 @@ impl Intake {
             Kind::Windows => self.commit_windows(of.with(Fate::Buried { reason, raw })).await?,
             Kind::Events => self.commit_events(of.with(Fate::Buried { reason, raw })).await?,
         };
+        if stored == Stored::Forked {
+            return Ok(self.forked(of.key).await);
+        }
         if stored == Stored::Buried {
             self.remember(of, |state| state.buried(of.key.seq, of.digest));
             let n = self.store.reads().n_dead_letters()?;
@@ -238,14 +264,14 @@ impl Intake {
     }
 
     /// The store has spoken: what it counted is remembered, and the sender is answered.
-    fn stored(&self, of: Of<'_>, stored: Stored) -> Reply {
+    async fn stored(&self, of: Of<'_>, stored: Stored) -> Reply {
         match stored {
-            Stored::Counted | Stored::Buried => {
+            // Counted before also where an earlier answer was lost on its way to this memory.
+            Stored::Counted | Stored::Repeated | Stored::Buried => {
                 self.remember(of, |state| state.counted(of.key.seq, of.digest));
                 Reply::new(v1::Outcome::Durable, "")
             }
-            Stored::Repeated => Reply::new(v1::Outcome::Durable, ""),
-            Stored::Forked => Reply::new(v1::Outcome::Forked, "another batch has this number"),
+            Stored::Forked => self.forked(of.key).await,
         }
     }
 
@@ -275,7 +301,7 @@ impl Intake {
         if fences.iter().any(|f| f.since == epoch.created_at && f.held.contains(&epoch)) {
             return Ok(());
         }
-        let frontiers = self.store.reads().frontiers_of(agent)?;
+        let frontiers = newest(self.store.reads().frontiers_of(agent)?);
         let mut streams = self.store.reads().streams_of(agent)?;
         streams.retain(|row| !held.contains(&row.key.epoch));
         let mut told = BTreeMap::new();
@@ -346,6 +372,30 @@ fn base_values(threshold: &watchkeeper_collector_core::series::Threshold) -> Vec
     all
 }
 
+fn state_of(row: StreamRow) -> StreamState {
+    StreamState::restore(row.seen, row.dead, row.digests, row.settled_below)
+}
+
+/// The files an agent may still have: the welcome must fit one message.
+fn newest(mut frontiers: Vec<FrontierRow>) -> Vec<FrontierRow> {
+    frontiers.sort_by_key(|f| std::cmp::Reverse(f.updated_at));
+    frontiers.truncate(MAX_FRONTIERS);
+    frontiers
+}
+
+/// What the engine is told of a loss that no batch of its own goes with.
+fn lost(agent: AgentId, service: Service, n_lost: u64) -> Committed {
+    Committed {
+        agent,
+        service,
+        judged: Vec::new(),
+        observed: Vec::new(),
+        events: Vec::new(),
+        tallies: Vec::new(),
+        n_lost,
+    }
+}
+
 /// What is missing of the streams and files of lost epochs, as the engine is told: batches by service, bytes by source.
 /// Epochs that an earlier fence is around were told then.
 fn lost_with_the_spool(
@@ -358,8 +408,8 @@ fn lost_with_the_spool(
     // Files belong to an epoch and not to a service: they are told with the first one.
     let mut told = BTreeSet::new();
     for row in streams.into_iter().filter(|row| is_new(row.key.epoch)) {
-        let StreamKey { agent, service, epoch, .. } = row.key;
-        let state = StreamState::restore(row.seen, row.dead, row.digests, row.settled_below);
+        let StreamKey { agent, service, epoch, .. } = row.key.clone();
+        let n_missing = state_of(row).n_missing();
         let tallies = frontiers
             .iter()
             .filter(|f| f.epoch == epoch && f.coverage.gap_bytes() > 0)
@@ -368,16 +418,8 @@ fn lost_with_the_spool(
                 bytes_unknown: f.coverage.gap_bytes(),
                 ..SourceTally::default()
             });
-        let all = by_service.entry(service.clone()).or_insert_with(|| Committed {
-            agent,
-            service,
-            judged: Vec::new(),
-            observed: Vec::new(),
-            events: Vec::new(),
-            tallies: Vec::new(),
-            n_lost: 0,
-        });
-        all.n_lost += state.n_missing();
+        let all = by_service.entry(service.clone()).or_insert_with(|| lost(agent, service, 0));
+        all.n_lost += n_missing;
         if told.insert(epoch) {
             all.tallies.extend(tallies);
         }

@@ -16,6 +16,8 @@ const BEAT_EVERY: Duration = Duration::from_secs(10);
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a batch may be without an answer before the connection is taken for dead.
 const RECEIPT_DEADLINE: Duration = Duration::from_secs(30);
+/// The longest wait before trying again.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// How many rows are asked of the spool at once.
 const LOAD_ROWS: usize = 64;
 
@@ -117,7 +119,7 @@ pub enum Input {
         /// A random number from 0 to 1.
         jitter: f64,
     },
-    /// The collector asks to connect again.
+    /// The collector asks to connect again: it ends the stream after its last receipts.
     Reconnect,
     /// The spool has more pending batches than before.
     Sealed,
@@ -298,6 +300,8 @@ pub struct Sender {
     /// When rows that were answered "not yet" or "damaged" are read again.
     reread_at: Option<Timestamp>,
     leaving: Option<Farewell>,
+    /// The collector is about to end the stream: nothing new is sent.
+    parting: bool,
     incarnation: u64,
 }
 
@@ -306,12 +310,13 @@ impl Sender {
     pub fn new(now: Timestamp) -> Self {
         Self {
             link: Link::Down { retry_at: now },
-            reconnecting: Backoff::new(Duration::from_millis(200), Duration::from_secs(30)),
-            retrying: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
+            reconnecting: Backoff::new(Duration::from_millis(200), LONGEST_RETRY),
+            retrying: Backoff::new(Duration::from_millis(500), LONGEST_RETRY),
             windows: LaneState::default(),
             events: LaneState::default(),
             reread_at: None,
             leaving: None,
+            parting: false,
             incarnation: 0,
         }
     }
@@ -343,6 +348,7 @@ impl Sender {
     /// Takes in what happened and says what to do.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.mind_the_clock(now);
         match input {
             Input::Connected => self.connected(now, &mut effects),
             Input::Disconnected { jitter } => self.disconnected(jitter, now),
@@ -355,7 +361,8 @@ impl Sender {
                     self.answered(&key, outcome, reason, jitter, now, &mut effects);
                 }
             }
-            Input::Reconnect => self.hang_up("the collector asked to connect again", &mut effects),
+            // The collector ends the stream when it has given the receipts it owes.
+            Input::Reconnect => self.parting = true,
             Input::Sealed => {
                 self.windows.more = true;
                 self.events.more = true;
@@ -381,6 +388,7 @@ impl Sender {
         self.windows.reset();
         self.events.reset();
         self.reread_at = None;
+        self.parting = false;
         self.link = Link::Down { retry_at: now + self.reconnecting.failed(jitter) };
     }
 
@@ -394,7 +402,6 @@ impl Sender {
         if !matches!(self.link, Link::Greeting { .. }) {
             return;
         }
-        self.reconnecting.succeeded();
         self.windows.reset();
         self.events.reset();
         self.link = Link::Open { next_beat: now + BEAT_EVERY };
@@ -419,6 +426,7 @@ impl Sender {
         let (row, key) = (batch.row, key.clone());
         match outcome {
             Outcome::Durable => {
+                self.reconnecting.succeeded();
                 effects.push(Effect::Settle { row, key, settled: Settled::Durable })
             }
             Outcome::Refused => {
@@ -429,9 +437,10 @@ impl Sender {
                 effects.push(Effect::Rekey { row, key });
             }
             Outcome::NotYet | Outcome::Damaged => {
-                let wait = self.retrying.failed(jitter);
-                let at = self.reread_at.map_or(now + wait, |earlier| earlier.min(now + wait));
-                self.reread_at = Some(at);
+                // Many answers of one kind are one failure.
+                if self.reread_at.is_none() {
+                    self.reread_at = Some(now + self.retrying.failed(jitter));
+                }
                 return;
             }
         }
@@ -479,6 +488,25 @@ impl Sender {
         }
     }
 
+    /// A clock that was set back, or forward and back again, must not leave a deadline further away than it was meant.
+    fn mind_the_clock(&mut self, now: Timestamp) {
+        match &mut self.link {
+            Link::Down { retry_at } => *retry_at = (*retry_at).min(now + LONGEST_RETRY),
+            Link::Open { next_beat } => *next_beat = (*next_beat).min(now + BEAT_EVERY),
+            // Without a deadline a hangup is under way.
+            Link::Connecting { deadline } | Link::Greeting { deadline }
+                if *deadline < Timestamp::MAX =>
+            {
+                *deadline = (*deadline).min(now + GREETING_DEADLINE);
+            }
+            Link::Connecting { .. } | Link::Greeting { .. } => {}
+        }
+        self.reread_at = self.reread_at.map(|at| at.min(now + LONGEST_RETRY));
+        for lane in [&mut self.windows, &mut self.events] {
+            lane.in_flight.values_mut().for_each(|b| b.sent_at = b.sent_at.min(now));
+        }
+    }
+
     fn keep_deadlines(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         match self.link {
             Link::Down { retry_at } if retry_at <= now && self.leaving.is_none() => {
@@ -495,6 +523,8 @@ impl Sender {
                 self.hang_up("no receipt in time", effects);
             }
             Link::Open { next_beat } if next_beat <= now => {
+                // A connection that lives to its second beat works; a welcome alone does not show that.
+                self.reconnecting.succeeded();
                 self.link = Link::Open { next_beat: now + BEAT_EVERY };
                 effects.push(Effect::SendBeat);
             }
@@ -516,7 +546,7 @@ impl Sender {
 
     /// Sends what there is room for, counts first, and asks the spool for more.
     fn pump(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
-        if !self.is_open() {
+        if !self.is_open() || self.parting {
             return;
         }
         for kind in [Kind::Windows, Kind::Events] {
@@ -680,6 +710,37 @@ mod tests {
             after: 0,
             limit: LOAD_ROWS
         }));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_a_day_delays_nothing() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=1);
+        let back = T0 - Duration::from_secs(86_400);
+        sender.handle(Input::Tick, back);
+        assert_eq!(sender.next_deadline(), Some(back + BEAT_EVERY));
+        sender.handle(Input::Disconnected { jitter: 1.0 }, T0 + Duration::from_secs(1 << 30));
+        sender.handle(Input::Tick, T0);
+        assert!(sender.next_deadline().unwrap() <= T0 + LONGEST_RETRY);
+    }
+
+    #[test]
+    fn many_answers_that_say_later_are_one_failure() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=32);
+        for seq in 1..=32 {
+            receipt(&mut sender, seq, Outcome::NotYet);
+        }
+        assert_eq!(sender.reread_at, Some(T0 + Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_collector_that_parts_is_sent_nothing_new_and_its_last_receipts_count() {
+        let mut sender = open();
+        loaded(&mut sender, Kind::Windows, 1..=40);
+        assert_eq!(sender.handle(Input::Reconnect, T0), []);
+        let effects = receipt(&mut sender, 1, Outcome::Durable);
+        assert!(matches!(effects[..], [Effect::Settle { row: 1, .. }]), "{effects:?}");
     }
 
     #[test]

@@ -19,6 +19,9 @@ const SILENT_AFTER: Duration = Duration::from_secs(30);
 /// An agent with less than this waiting has told all that it knows.
 const BACKLOG_BYTES: u64 = 256 * 1024;
 
+/// How long after our own start or sleep silence does not count yet.
+const RETURN: Duration = Duration::from_secs(60);
+
 /// A clock off by more than this is told; within the second it is not any more.
 const SKEW: Duration = Duration::from_secs(2);
 const SKEW_OVER: Duration = Duration::from_millis(1500);
@@ -36,6 +39,8 @@ pub(super) struct AgentWatch {
     has_beaten: bool,
     /// The last sign of life, or since when there could have been one.
     heard_at: Timestamp,
+    /// Whether there was one since we were started.
+    was_heard: bool,
     skew_nanos: i64,
     spool_bytes: u64,
     lag_bytes: u64,
@@ -66,6 +71,7 @@ impl AgentWatch {
             has_beaten: row.last_beat.is_some(),
             row,
             heard_at: now,
+            was_heard: false,
             skew_nanos: 0,
             spool_bytes: 0,
             lag_bytes: 0,
@@ -79,6 +85,11 @@ impl AgentWatch {
 
     pub(super) fn is_live(&self) -> bool {
         self.row.state == AgentState::Live
+    }
+
+    /// Whether it has shown lately that it lives.
+    fn speaks(&self, now: Timestamp) -> bool {
+        self.is_live() && self.was_heard && now.since(self.heard_at) < SILENT_AFTER
     }
 
     /// Whether it has beaten since we know it, with next to nothing waiting in its spool or unread in its files.
@@ -175,6 +186,7 @@ impl Engine {
         };
         agent.row.bye = Some(reason);
         agent.heard_at = now;
+        agent.was_heard = true;
         self.agent_moved(id, AgentState::Stopped, now);
         // An SLO's silence may be planned from now on.
         self.clock.wake_at(now);
@@ -270,6 +282,7 @@ impl Engine {
         let returned = agent.row.state != AgentState::Live;
         agent.has_beaten = true;
         agent.heard_at = now;
+        agent.was_heard = true;
         agent.row.last_beat = Some(now);
         agent.row.bye = None;
         epoch.clone_into(&mut agent.row.epoch);
@@ -331,14 +344,14 @@ impl Engine {
         let mut named = named.map(|id| self.agents.get(id)).peekable();
         if named.peek().is_some() {
             let speaks =
-                |agent: &AgentWatch| agent.is_live() && (!just_awake || agent.has_kept_nothing());
+                |agent: &AgentWatch| agent.speaks(now) && (!just_awake || agent.has_kept_nothing());
             return named.all(|agent| agent.is_some_and(speaks));
         }
         if just_awake {
             return false;
         }
         let mut agents = self.agents.values().filter(|agent| agent.serves(service)).peekable();
-        agents.peek().is_some() && agents.all(AgentWatch::is_live)
+        agents.peek().is_some() && agents.all(|agent| agent.speaks(now))
     }
 
     /// Agents by id, for answers.
@@ -358,7 +371,10 @@ impl Engine {
     }
 
     fn silent_at(&self, agent: &AgentWatch) -> Option<Timestamp> {
-        let since = agent.heard_at.max(self.clock.awake_since);
+        // After our own absence agents need a while to find the way back: their backoff goes up to 30 s.
+        let awake = self.clock.awake_since;
+        let is_back = agent.was_heard && agent.heard_at >= awake;
+        let since = if is_back { agent.heard_at } else { awake + RETURN };
         agent.is_live().then(|| since + SILENT_AFTER)
     }
 

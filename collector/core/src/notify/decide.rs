@@ -46,6 +46,25 @@ pub enum SendReason {
     CloseAgain,
 }
 
+/// A stored reason for whoever is told; one that is not known stays as it is.
+pub fn reason_in_words(reason: &str) -> &str {
+    match reason {
+        "first" => "first word about it",
+        "open_again" => "opening it had failed before",
+        "new_alerts" => "new alert in the group",
+        "resolved_some" => "part of it has ended",
+        "severity_up" => "it got worse",
+        "severity_down" => "it got better",
+        "repeat" => "reminder",
+        "fired_again" => "it fires again",
+        "all_resolved" => "all of it has ended",
+        "rerouted" => "it goes on and is told elsewhere",
+        "deleted" => "what it was about was deleted",
+        "close_again" => "closing it had failed before",
+        other => other,
+    }
+}
+
 /// Why nothing is sent, for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "wait")]

@@ -32,7 +32,7 @@ pub struct Notification {
     pub incident: u64,
     /// What this does to it.
     pub action: Action,
-    /// Why it is sent, as stored in the ledger.
+    /// Why it is sent, as stored in the ledger; [`super::reason_in_words`] has it for people.
     pub reason: String,
     /// When it was decided.
     pub at: Timestamp,

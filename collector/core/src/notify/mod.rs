@@ -8,7 +8,9 @@ mod group;
 mod ledger;
 mod message;
 
-pub use decide::{Decision, EndReason, SendReason, Situation, Told, WaitReason, decide};
+pub use decide::{
+    Decision, EndReason, SendReason, Situation, Told, WaitReason, decide, reason_in_words,
+};
 pub use group::{Cause, GroupId, GroupRow, Member, StoredTiming};
 pub use ledger::{
     CLOSE_FOR, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState, Reply, close_backoff,

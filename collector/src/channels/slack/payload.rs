@@ -3,7 +3,7 @@
 //! Owns which facts stand where and what is left out when there is too much. Never sends anything, and leaves the
 //! rules of Slack's markup to `markup`.
 
-use watchkeeper_collector_core::notify::{Action, Notification};
+use watchkeeper_collector_core::notify::{Action, Notification, reason_in_words};
 use watchkeeper_model::Labels;
 
 use super::alert::{self, Mood, lasted, matter, name, runbook, severity_word, single};
@@ -135,7 +135,7 @@ fn footer(told: &Notification) -> String {
         _ => &told.group_labels,
     };
     let labels = markup::line(&plain_labels(labels), 400);
-    let why = markup::line(&told.reason, 200);
+    let why = markup::line(reason_in_words(&told.reason), 200);
     let receiver = markup::line(&told.receiver, 60);
     format!("{labels}\nincident {} at {receiver}: {why}", told.incident).trim_start().to_owned()
 }
