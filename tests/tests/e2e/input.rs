@@ -147,3 +147,38 @@ async fn a_lost_spool_begins_where_the_collector_was_told() {
     site.start_agent(&[]).unwrap();
     site.wait_counted(&log.written, Duration::from_secs(30)).await;
 }
+
+#[tokio::test]
+async fn a_spool_restored_from_a_backup_counts_nothing_again() {
+    for in_place in [false, true] {
+        let mut site = Site::new("").unwrap();
+        site.configure_agent(&AgentOptions::default()).unwrap();
+        site.start_collector(&[]).await.unwrap();
+        site.start_agent(&[]).unwrap();
+        let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+        for n in 0..100 {
+            log.line(200, f64::from(n)).unwrap();
+        }
+        site.wait_counted(&log.written, Duration::from_secs(20)).await;
+        let limit = Duration::from_secs(15);
+        site.agent.as_mut().unwrap().stop(limit).unwrap();
+        let spool = site.path().join("agent/spool.db");
+        let backup = std::fs::read(&spool).unwrap();
+        site.start_agent(&[]).unwrap();
+        for n in 0..100 {
+            log.line(500, f64::from(n)).unwrap();
+        }
+        site.wait_counted(&log.written, Duration::from_secs(20)).await;
+        site.agent.as_mut().unwrap().stop(limit).unwrap();
+        for left_over in ["agent/spool.db-wal", "agent/spool.db-shm"] {
+            let _ = std::fs::remove_file(site.path().join(left_over));
+        }
+        if !in_place {
+            std::fs::remove_file(&spool).unwrap();
+        }
+        std::fs::write(&spool, &backup).unwrap();
+        site.start_agent(&[]).unwrap();
+        log.line(404, 1.0).unwrap();
+        site.wait_counted(&log.written, Duration::from_secs(30)).await;
+    }
+}
