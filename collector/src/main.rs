@@ -14,9 +14,6 @@ use watchkeeper_collector::reload::Reloader;
 use watchkeeper_config::ProcessEnv;
 use watchkeeper_daemon::{crash, log};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Takes in what agents count, keeps SLOs and their error budgets, and tells people, once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "watchkeeper-collector", version, about)]
