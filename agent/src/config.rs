@@ -168,7 +168,15 @@ fn read_address(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<
 }
 
 fn read_collector(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<GrpcSettings> {
-    node.fields(reader, &["grpc"], |f| f.required("grpc", |n, r| read_grpc(n, r, insecure)))
+    node.fields(reader, &["grpc", "amqp"], |f| {
+        if let Some(amqp) = f.node("amqp") {
+            let place = amqp.place().clone();
+            f.reader()
+                .error(&place, "this version delivers over gRPC only")
+                .help("leave `amqp` out and give `grpc: {endpoint: …}`");
+        }
+        f.required("grpc", |n, r| read_grpc(n, r, insecure))
+    })
 }
 
 fn read_grpc(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<GrpcSettings> {
@@ -211,8 +219,7 @@ fn check_endpoint(
             .help("write https:// to use TLS, or leave `tls` out");
         return None;
     }
-    let host = rest.trim_start_matches('[');
-    let is_local = ["127.", "localhost", "::1"].iter().any(|l| host.starts_with(l));
+    let is_local = is_loopback(rest);
     if has_token && !is_local && !insecure {
         f.reader()
             .error(&endpoint.place, "the token would travel unencrypted to another machine")
@@ -220,6 +227,20 @@ fn check_endpoint(
         return None;
     }
     Some(())
+}
+
+/// Whether `HOST[:PORT][/…]` is this machine: by its whole name or address, not by how it begins.
+fn is_loopback(authority: &str) -> bool {
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[derive(Default)]
@@ -304,4 +325,27 @@ fn with_unique_names(
 /// The host's name, as `uname -n` gives it.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback_whatever_a_name_begins_with() {
+        for (authority, is_here) in [
+            ("127.0.0.1:7700", true),
+            ("localhost:7700", true),
+            ("LOCALHOST", true),
+            ("[::1]:7700/x", true),
+            ("127.8.9.1", true),
+            ("localhost.evil.example", false),
+            ("127.evil.example:7700", false),
+            ("127.0.0.1@evil.example", false),
+            ("10.0.0.1:7700", false),
+            ("[::2]:7700", false),
+        ] {
+            assert_eq!(is_loopback(authority), is_here, "{authority}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use watchkeeper_daemon::{crash, log};
 
 /// Tails structured logs and delivers what it counts to a Watchkeeper collector, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "watchkeeper-agent", version, about)]
+#[command(name = "watchkeeper-agent", version)]
 struct Options {
     /// The agent's YAML file.
     #[arg(long, value_name = "FILE")]

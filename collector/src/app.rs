@@ -15,7 +15,7 @@ use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
 
 use crate::api::{self, ApiState, Readiness};
-use crate::config::{CollectorSettings, ServerSettings};
+use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
 use crate::intake::{self, Intake, IntakeSettings};
@@ -44,6 +44,7 @@ pub struct App {
     /// Kept, so that the intake's settings stay what they are until a reload replaces them.
     settings: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
+    storage: StorageSettings,
 }
 
 impl App {
@@ -110,6 +111,7 @@ impl App {
             drain,
             settings: Arc::new(settings_sender),
             server: settings.server,
+            storage: settings.storage,
         })
     }
 
@@ -120,7 +122,7 @@ impl App {
             self.store.clone(),
             self.dispatch.clone(),
             self.settings.clone(),
-            self.server.clone(),
+            (self.server.clone(), self.storage),
         )
     }
 
@@ -150,6 +152,7 @@ impl App {
             drain,
             settings,
             server: _,
+            storage: _,
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));

@@ -16,7 +16,7 @@ use watchkeeper_daemon::{crash, log};
 
 /// Takes in what agents count, keeps SLOs and their error budgets, and tells people, once.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "watchkeeper-collector", version, about)]
+#[command(name = "watchkeeper-collector", version)]
 struct Options {
     /// The collector's YAML file.
     #[arg(long, value_name = "FILE")]

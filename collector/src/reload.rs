@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use watchkeeper_collector_core::engine::{Input, RestoredSlo};
 use watchkeeper_daemon::clock;
 
-use crate::config::{CollectorSettings, ServerSettings};
+use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, Outcome};
 use crate::hub::HubHandle;
 use crate::intake::IntakeSettings;
@@ -26,6 +26,7 @@ pub struct Reloader {
     dispatch: Arc<Dispatch>,
     intake: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
+    storage: StorageSettings,
     /// One at a time: two would both recompute what is new, and count it twice.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -36,9 +37,9 @@ impl Reloader {
         store: Store,
         dispatch: Arc<Dispatch>,
         intake: Arc<watch::Sender<IntakeSettings>>,
-        server: ServerSettings,
+        (server, storage): (ServerSettings, StorageSettings),
     ) -> Self {
-        Self { hub, store, dispatch, intake, server, turn: Arc::default() }
+        Self { hub, store, dispatch, intake, server, storage, turn: Arc::default() }
     }
 
     /// Goes over to `settings`. What needs a start (`collector:`, `storage:`) stays as it is; the answer names it.
@@ -63,7 +64,7 @@ impl Reloader {
             .await
             .map_err(|_| anyhow::anyhow!("the collector is stopping"))?;
         self.tell(self.dispatch.replace(integrations, &in_use)).await;
-        Ok(self.needs_a_start(&settings.server))
+        Ok(self.needs_a_start(&settings))
     }
 
     /// SLOs that are new, or count something else than before, begin with what the stored windows can answer.
@@ -91,12 +92,14 @@ impl Reloader {
         }
     }
 
-    fn needs_a_start(&self, new: &ServerSettings) -> Vec<&'static str> {
-        let old = &self.server;
+    fn needs_a_start(&self, settings: &CollectorSettings) -> Vec<&'static str> {
+        let (old, new) = (&self.server, &settings.server);
         let changed = [
             ("collector.listen", old.listen != new.listen),
             ("collector.data_dir", old.data_dir != new.data_dir),
             ("collector.tokens", old.tokens != new.tokens),
+            ("collector.tls", old.tls != new.tls),
+            ("storage", self.storage != settings.storage),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
     }

@@ -184,8 +184,7 @@ fn after(times: &[(Receiver, Duration)], receiver: Receiver) -> Option<Duration>
 }
 
 /// What to do if something is missing.
-const RETRY: &str =
-    "\nRUST_LOG=info watchkeeper demo shows what agent and collector have to say about it.\n";
+const RETRY: &str = "\nWATCHKEEPER_LOG=info watchkeeper demo shows what agent and collector have to say about it.\n";
 
 /// What to do with a log of one's own.
 const NEXT: &str = r#"

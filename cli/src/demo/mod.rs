@@ -43,7 +43,7 @@ const LEAVING: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exits with 0 only if everything happened: both receivers were paged, both were told that it is \
-                        over, and every line written was counted once. RUST_LOG=info shows what agent and collector log."
+                        over, and every line written was counted once. WATCHKEEPER_LOG=info shows what agent and collector log."
 )]
 pub(crate) struct Args {}
 
@@ -96,10 +96,10 @@ async fn play(dir: &std::path::Path, voice: &Voice) -> anyhow::Result<Ending> {
     Ok(ending)
 }
 
-/// Agent and collector log as they always do, if `RUST_LOG` asks for it; else the story is all there is to see.
+/// Agent and collector log as they always do, if `WATCHKEEPER_LOG` asks for it; else the story is all there is to see.
 fn log_if_asked() {
-    if std::env::var_os("RUST_LOG").is_some() {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
+    if std::env::var_os("WATCHKEEPER_LOG").is_some() {
+        let filter = tracing_subscriber::EnvFilter::from_env("WATCHKEEPER_LOG");
         // A second subscriber is refused, and the first one does.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(filter)

@@ -96,7 +96,7 @@ impl Stage {
         for part in [&self.agent, &self.collector] {
             anyhow::ensure!(
                 !part.task.is_finished(),
-                "the {} has ended: RUST_LOG=info says more",
+                "the {} has ended: WATCHKEEPER_LOG=info says more",
                 part.name
             );
         }

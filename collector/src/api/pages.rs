@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use watchkeeper_collector_core::alert::AlertState;
 use watchkeeper_collector_core::engine::{AlertView, Snapshot};
+use watchkeeper_model::Timestamp;
 
 use super::state::ApiState;
 
@@ -68,7 +69,7 @@ fn overview(snapshot: &Snapshot) -> String {
             alert.fingerprint,
             escape(alert.labels.get("alertname")),
             escape(alert.labels.get("severity")),
-            alert.starts_at,
+            time(alert.starts_at),
             escape(&alert.reason)
         );
     }
@@ -87,7 +88,7 @@ fn overview(snapshot: &Snapshot) -> String {
     }
     out.push_str("</table><h2>Agents</h2><table><tr><th>Agent<th>State<th>Last heard</tr>");
     for agent in &snapshot.agents {
-        let beat = agent.last_beat.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let beat = agent.last_beat.map_or_else(|| "never".to_owned(), time);
         let _ = write!(
             out,
             "<tr><td>{}<td>{:?}<td>{beat}</tr>",
@@ -111,8 +112,9 @@ fn state(alert: &AlertView) -> String {
 
 fn details(alert: &AlertView) -> String {
     let mut out = format!("<p>{}: {}</p><table>", state(alert), escape(&alert.reason));
-    let ended = alert.ends_at.map_or_else(|| "goes on".to_owned(), |at| at.to_string());
-    let _ = write!(out, "<tr><th>Since<td>{}</tr><tr><th>Until<td>{ended}</tr>", alert.starts_at);
+    let ended = alert.ends_at.map_or_else(|| "goes on".to_owned(), time);
+    let _ =
+        write!(out, "<tr><th>Since<td>{}</tr><tr><th>Until<td>{ended}</tr>", time(alert.starts_at));
     if let Some(by) = &alert.acknowledged_by {
         let _ = write!(out, "<tr><th>Taken on by<td>{}</tr>", escape(by));
     }
@@ -129,6 +131,10 @@ fn details(alert: &AlertView) -> String {
     }
     out.push_str("</table><p><a href=\"/\">What is wrong now</a></p>");
     out
+}
+
+fn time(at: Timestamp) -> String {
+    at.to_jiff().strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn escape(text: &str) -> String {
@@ -149,7 +155,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use watchkeeper_model::{Labels, Timestamp};
+    use watchkeeper_model::Labels;
 
     #[test]
     fn what_comes_from_outside_cannot_become_markup() {

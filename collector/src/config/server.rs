@@ -29,7 +29,7 @@ pub struct ServerSettings {
 }
 
 /// PEM files of the server's certificate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate and its chain.
     pub cert: PathBuf,
@@ -64,7 +64,7 @@ pub enum Role {
 }
 
 /// What is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageSettings {
     /// For how long.
     pub retention: Retention,

@@ -1,7 +1,7 @@
 //! One thread writes one file: whatever arrives while a commit is on its way to disk goes with the next one.
 //!
 //! Owns the queue, the grouping and who is told what. The queue is bounded: when it is full, whoever adds to it waits, and
-//! with that the agents wait; its length is `watchkeeper_store_queue_jobs`. Every answer is given after the commit. If a
+//! with that the agents wait; its length is a metric, `watchkeeper_store_…_queue_jobs` for each file. Every answer is given after the commit. If a
 //! group fails, its jobs are tried one by one, so that one bad job can't fail its neighbours. Never knows SQL.
 
 use std::sync::Arc;

@@ -181,3 +181,56 @@ async fn a_reload_takes_over_new_settings_keeps_incidents_and_ignores_a_bad_file
     };
     webhook.wait_for(closed, Duration::from_secs(20)).await.expect("the incident is closed");
 }
+
+#[tokio::test]
+async fn a_collector_that_dies_around_its_ledger_tells_each_receiver_once() {
+    for point in [
+        "collector.before_ledger_commit",
+        "collector.after_ledger_commit",
+        "collector.before_deliver",
+    ] {
+        let slack = Receiver::start(Flavour::Slack).await.unwrap();
+        let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
+        let mut site =
+            Site::new(&sections(&slack, &webhook).replace("over: 5s", "over: 10m")).unwrap();
+        site.configure_agent(&AgentOptions::default()).unwrap();
+        // The rows of its start are the first it writes; the page's rows come after.
+        site.start_collector(&[]).await.unwrap();
+        site.start_agent(&[]).unwrap();
+        let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
+        log.line(200, 1.0).unwrap();
+        site.wait_counted(&log.written, Duration::from_secs(20)).await;
+        site.collector.as_mut().unwrap().kill();
+        log.line(500, 1.0).unwrap();
+        let mut deaths = 0;
+        for passage in ["", ":2"] {
+            site.start_collector(&["--crash-at", &format!("{point}{passage}")]).await.unwrap();
+            let collector = site.collector.as_mut().unwrap();
+            deaths += u32::from(collector.wait(Duration::from_secs(5)).is_ok_and(|s| !s.success()));
+        }
+        assert!(deaths > 0, "the collector passed {point} alive");
+        site.start_collector(&[]).await.unwrap();
+        let limit = Duration::from_secs(60);
+        webhook
+            .wait_for(|r| !r.is_empty(), limit)
+            .await
+            .unwrap_or_else(|_| panic!("{point}: no page"));
+        slack
+            .wait_for(|r| !r.is_empty(), limit)
+            .await
+            .unwrap_or_else(|_| panic!("{point}: no message"));
+        let settled = || async {
+            let answer = site.api("deliveries?limit=100").await.ok()?;
+            let ok =
+                answer["deliveries"].as_array()?.iter().filter(|d| d["outcome"] == "ok").count();
+            (ok == 2).then_some(())
+        };
+        eventually("both deliveries are in the ledger", Duration::from_secs(20), settled).await;
+        let keys: std::collections::BTreeSet<String> = webhook
+            .requests()
+            .iter()
+            .map(|r| r.header("x-watchkeeper-incident-key").to_owned())
+            .collect();
+        assert_eq!(keys.len(), 1, "{point}: one problem, one incident");
+    }
+}

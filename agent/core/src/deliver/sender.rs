@@ -12,6 +12,8 @@ use super::Backoff;
 
 /// How often the agent says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
+/// The second beat of a connection comes sooner: it says how sources took the welcome.
+const SECOND_BEAT: Duration = Duration::from_secs(1);
 /// How long connecting and being welcomed may take.
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a batch may be without an answer before the connection is taken for dead.
@@ -404,7 +406,8 @@ impl Sender {
         }
         self.windows.reset();
         self.events.reset();
-        self.link = Link::Open { next_beat: now + BEAT_EVERY };
+        // What the welcome has set going shows in the next one.
+        self.link = Link::Open { next_beat: now + SECOND_BEAT };
         effects.push(Effect::Frontiers { frontiers });
         effects.push(Effect::Reoffer { streams });
         effects.push(Effect::SendBeat);

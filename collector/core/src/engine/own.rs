@@ -176,7 +176,9 @@ pub(super) fn own_annotations(builtin: Builtin) -> Labels {
         Builtin::LabelOverflow => "A label has too many values; the rest are counted together.",
         Builtin::ClockSkew => "An agent's clock is wrong.",
         Builtin::ReceiverFailing => "A receiver can't be told: alerts may go unnoticed.",
-        Builtin::DeadLetters => "Batches could not be read; look at `watchkeeper dead-letters`.",
+        Builtin::DeadLetters => {
+            "Batches could not be read and are kept aside; the collector's log says which and why."
+        }
         Builtin::StorageNearlyFull => "The collector will soon expire data early.",
         Builtin::Watchdog => "Always on: shows that alerts flow.",
     };

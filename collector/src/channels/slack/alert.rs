@@ -3,7 +3,7 @@
 //! Owns its mood, its words and the blocks of a message that is about it alone. Never knows of other alerts.
 
 use watchkeeper_collector_core::notify::{
-    Action, Notification, NotifiedAlert, SampleEvent, SloFacts,
+    Action, Notification, NotifiedAlert, SampleEvent, SloFacts, reason_in_words,
 };
 use watchkeeper_model::{Severity, Timestamp};
 
@@ -103,7 +103,7 @@ fn lead(told: &Notification, alert: &NotifiedAlert, mood: Mood) -> String {
     let is_cut = alert.reason.chars().count() > 80;
     match mood {
         Mood::Closed => {
-            let why = markup::line(&told.reason, 300);
+            let why = markup::line(reason_in_words(&told.reason), 300);
             lines.push(format!("It is still firing, but no longer told here: {why}"));
         }
         Mood::Firing(_) if !is_cut => {}
