@@ -2,7 +2,11 @@
 //!
 //! Owns one snapshot that the worker and the delivery task write and everybody reads. Never keeps history.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+
+use watchkeeper_agent_core::seal::Stage;
+use watchkeeper_model::SourceTally;
 
 /// The state of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,12 @@ pub struct Snapshot {
     pub road: Option<String>,
     /// Why nothing can be sealed, if nothing can.
     pub spool: Option<String>,
+    /// How much pressure there is on the spool.
+    pub stage: Stage,
+    /// What each source did since the start and is sealed, by name.
+    pub totals: BTreeMap<String, SourceTally>,
+    /// Label values that became `__overflow__` of late: signal, label, how many.
+    pub overflowed: Vec<(String, String, u64)>,
     /// It is starting, or draining.
     pub starting: bool,
     /// It is draining.
@@ -65,6 +75,24 @@ impl Status {
 }
 
 impl Snapshot {
+    /// Adds what a seal has made durable.
+    pub fn add(&mut self, tally: &SourceTally) {
+        let total = self.totals.entry(tally.source.clone()).or_default();
+        total.source.clone_from(&tally.source);
+        total.read += tally.read;
+        total.clamped += tally.clamped;
+        total.bytes += tally.bytes;
+        total.bytes_abandoned += tally.bytes_abandoned;
+        total.bytes_unknown += tally.bytes_unknown;
+        total.truncations += tally.truncations;
+        total.events += tally.events;
+        total.events_dropped += tally.events_dropped;
+        total.overflowed += tally.overflowed;
+        for &(reason, n) in &tally.skipped {
+            total.skip(reason, n);
+        }
+    }
+
     /// Why the agent is not ready, by component; empty if it is. A closed road does not make it unready: it spools.
     pub fn not_ready(&self) -> Vec<(&'static str, String)> {
         let mut reasons = Vec::new();

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
+
+use watchkeeper_model::SourceTally;
 
 use crate::spool::Spool;
 use crate::status::Status;
@@ -61,6 +63,7 @@ impl Telemetry {
                 }
             })
             .build();
+        watch_sources(&meter, &status);
         meter
             .u64_observable_gauge("watchkeeper_connected")
             .with_description("1 while there is a connection to the collector.")
@@ -78,4 +81,69 @@ impl Telemetry {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8(text)?)
     }
+}
+
+type OfTally = fn(&SourceTally) -> u64;
+
+/// What sources did: only what is sealed, so that nothing is said that could still be lost.
+fn watch_sources(meter: &Meter, status: &Arc<Status>) {
+    let counters: [(&'static str, &'static str, OfTally); 7] = [
+        ("watchkeeper_source_lines", "Lines read, by source.", |t| t.read),
+        ("watchkeeper_source_bytes", "Bytes read, by source.", |t| t.bytes),
+        ("watchkeeper_source_clamped_lines", "Lines from the future, counted when read.", |t| {
+            t.clamped
+        }),
+        ("watchkeeper_source_truncations", "Files cut in place.", |t| t.truncations),
+        ("watchkeeper_source_unknown_bytes", "Bytes whose fate is unknown.", |t| t.bytes_unknown),
+        ("watchkeeper_source_abandoned_bytes", "Bytes given up unread.", |t| t.bytes_abandoned),
+        ("watchkeeper_source_dropped_events", "Event bodies dropped under pressure.", |t| {
+            t.events_dropped
+        }),
+    ];
+    for (name, text, of) in counters {
+        let status = status.clone();
+        meter
+            .u64_observable_counter(name)
+            .with_description(text)
+            .with_callback(move |o| {
+                for (source, tally) in status.get().totals {
+                    o.observe(of(&tally), &[KeyValue::new("source", source)]);
+                }
+            })
+            .build();
+    }
+    let skips = status.clone();
+    meter
+        .u64_observable_counter("watchkeeper_source_skipped_lines")
+        .with_description("Lines not counted, by source and reason.")
+        .with_callback(move |o| {
+            for (source, tally) in skips.get().totals {
+                for (reason, n) in tally.skipped {
+                    let labels = [
+                        KeyValue::new("source", source.clone()),
+                        KeyValue::new("reason", reason.as_str()),
+                    ];
+                    o.observe(n, &labels);
+                }
+            }
+        })
+        .build();
+    let overflows = status.clone();
+    meter
+        .u64_observable_gauge("watchkeeper_signal_overflowed_values")
+        .with_description("Label values that became __overflow__ of late, by signal and label.")
+        .with_callback(move |o| {
+            for (signal, label, n) in overflows.get().overflowed {
+                o.observe(n, &[KeyValue::new("signal", signal), KeyValue::new("label", label)]);
+            }
+        })
+        .build();
+    let stages = status.clone();
+    meter
+        .u64_observable_gauge("watchkeeper_spool_stage")
+        .with_description("1 for the stage of pressure that holds.")
+        .with_callback(move |o| {
+            o.observe(1, &[KeyValue::new("stage", stages.get().stage.as_str())])
+        })
+        .build();
 }

@@ -180,10 +180,7 @@ impl Worker {
                 for source in &mut self.sources {
                     source.committed(now);
                 }
-                if self.status.get().spool.is_some() {
-                    facts::sealing_again();
-                    self.status.update(|s| s.spool = None);
-                }
+                self.tell_sealed(&sealed);
                 self.policy.sealed(now);
                 self.sealed.notify_one();
                 crash::point("agent.after_seal");
@@ -194,6 +191,21 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// What is durable now counts for the metrics too.
+    fn tell_sealed(&self, sealed: &Sealed) {
+        let bodies = sealed.services.iter().flat_map(|s| &s.bodies);
+        let tallies = bodies.filter_map(|body| match body {
+            Body::Windows { tallies, .. } => Some(tallies),
+            Body::Events { .. } => None,
+        });
+        self.status.update(|status| {
+            tallies.flatten().for_each(|tally| status.add(tally));
+            if status.spool.take().is_some() {
+                facts::sealing_again();
+            }
+        });
     }
 
     fn failed(&mut self, now: Timestamp, sealed: Sealed, error: &SpoolError) {
@@ -218,7 +230,10 @@ impl Worker {
             })
             .collect();
         let lag_bytes = sources.iter().map(|s| s.lag_bytes).sum();
+        let overflowed = self.counted.overflowed();
         self.status.update(|s| {
+            s.stage = self.policy.stage();
+            s.overflowed = overflowed.into_iter().map(|o| (o.signal, o.label, o.n)).collect();
             s.sources = sources;
             s.lag_bytes = lag_bytes;
             s.starting = false;

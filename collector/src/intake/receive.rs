@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use watchkeeper_collector_core::dedupe::{Arrival, Content, Decision, Fence, StreamState};
@@ -24,6 +25,10 @@ use crate::store::{
     WindowsBody, WindowsCommit,
 };
 use crate::{facts, wire};
+
+/// How long a fence stands, and how many of one agent; beyond it the oldest go.
+const FENCES_KEPT: Duration = Duration::from_secs(30 * 86_400);
+const MAX_FENCES: usize = 64;
 
 /// Frontiers of files that an agent is told, the latest first: some 2 MB of a message of at most 4.
 const MAX_FRONTIERS: usize = 10_000;
@@ -317,7 +322,11 @@ impl Intake {
         let gone = lost_with_the_spool(streams, &frontiers, &fences);
         let mut changed = fences.clone();
         changed.push(Fence { since: epoch.created_at, held: held.to_vec(), lost, told });
+        // Older ones have done their work: a batch that is a month late is nobody's.
+        let kept_since = clock::now() - FENCES_KEPT;
+        changed.retain(|f| f.since >= kept_since);
         changed.sort_by_key(|f| f.since);
+        changed.drain(..changed.len().saturating_sub(MAX_FENCES));
         let row = agents::row(agent, &changed, clock::now());
         let commit = WindowsCommit { agents: vec![row], ..WindowsCommit::default() };
         self.store.commit_windows(commit).await?;

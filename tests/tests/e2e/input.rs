@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, binary, eventually};
+use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, binary, eventually, get_text};
 
 #[tokio::test]
 async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
@@ -37,6 +37,16 @@ async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
         "unparsable": 3, "invalid_utf8": 1, "blank": 3, "no_value": 2, "too_long": 1,
     });
     assert_eq!(skipped, expected);
+    let metrics =
+        get_text(&format!("http://127.0.0.1:{}/metrics", site.admin_port)).await.unwrap().1;
+    for (name, label, value) in [
+        ("watchkeeper_source_lines_total", "source=\"shop-log\"", " 12"),
+        ("watchkeeper_source_skipped_lines_total", "reason=\"too_long\"", " 1"),
+        ("watchkeeper_spool_stage", "stage=\"normal\"", " 1"),
+    ] {
+        let line = metrics.lines().find(|l| l.starts_with(name) && l.contains(label));
+        assert!(line.is_some_and(|l| l.ends_with(value)), "{name} {label}: {line:?} in\n{metrics}");
+    }
     let rss = site.agent.as_ref().unwrap().rss_bytes().unwrap();
     assert!(rss < 60 << 20, "a line of 100 MB took {} MiB", rss >> 20);
 }
