@@ -31,6 +31,8 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// Agents ping at 20 s; a peer that is gone is noticed within 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// As much of a refused request's body is read.
+const REFUSED_BODY_BYTES: usize = 64 * 1024;
 /// gRPC's path begins with its package.
 const INTAKE_PREFIX: &str = "/watchkeeper.v1.Intake/";
 
@@ -65,10 +67,18 @@ async fn check_token(
         (true, ..) => next.run(request).await,
         (false, true, _) => tonic::Status::unauthenticated("this token may not deliver")
             .into_http::<axum::body::Body>(),
-        (false, false, None) => {
-            refuse(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN")
+        (false, false, _) => {
+            // An answer before the body is taken in breaks the stream for some clients.
+            let body = axum::body::to_bytes(request.into_body(), REFUSED_BODY_BYTES);
+            let _ = tokio::time::timeout(HEADER_DEADLINE, body).await;
+            match role {
+                None => refuse(
+                    StatusCode::UNAUTHORIZED,
+                    "a token is needed: Authorization: Bearer TOKEN",
+                ),
+                Some(_) => refuse(StatusCode::FORBIDDEN, "this token may not do that"),
+            }
         }
-        (false, false, Some(_)) => refuse(StatusCode::FORBIDDEN, "this token may not do that"),
     }
 }
 

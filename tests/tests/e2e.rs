@@ -8,4 +8,5 @@ mod e2e {
     mod input;
     mod nginx;
     mod pages;
+    mod security;
 }
