@@ -58,6 +58,11 @@ async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
     site.start_agent(&[]).unwrap();
     let open = |name: &str| LogWriter::open(&site.logs().join(name)).unwrap();
     let mut logs = [open("a.log"), open("b.log"), open("c.log")];
+    // An agent that never sealed anything knows of no rotation: the storm begins when all three files are known.
+    for log in &mut logs {
+        log.line(200, 1.0).unwrap();
+    }
+    site.wait_counted_once(&written(&logs), Duration::from_secs(20)).await;
     for _ in 0..n_rounds {
         for log in &mut logs {
             for _ in 0..chance.below(200) {
@@ -68,9 +73,18 @@ async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
         match chance.below(8) {
             0 => drop(logs[0].rotate_by_rename().unwrap()),
             1 => {
-                // Rotated out of the glob: the agent holds it, or finds it by its inode when it starts again.
+                // Out of the glob, to a name that no rotation gives: only a file the agent knows can be found again.
+                // So it is known, has lines that nobody has read yet, and goes while the agent may die.
+                site.wait_counted_once(&written(&logs), Duration::from_secs(60)).await;
+                for _ in 0..chance.below(50) {
+                    logs[1].line(200, 1.0).unwrap();
+                }
                 let rotated = logs[1].rotate_by_rename().unwrap();
                 std::fs::rename(&rotated, out_of_the_glob(&rotated)).unwrap();
+                if chance.below(2) == 0 {
+                    site.agent.as_mut().unwrap().kill();
+                    site.start_agent(&[]).unwrap();
+                }
             }
             2 => {
                 read_whole(&site).await;
