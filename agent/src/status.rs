@@ -79,18 +79,7 @@ impl Snapshot {
     pub fn add(&mut self, tally: &SourceTally) {
         let total = self.totals.entry(tally.source.clone()).or_default();
         total.source.clone_from(&tally.source);
-        total.read += tally.read;
-        total.clamped += tally.clamped;
-        total.bytes += tally.bytes;
-        total.bytes_abandoned += tally.bytes_abandoned;
-        total.bytes_unknown += tally.bytes_unknown;
-        total.truncations += tally.truncations;
-        total.events += tally.events;
-        total.events_dropped += tally.events_dropped;
-        total.overflowed += tally.overflowed;
-        for &(reason, n) in &tally.skipped {
-            total.skip(reason, n);
-        }
+        total.add(tally);
     }
 
     /// Why the agent is not ready, by component; empty if it is. A closed road does not make it unready: it spools.

@@ -317,6 +317,22 @@ impl SourceTally {
         *self == Self { source: self.source.clone(), ..Self::default() }
     }
 
+    /// Adds all of `more`; the name stays.
+    pub fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        for &(reason, n) in &more.skipped {
+            self.skip(reason, n);
+        }
+        self.clamped += more.clamped;
+        self.bytes += more.bytes;
+        self.bytes_abandoned += more.bytes_abandoned;
+        self.bytes_unknown += more.bytes_unknown;
+        self.truncations += more.truncations;
+        self.events += more.events;
+        self.events_dropped += more.events_dropped;
+        self.overflowed += more.overflowed;
+    }
+
     /// Counts one more for a reason.
     pub fn skip(&mut self, reason: SkipReason, n: u64) {
         match self.skipped.iter_mut().find(|(r, _)| *r == reason) {

@@ -78,6 +78,18 @@ impl Site {
         Ok(Self { port, admin_port: free_port(), collector: None, agent: None, directory })
     }
 
+    /// A site whose collector is ready and whose agent, with default options, has been started.
+    ///
+    /// # Errors
+    /// If either cannot be configured or started.
+    pub async fn running(sections: &str) -> anyhow::Result<Self> {
+        let mut site = Self::new(sections)?;
+        site.configure_agent(&AgentOptions::default())?;
+        site.start_collector(&[]).await?;
+        site.start_agent(&[])?;
+        Ok(site)
+    }
+
     /// The site's directory.
     pub fn path(&self) -> &Path {
         self.directory.path()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually, get_text};
+use watchkeeper_tests::harness::{LogWriter, Site, Totals, eventually, get_text};
 
 /// A repeatable source of chance: the seed is printed when a test fails.
 struct Chance(u64);
@@ -52,10 +52,7 @@ async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
     let n_rounds = std::env::var("STORM_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
     println!("STORM_SEED={seed} STORM_ROUNDS={n_rounds}");
     let mut chance = Chance(seed);
-    let mut site = Site::new("").unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let mut site = Site::running("").await.unwrap();
     let open = |name: &str| LogWriter::open(&site.logs().join(name)).unwrap();
     let mut logs = [open("a.log"), open("b.log"), open("c.log")];
     // An agent that never sealed anything knows of no rotation: the storm begins when all three files are known.
@@ -131,10 +128,7 @@ async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
         "collector.after_events_commit",
         "collector.before_receipt",
     ];
-    let mut site = Site::new("").unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let mut site = Site::running("").await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
     log.line(200, 1.0).unwrap();
     site.wait_counted(&log.written, Duration::from_secs(20)).await;

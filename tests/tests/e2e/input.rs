@@ -3,14 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, binary, eventually, get_text};
+use watchkeeper_tests::harness::{LogWriter, Site, binary, eventually, get_text};
 
 #[tokio::test]
 async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
-    let mut site = Site::new("").unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let site = Site::running("").await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
     log.line(200, 1.0).unwrap();
     log.raw(b"this is no JSON\n{\"status\": 200, \"duration_ms\": 1} trailing\n").unwrap();
@@ -104,10 +101,7 @@ fn a_bad_configuration_is_told_whole_with_places_and_remedies() {
 
 #[tokio::test]
 async fn a_broken_database_is_named_and_left_as_it_is() {
-    let mut site = Site::new("").unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let mut site = Site::running("").await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
     log.line(200, 1.0).unwrap();
     site.wait_counted(&log.written, Duration::from_secs(20)).await;
@@ -142,10 +136,7 @@ async fn a_broken_database_is_named_and_left_as_it_is() {
 
 #[tokio::test]
 async fn a_lost_spool_begins_where_the_collector_was_told() {
-    let mut site = Site::new("").unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let mut site = Site::running("").await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
     for n in 0..500 {
         log.line(200, f64::from(n)).unwrap();
@@ -161,10 +152,7 @@ async fn a_lost_spool_begins_where_the_collector_was_told() {
 #[tokio::test]
 async fn a_spool_restored_from_a_backup_counts_nothing_again() {
     for in_place in [false, true] {
-        let mut site = Site::new("").unwrap();
-        site.configure_agent(&AgentOptions::default()).unwrap();
-        site.start_collector(&[]).await.unwrap();
-        site.start_agent(&[]).unwrap();
+        let mut site = Site::running("").await.unwrap();
         let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
         for n in 0..100 {
             log.line(200, f64::from(n)).unwrap();

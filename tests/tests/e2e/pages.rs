@@ -22,10 +22,7 @@ fn sections(slack: &Receiver, webhook: &Receiver) -> String {
 async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
     let slack = Receiver::start(Flavour::Slack).await.unwrap();
     let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
-    let mut site = Site::new(&sections(&slack, &webhook)).unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let site = Site::running(&sections(&slack, &webhook)).await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
     for _ in 0..50 {
         log.line(200, 12.5).unwrap();
@@ -91,10 +88,7 @@ async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
 async fn a_restart_in_the_middle_repeats_no_page_and_forgets_no_close() {
     let slack = Receiver::start(Flavour::Slack).await.unwrap();
     let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
-    let mut site = Site::new(&sections(&slack, &webhook)).unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let mut site = Site::running(&sections(&slack, &webhook)).await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
     log.line(500, 1.0).unwrap();
     let rule = |requests: &[watchkeeper_tests::fakes::Request], status: &str| {
@@ -124,10 +118,7 @@ async fn a_reload_takes_over_new_settings_keeps_incidents_and_ignores_a_bad_file
     let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
     // An alert that stays for the length of the test.
     let sections = sections(&slack, &webhook).replace("over: 5s", "over: 10m");
-    let mut site = Site::new(&sections).unwrap();
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
+    let site = Site::running(&sections).await.unwrap();
     let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
     log.line(200, 1.0).unwrap();
     log.line(500, 900.0).unwrap();

@@ -483,13 +483,7 @@ fn coarsened(
 
 /// All but `events`: the bodies are back and will be counted again.
 fn add_tally(to: &mut SourceTally, more: &SourceTally) {
-    to.read += more.read;
-    more.skipped.iter().for_each(|&(reason, n)| to.skip(reason, n));
-    to.clamped += more.clamped;
-    to.bytes += more.bytes;
-    to.bytes_abandoned += more.bytes_abandoned;
-    to.bytes_unknown += more.bytes_unknown;
-    to.truncations += more.truncations;
-    to.events_dropped += more.events_dropped;
-    to.overflowed += more.overflowed;
+    let events = to.events;
+    to.add(more);
+    to.events = events;
 }

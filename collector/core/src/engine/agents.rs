@@ -112,17 +112,7 @@ impl AgentWatch {
     pub(super) fn add_tally(&mut self, tally: &SourceTally) {
         let total = self.totals.entry(tally.source.clone()).or_default();
         total.source.clone_from(&tally.source);
-        total.read += tally.read;
-        total.clamped += tally.clamped;
-        total.bytes += tally.bytes;
-        total.bytes_abandoned += tally.bytes_abandoned;
-        total.bytes_unknown += tally.bytes_unknown;
-        total.truncations += tally.truncations;
-        total.events_dropped += tally.events_dropped;
-        total.overflowed += tally.overflowed;
-        for (reason, n) in &tally.skipped {
-            total.skip(*reason, *n);
-        }
+        total.add(tally);
     }
 
     /// Notes which process beats. Whether an earlier one is back: two of them live under one name.
