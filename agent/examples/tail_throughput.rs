@@ -104,7 +104,7 @@ fn settings(file: &Path) -> Result<SourceSettings> {
     let mut reader = Reader::new(&|_: &str| None);
     let settings = load_str("bench", &yaml, &mut reader).and_then(|d| read(d.root(), &mut reader));
     let (settings, _) = reader.finish(settings).map_err(|p| anyhow::anyhow!(p.render()))?;
-    Ok(settings)
+    Ok(settings.settings)
 }
 
 /// What the agent's worker does, with seals that go nowhere.

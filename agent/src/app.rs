@@ -63,7 +63,7 @@ impl App {
         let mut built = Vec::new();
         for source in settings.sources {
             let stored = spool.stored(source.name())?;
-            let stored = Stored::read(stored.looked_at, stored.positions, true);
+            let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
             let mut source = sources::build(source, stored, &mut counted, wakes.waker());
             if moved {
                 source.epoch_changed();

@@ -11,7 +11,7 @@ use watchkeeper_config::{
 };
 use watchkeeper_model::{AgentId, Labels};
 
-use crate::sources::{self, SourceSettings};
+use crate::sources::{self, SourceConfig, SourceSettings};
 use crate::spool::SpoolSettings;
 use crate::transports::grpc::GrpcSettings;
 
@@ -297,13 +297,9 @@ fn default_road() -> GrpcSettings {
 }
 
 /// A source without a name gets its service's, and a number if needed; a name given twice is an error.
-fn with_unique_names(
-    mut sources: Vec<SourceSettings>,
-    reader: &mut Reader<'_>,
-) -> Vec<SourceSettings> {
+fn with_unique_names(sources: Vec<SourceConfig>, reader: &mut Reader<'_>) -> Vec<SourceSettings> {
     let mut taken: Vec<String> = Vec::new();
-    for source in &sources {
-        let Some(name) = source.given_name() else { continue };
+    for name in sources.iter().filter_map(|s| s.given_name.as_ref()) {
         if taken.contains(&name.value) {
             reader
                 .error(&name.place, format!("another source is called {:?} too", name.value))
@@ -311,15 +307,19 @@ fn with_unique_names(
         }
         taken.push(name.value.clone());
     }
-    for source in sources.iter_mut().filter(|s| s.given_name().is_none()) {
-        let base = source.service().as_str().to_owned();
-        let numbered = (2..).map(|n| format!("{base}-{n}"));
-        let free = std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n));
-        let name = free.unwrap_or(base);
-        taken.push(name.clone());
-        source.set_name(&name);
+    let mut named = Vec::new();
+    for SourceConfig { given_name, mut settings } in sources {
+        if given_name.is_none() {
+            let base = settings.service().as_str().to_owned();
+            let numbered = (2..).map(|n| format!("{base}-{n}"));
+            let free = std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n));
+            let name = free.unwrap_or(base);
+            settings.set_name(&name);
+            taken.push(name);
+        }
+        named.push(settings);
     }
-    sources
+    named
 }
 
 /// The host's name, as `uname -n` gives it.

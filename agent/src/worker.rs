@@ -264,7 +264,7 @@ fn request(
         .zip(checkpoints)
         .map(|(source, c)| SourceCheckpoint {
             source: source.name().to_owned(),
-            store: c.store.iter().map(|p| (p.file(), p.encode())).collect(),
+            store: c.store,
             forget: c.forget,
             looked_at: c.looked_at,
         })

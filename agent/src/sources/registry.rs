@@ -14,19 +14,31 @@ use super::wake::Waker;
 const LATER: [&str; 6] = ["probe", "watch", "process", "host", "heartbeat", "journal"];
 
 /// What one source needs, of whatever kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSettings {
     /// Lines of files.
     Tail(TailSourceSettings),
 }
 
+/// One element of `sources:` as it was written.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// The name the user gave it, if any.
+    pub given_name: Option<Located<String>>,
+    /// What it needs; without a name if the user gave none.
+    pub settings: SourceSettings,
+}
+
 /// Reads one element of `sources:`.
-pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceSettings> {
+pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
     let mut tags = vec!["tail"];
     tags.extend(LATER);
     let (tag, inner) = node.variant(reader, &tags)?;
     match tag {
-        "tail" => TailSourceSettings::read(inner, reader).map(SourceSettings::Tail),
+        "tail" => {
+            let (given_name, tail) = TailSourceSettings::read(inner, reader)?;
+            Some(SourceConfig { given_name, settings: SourceSettings::Tail(tail) })
+        }
         later => {
             reader
                 .error(node.place(), format!("`{later}` sources are not part of this version"))
@@ -49,13 +61,6 @@ pub fn build(
 }
 
 impl SourceSettings {
-    /// The name the user gave it, if any.
-    pub fn given_name(&self) -> Option<&Located<String>> {
-        match self {
-            Self::Tail(tail) => tail.given_name.as_ref(),
-        }
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         match self {

@@ -7,8 +7,40 @@
 use std::fmt;
 
 use watchkeeper_agent_core::observe::Accumulator;
-pub use watchkeeper_agent_core::tail::{Checkpoint, Position, Progress, Stored};
-use watchkeeper_model::{Frontier, Service, Timestamp};
+use watchkeeper_model::{FileRef, Frontier, Service, Timestamp};
+
+/// What was stored of a source, as it gave it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The rows of its last checkpoints.
+    pub rows: Vec<String>,
+    /// Up to when it had looked through its directories; `None` if it never ran before.
+    pub looked_at: Option<Timestamp>,
+    /// The collector has to say first what it knows: nothing is read until [`Source::adopt`].
+    pub wait: bool,
+}
+
+/// What to store with a seal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// How far was read since the last seal: goes into the batches.
+    pub frontiers: Vec<Frontier>,
+    /// Rows to insert or replace, by key. A source without files has keys of its own choice.
+    pub store: Vec<(FileRef, String)>,
+    /// Rows to delete.
+    pub forget: Vec<FileRef>,
+    /// Up to when directories were looked through.
+    pub looked_at: Option<Timestamp>,
+}
+
+/// What to do after a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// When to poll again, unless something wakes the worker.
+    pub next: Timestamp,
+    /// There is something worth storing even if nothing was counted.
+    pub dirty: bool,
+}
 
 /// A place where the agent observes.
 pub trait Source: Send {

@@ -4,135 +4,28 @@
 //! by its path; of a key that stands twice the last one holds. Never allocates for fields without escapes, never
 //! decides what a field means.
 
+use super::fields::{Found, Malformed, Shape};
 use super::slots::{Child, Node, Slots};
-use watchkeeper_expr::{Record, Value};
 
 /// Nesting beyond this makes a line unparsable.
 const MAX_DEPTH: u32 = 128;
 
-/// One field of a line, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field<'a> {
-    /// The line has no such field.
-    Absent,
-    /// JSON's null.
-    Null,
-    /// True or false.
-    Bool(bool),
-    /// A number, as written.
-    Number(&'a str),
-    /// Text, unescaped.
-    Text(&'a str),
-    /// An object or array, as written.
-    Json(&'a str),
-}
-
-impl<'a> Field<'a> {
-    /// The field as a label's value: text as it is, numbers as written, `true`, `false`; the rest is no label.
-    pub fn as_label(self) -> &'a str {
-        match self {
-            Self::Number(text) | Self::Text(text) => text,
-            Self::Bool(true) => "true",
-            Self::Bool(false) => "false",
-            Self::Absent | Self::Null | Self::Json(_) => "",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Found {
-    #[default]
-    Absent,
-    Null,
-    True,
-    False,
-    Number,
-    Text,
-    /// Text with escapes; unescaped it lies in [`Extractor::unescaped`].
-    Escaped,
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    found: Found,
-    start: u32,
-    end: u32,
-}
-
-/// Finds the fields of a slot table in one line after another.
+/// Finds the fields of a slot table in one line of JSON after another.
 #[derive(Debug)]
-pub struct Extractor {
+pub(super) struct JsonParser {
     slots: Slots,
-    spans: Vec<Span>,
-    unescaped: Vec<String>,
 }
 
-/// The line is not one JSON object and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-impl Extractor {
-    /// An extractor of these fields.
-    pub fn new(slots: Slots) -> Self {
-        let n = slots.len();
-        Self { slots, spans: vec![Span::default(); n], unescaped: vec![String::new(); n] }
+impl JsonParser {
+    /// A parser of these fields.
+    pub(super) fn new(slots: Slots) -> Self {
+        Self { slots }
     }
 
-    /// Reads a line; the fields found are valid for this very line only.
-    pub fn read<'a>(&'a mut self, line: &'a str) -> Result<Fields<'a>, Malformed> {
-        self.spans.fill(Span::default());
-        let mut scan = Scan {
-            text: line,
-            bytes: line.as_bytes(),
-            at: 0,
-            spans: &mut self.spans,
-            unescaped: &mut self.unescaped,
-        };
-        scan.line(self.slots.root()).ok_or(Malformed)?;
-        Ok(Fields { line, spans: &self.spans, unescaped: &self.unescaped })
-    }
-}
-
-/// The fields found in one line.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'a> {
-    line: &'a str,
-    spans: &'a [Span],
-    unescaped: &'a [String],
-}
-
-impl<'a> Fields<'a> {
-    /// The field of a slot.
-    pub fn get(&self, slot: usize) -> Field<'a> {
-        let Some(span) = self.spans.get(slot) else { return Field::Absent };
-        let written = || self.line.get(span.start as usize..span.end as usize).unwrap_or("");
-        match span.found {
-            Found::Absent => Field::Absent,
-            Found::Null => Field::Null,
-            Found::True => Field::Bool(true),
-            Found::False => Field::Bool(false),
-            Found::Number => Field::Number(written()),
-            Found::Text => Field::Text(written()),
-            Found::Escaped => Field::Text(&self.unescaped[slot]),
-            Found::Json => Field::Json(written()),
-        }
-    }
-}
-
-impl Record for Fields<'_> {
-    fn value(&self, slot: usize) -> Value<'_> {
-        match self.get(slot) {
-            Field::Absent => Value::Absent,
-            Field::Null => Value::Null,
-            Field::Bool(b) => Value::Bool(b),
-            Field::Text(text) => Value::Str(text),
-            Field::Json(text) => Value::Json(text),
-            Field::Number(text) => match text.parse::<i64>() {
-                Ok(whole) => Value::Int(whole),
-                Err(_) => Value::Double(text.parse().unwrap_or(f64::NAN)),
-            },
-        }
+    /// Notes where the wanted fields of a line are.
+    pub(super) fn read(&mut self, line: &str, found: &mut Found) -> Result<(), Malformed> {
+        let mut scan = Scan { text: line, bytes: line.as_bytes(), at: 0, found };
+        scan.line(self.slots.root()).ok_or(Malformed)
     }
 }
 
@@ -141,8 +34,7 @@ struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    spans: &'a mut [Span],
-    unescaped: &'a mut [String],
+    found: &'a mut Found,
 }
 
 /// The inside of a string and whether it holds escapes.
@@ -222,40 +114,40 @@ impl Scan<'_> {
     fn wanted(&mut self, child: &Child, depth: u32) -> Option<()> {
         if let Some(inside) = &child.inside {
             // This occurrence of the key replaces an earlier one together with everything below it.
-            inside.each_slot(&mut |slot| self.spans[slot] = Span::default());
+            inside.each_slot(&mut |slot| self.found.clear(slot));
         }
         let start = self.at;
-        let (found, start, end) = match self.peek()? {
+        let (shape, start, end) = match self.peek()? {
             b'"' => {
                 let quoted = self.string()?;
-                if quoted.escaped
-                    && let Some(slot) = child.slot
-                {
-                    unescape(&self.text[quoted.start..quoted.end], &mut self.unescaped[slot]);
+                if quoted.escaped {
+                    if let Some(slot) = child.slot {
+                        let raw = &self.text[quoted.start..quoted.end];
+                        unescape(raw, self.found.own(slot, Shape::Text));
+                    }
+                    return Some(());
                 }
-                let found = if quoted.escaped { Found::Escaped } else { Found::Text };
-                (found, quoted.start, quoted.end)
+                (Shape::Text, quoted.start, quoted.end)
             }
             b'{' if depth < MAX_DEPTH && child.inside.is_some() => {
                 let inside = child.inside.as_ref()?;
                 self.object(inside, depth + 1)?;
-                (Found::Json, start, self.at)
+                (Shape::Json, start, self.at)
             }
             first => {
                 self.skip(depth)?;
-                let found = match first {
-                    b'{' | b'[' => Found::Json,
-                    b't' => Found::True,
-                    b'f' => Found::False,
-                    b'n' => Found::Null,
-                    _ => Found::Number,
+                let shape = match first {
+                    b'{' | b'[' => Shape::Json,
+                    b't' => Shape::True,
+                    b'f' => Shape::False,
+                    b'n' => Shape::Null,
+                    _ => Shape::Number,
                 };
-                (found, start, self.at)
+                (shape, start, self.at)
             }
         };
         if let Some(slot) = child.slot {
-            let fits = |n: usize| u32::try_from(n).ok();
-            self.spans[slot] = Span { found, start: fits(start)?, end: fits(end)? };
+            self.found.note(slot, shape, start..end)?;
         }
         Some(())
     }
@@ -463,20 +355,22 @@ fn code_point(text: &str) -> (char, usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::Field;
+    use super::super::parser::{Format, Parser};
     use super::*;
     use proptest::prelude::*;
 
-    fn extractor(names: &[&str]) -> Extractor {
+    fn parser(names: &[&str]) -> Parser {
         let mut slots = Slots::default();
         for name in names {
             slots.slot(name);
         }
-        Extractor::new(slots)
+        Parser::new(&Format::Json, slots)
     }
 
     #[test]
     fn fields_are_found_as_written() {
-        let mut e = extractor(&["a", "b", "n.x", "n", "no", "t", "z", "d.o.t", "q"]);
+        let mut e = parser(&["a", "b", "n.x", "n", "no", "t", "z", "d.o.t", "q"]);
         let line = r#" {"a":"x\n\u00e9\ud83d\ude00\ud800","b":-1.50e+3,"n":{"x":[1,{"y":2}],"w":{}},
             "t":true,"z":null,"d.o.t":"1","\u0071":false} "#;
         let f = e.read(line).unwrap();
@@ -494,7 +388,7 @@ mod tests {
 
     #[test]
     fn of_a_key_that_stands_twice_the_last_holds() {
-        let mut e = extractor(&["a", "n.x", "n.y"]);
+        let mut e = parser(&["a", "n.x", "n.y"]);
         let f = e.read(r#"{"a":1,"n":{"x":1,"y":1},"a":"\t","a":2,"n":{"y":2}}"#).unwrap();
         assert_eq!(f.get(0), Field::Number("2"));
         assert_eq!((f.get(1), f.get(2)), (Field::Absent, Field::Number("2")));
@@ -502,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_is_not_one_object_and_nothing_else_is_malformed() {
-        let mut e = extractor(&["a"]);
+        let mut e = parser(&["a"]);
         for line in [
             "",
             " ",
@@ -544,7 +438,7 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_malformed_and_costs_no_stack() {
-        let mut e = extractor(&["a", "n.x"]);
+        let mut e = parser(&["a", "n.x"]);
         for key in ["a", "b", "n"] {
             for (open, close) in [("[", "]"), ("{\"k\":", "}")] {
                 let deep =
@@ -579,7 +473,7 @@ mod tests {
             let cut = (0..=cut.min(text.len())).rev().find(|&i| text.is_char_boundary(i)).unwrap();
             text.insert_str(cut, &with);
             let reference = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
-            let mut e = extractor(&["a", "b.c", "c"]);
+            let mut e = parser(&["a", "b.c", "c"]);
             let got = e.read(&text);
             prop_assert_eq!(got.is_ok(), reference.is_ok(), "{}", text);
             if let (Ok(fields), Ok(map)) = (got, reference) {
@@ -599,8 +493,8 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused_without_panic(text in ".{0,80}") {
-            let _ = extractor(&["a"]).read(&text);
-            let _ = extractor(&["a"]).read(&format!("{{\"a\":\"{text}\"}}"));
+            let _ = parser(&["a"]).read(&text);
+            let _ = parser(&["a"]).read(&format!("{{\"a\":\"{text}\"}}"));
         }
 
         #[test]

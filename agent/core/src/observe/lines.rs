@@ -10,8 +10,9 @@ use watchkeeper_model::{Event, Severity, SkipReason, TimeBasis, Timestamp, Unit}
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
 use super::event;
-use super::json::{Extractor, Field, Fields};
+use super::fields::{Field, Fields};
 use super::number::scaled;
+use super::parser::Parser;
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
@@ -24,7 +25,7 @@ const LINE_AS_MESSAGE_BYTES: usize = 512;
 #[derive(Debug)]
 pub struct LineObserver {
     source: SourceId,
-    extractor: Extractor,
+    parser: Parser,
     time: Option<(usize, TimeFormat)>,
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
@@ -52,7 +53,7 @@ struct EventRule {
 impl LineObserver {
     /// An observer of these settings, its source and signals made known to the accumulator.
     pub fn new(settings: &LineSettings, into: &mut Accumulator) -> Self {
-        let mut slots = Slots::default();
+        let mut slots = Slots::with_given(&settings.given);
         let time = settings.time.as_ref().map(|t| (slots.slot(&t.field), t.format));
         let basis = if time.is_some() { TimeBasis::Line } else { TimeBasis::Agent };
         let signals = settings
@@ -63,7 +64,7 @@ impl LineObserver {
         let events = settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
         Self {
             source: into.source(&settings.source, &settings.service),
-            extractor: Extractor::new(slots),
+            parser: Parser::new(&settings.format, slots),
             time,
             signals,
             events,
@@ -74,6 +75,11 @@ impl LineObserver {
     /// The source its lines are counted for.
     pub fn source(&self) -> SourceId {
         self.source
+    }
+
+    /// Gives the `n`th of the settings' given fields, for every line from the next on; an empty text is absent.
+    pub fn give(&mut self, n: usize, text: &str) {
+        self.parser.give(n, text);
     }
 
     /// Counts a record that is no line to be looked into.
@@ -98,7 +104,7 @@ impl LineObserver {
         into: &mut Accumulator,
     ) -> Result<(), SkipReason> {
         let Ok(line) = std::str::from_utf8(line) else { return Err(SkipReason::InvalidUtf8) };
-        let Ok(fields) = self.extractor.read(line) else {
+        let Ok(fields) = self.parser.read(line) else {
             let blank = line.bytes().all(|b| b == 0 || b.is_ascii_whitespace());
             return Err(if blank { SkipReason::Blank } else { SkipReason::Unparsable });
         };

@@ -1,15 +1,18 @@
 //! From a line to distributions and events.
 //!
-//! In reading order: `json` finds fields in a line by the `slots` of a table, `number` and `time` read two kinds of
-//! them, `lines` decides what becomes of a line, `series` finds its label set, `cell` adds it up, and `accumulator`
-//! holds everything of an agent until it is sealed. Nothing here knows files, and nothing reads a clock.
+//! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
+//! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
+//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
+//! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
+mod fields;
 mod json;
 mod lines;
 mod number;
+mod parser;
 mod series;
 mod settings;
 mod slots;
@@ -20,9 +23,10 @@ mod time;
 pub use accumulator::{
     Accumulator, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec, SourceId,
 };
-pub use json::{Extractor, Field, Fields, Malformed};
+pub use fields::{Field, Fields, Malformed};
 pub use lines::LineObserver;
 pub use number::scaled;
+pub use parser::{Format, Parser};
 pub use series::{LabelKey, MAX_LABEL_VALUE_BYTES};
 pub use settings::{
     DEFAULT_MAX_SERIES, EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use watchkeeper_expr::Condition;
 use watchkeeper_model::{Service, Severity, Unit};
 
+use super::parser::Format;
 use super::time::TimeFormat;
 
 /// Lines older than this are too late: the age after which the collector's coarsest rollup is gone.
@@ -19,12 +20,16 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_SERIES: usize = 1_000;
 
 /// How to turn lines of one source into observations and events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineSettings {
     /// The source's name.
     pub source: String,
     /// Whose lines they are.
     pub service: Service,
+    /// How its lines are written.
+    pub format: Format,
+    /// Fields that do not come from the line but from where it was read, such as `file.pod`; the source gives them.
+    pub given: Vec<String>,
     /// Where the time stands; without it a line has the time it was read.
     pub time: Option<TimeField>,
     /// What to count and measure.
@@ -34,7 +39,7 @@ pub struct LineSettings {
 }
 
 /// The field that holds a line's time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeField {
     /// Its name.
     pub field: String,
@@ -43,7 +48,7 @@ pub struct TimeField {
 }
 
 /// One signal of a source of lines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignalSettings {
     /// Its name.
     pub name: String,
@@ -60,7 +65,7 @@ pub struct SignalSettings {
 }
 
 /// The field that holds a signal's value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueField {
     /// Its name.
     pub field: String,
@@ -69,7 +74,7 @@ pub struct ValueField {
 }
 
 /// One kind of event of a source of lines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSettings {
     /// Its name.
     pub name: String,

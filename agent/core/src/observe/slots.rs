@@ -7,6 +7,7 @@
 pub struct Slots {
     root: Node,
     names: Vec<String>,
+    given: Vec<usize>,
 }
 
 /// The wanted keys of one object.
@@ -24,6 +25,16 @@ pub(super) struct Child {
 }
 
 impl Slots {
+    /// A table in which these fields do not come from the line, whatever the line says; their slots are 0, 1, ….
+    pub fn with_given(names: &[String]) -> Self {
+        Self { root: Node::default(), names: names.to_vec(), given: (0..names.len()).collect() }
+    }
+
+    /// The slots of fields that do not come from the line.
+    pub(super) fn given(&self) -> &[usize] {
+        &self.given
+    }
+
     /// The slot of a field by name. `a.b` is `b` inside `a`, or a key that is written with the dot; the one that
     /// stands later in a line holds.
     pub fn slot(&mut self, name: &str) -> usize {

@@ -22,6 +22,8 @@ fn condition(text: &str) -> Condition {
 fn settings() -> LineSettings {
     let labels = [("status", "status"), ("method", "http.method")];
     LineSettings {
+        format: Format::Json,
+        given: Vec::new(),
         source: "shop-log".into(),
         service: Service::new("shop").unwrap(),
         time: Some(TimeField { field: "time".into(), format: TimeFormat::Unix }),

@@ -5,7 +5,7 @@
 use watchkeeper_model::Timestamp;
 use watchkeeper_model::time::SECOND;
 
-use super::json::Field;
+use super::fields::Field;
 use super::number::scaled;
 
 /// How a line writes its time.

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
-use watchkeeper_agent_core::tail::{Checkpoint, Progress, Record, Report, Sink, Stored, Tail};
+use watchkeeper_agent_core::tail::{self, Record, Report, Sink, Tail};
 use watchkeeper_model::{Frontier, Service, SkipReason, Timestamp};
 
 use super::config::TailSourceSettings;
 use super::disk::RealDisk;
 use super::facts;
 use super::hints::Hints;
-use crate::sources::{Health, Source, Waker};
+use crate::sources::{Checkpoint, Health, Progress, Source, Stored, Waker};
 
 /// A busy writer gives a hint with every line; so often they are followed at most.
 const HINT_EVERY: Duration = Duration::from_millis(20);
@@ -40,8 +40,9 @@ impl TailSource {
         into: &mut Accumulator,
         waker: Waker,
     ) -> Self {
-        let TailSourceSettings { lines, tail, paths, exclude, given_name: _ } = settings;
+        let TailSourceSettings { lines, tail, paths, exclude } = settings;
         let name = lines.source.clone();
+        let stored = tail::Stored::read(stored.looked_at, stored.rows, stored.wait);
         if let Some(corrupt) = &stored.corrupt {
             facts::corrupt(&name, corrupt);
         }
@@ -115,17 +116,19 @@ impl Source for TailSource {
         for report in std::mem::take(&mut self.unreported).0 {
             sink.report(report);
         }
-        let mut progress = self.tail.poll(now, may_read, &mut sink);
+        let tail::Progress { mut next, dirty } = self.tail.poll(now, may_read, &mut sink);
         self.hints.watch(self.tail.disk_mut().directories());
         self.tell_problems();
         if let Some(hint) = waiting_hint {
-            progress.next = progress.next.min(hint);
+            next = next.min(hint);
         }
-        progress
+        Progress { next, dirty }
     }
 
     fn checkpoint(&mut self) -> Checkpoint {
-        self.tail.checkpoint()
+        let tail::Checkpoint { frontiers, store, forget, looked_at } = self.tail.checkpoint();
+        let store = store.iter().map(|p| (p.file(), p.encode())).collect();
+        Checkpoint { frontiers, store, forget, looked_at }
     }
 
     fn committed(&mut self, _at: Timestamp) {

@@ -3,6 +3,7 @@
 //! Owns what only a real file system can show: identity, links, pipes, permissions, patterns, notifications, and the
 //! configuration. The rules themselves are tested in the core.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,16 +14,16 @@ use watchkeeper_agent_core::observe::{Accumulator, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{
-    AgentId, Body, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
+    AgentId, Body, FileRef, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
 };
 
-use crate::sources::{Health, Position, Source, SourceSettings, Stored, Wakes, build, read};
+use crate::sources::{Health, Source, SourceSettings, Stored, Wakes, build, read};
 
 fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
     let mut reader = Reader::new(&|_: &str| None);
     let settings = load_str("agent.yaml", yaml, &mut reader)
         .and_then(|document| read(document.root(), &mut reader));
-    reader.finish(settings).map(|(settings, _)| settings)
+    reader.finish(settings).map(|(config, _)| config.settings)
 }
 
 /// One agent's worker, its spool replaced by a list.
@@ -33,7 +34,7 @@ struct Worker {
     source: Box<dyn Source>,
     wakes: Wakes,
     now: Timestamp,
-    positions: Vec<Position>,
+    rows: BTreeMap<FileRef, String>,
     looked_at: Option<Timestamp>,
     counted: u64,
     events: u64,
@@ -76,7 +77,7 @@ impl Worker {
             source,
             wakes,
             now,
-            positions: Vec::new(),
+            rows: BTreeMap::new(),
             looked_at: None,
             counted: 0,
             events: 0,
@@ -112,11 +113,8 @@ impl Worker {
         let frontiers = checkpoint.frontiers.iter();
         let frontiers = frontiers.map(|f| (self.source.service().clone(), f.clone())).collect();
         let sealed = self.acc.seal(self.now, &SealOrder::default(), frontiers);
-        self.positions.retain(|p| !checkpoint.forget.contains(&p.file));
-        for position in checkpoint.store {
-            self.positions.retain(|p| p.file != position.file);
-            self.positions.push(position);
-        }
+        self.rows.retain(|key, _| !checkpoint.forget.contains(key));
+        self.rows.extend(checkpoint.store);
         self.looked_at = checkpoint.looked_at.or(self.looked_at);
         self.source.committed(self.now);
         self.take(sealed);
@@ -154,8 +152,8 @@ impl Worker {
 
     /// Ends without sealing and starts again from what is durable.
     fn restart(&mut self) {
-        let bodies: Vec<String> = self.positions.iter().map(Position::encode).collect();
-        self.start_with(Stored::read(self.looked_at, bodies, false));
+        let rows = self.rows.values().cloned().collect();
+        self.start_with(Stored { rows, looked_at: self.looked_at, wait: false });
     }
 
     fn start_with(&mut self, stored: Stored) {
@@ -214,7 +212,8 @@ fn corrupt_positions_fail_closed() {
     let mut w = Worker::new("");
     w.lines("a.log", 0..3);
     w.settle();
-    w.start_with(Stored::read(w.looked_at, ["{\"v\":1,\"inode\"".to_owned()], false));
+    let rows = vec!["{\"v\":1,\"inode\"".to_owned()];
+    w.start_with(Stored { rows, looked_at: w.looked_at, wait: false });
     w.lines("a.log", 3..5);
     w.now = w.now + Duration::from_secs(11);
     let progress = w.source.poll(w.now, true, &mut w.acc);
@@ -371,7 +370,6 @@ tail:
     - {name: error, where: 'level == "error"', severity: page, message: msg, correlation: id}
 "#;
     let mut read = settings(yaml).unwrap();
-    assert!(read.given_name().is_none());
     read.set_name("shop-2");
     let SourceSettings::Tail(tail) = read;
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
