@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -18,6 +19,12 @@ const MAX_PATHS: usize = 256;
 
 /// More directories than this are only polled.
 const MAX_DIRECTORIES: usize = 1_000;
+
+/// After this much listening without a pause the ear rests.
+const BURST: Duration = Duration::from_millis(1);
+
+/// How long it rests.
+const REST: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Default)]
 pub(super) struct Heard {
@@ -48,6 +55,25 @@ impl Heard {
     }
 }
 
+/// Keeps many busy writers from costing a wake of this thread with every line: what happens during a rest waits in the
+/// kernel, where the same event twice in a row is one, and is then heard at once. If too much waits, the kernel says so and
+/// everything is looked at.
+#[derive(Debug)]
+struct Listening {
+    since: Instant,
+}
+
+impl Listening {
+    fn rest(&mut self) {
+        let listened = self.since.elapsed();
+        // After a quiet moment the first word is passed on at once, and those behind it a rest later.
+        if listened >= BURST {
+            std::thread::sleep(REST);
+            self.since = Instant::now();
+        }
+    }
+}
+
 /// Watches the directories of one source.
 #[derive(Debug)]
 pub(super) struct Hints {
@@ -60,6 +86,7 @@ impl Hints {
     pub(super) fn new(source: &str, waker: Waker) -> Self {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let ear = Arc::clone(&heard);
+        let mut listening = Listening { since: Instant::now() };
         let watcher = notify::recommended_watcher(move |event| {
             let mut heard = ear.lock().unwrap_or_else(PoisonError::into_inner);
             let was_empty = heard.is_empty();
@@ -68,6 +95,8 @@ impl Hints {
             if was_empty && !heard.is_empty() {
                 waker.wake();
             }
+            drop(heard);
+            listening.rest();
         });
         let watcher = watcher.inspect_err(|error| facts::no_notifications(source, error)).ok();
         Self { heard, watcher, watched: BTreeSet::new() }
