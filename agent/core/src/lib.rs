@@ -1,6 +1,7 @@
 //! What the agent decides: parsing, matching, aggregation, file identity, sealing and delivery, without any I/O.
 
 pub mod deliver;
+pub mod journal;
 pub mod observe;
 pub mod seal;
 pub mod tail;

@@ -4,6 +4,7 @@
 //! A source does bounded work when it is polled, counts into the accumulator it is given, and says what to store with
 //! the seal that covers it. Sources know neither the spool nor the collector.
 
+pub mod journal;
 pub mod lines;
 mod registry;
 mod source;

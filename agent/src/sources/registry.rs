@@ -6,18 +6,21 @@ use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_config::{Located, Node, Reader};
 use watchkeeper_model::Service;
 
+use super::journal::{JournalSource, JournalSourceSettings};
 use super::source::{Source, Stored};
 use super::tail::{TailSource, TailSourceSettings};
 use super::wake::Waker;
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 6] = ["probe", "watch", "process", "host", "heartbeat", "journal"];
+const LATER: [&str; 5] = ["probe", "watch", "process", "host", "heartbeat"];
 
 /// What one source needs, of whatever kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSettings {
     /// Lines of files.
     Tail(TailSourceSettings),
+    /// Entries of systemd's journal.
+    Journal(JournalSourceSettings),
 }
 
 /// One element of `sources:` as it was written.
@@ -31,7 +34,7 @@ pub struct SourceConfig {
 
 /// Reads one element of `sources:`.
 pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
-    let mut tags = vec!["tail"];
+    let mut tags = vec!["tail", "journal"];
     tags.extend(LATER);
     let (tag, inner) = node.variant(reader, &tags)?;
     match tag {
@@ -39,10 +42,14 @@ pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
             let (given_name, tail) = TailSourceSettings::read(inner, reader)?;
             Some(SourceConfig { given_name, settings: SourceSettings::Tail(tail) })
         }
+        "journal" => {
+            let (given_name, journal) = JournalSourceSettings::read(inner, reader)?;
+            Some(SourceConfig { given_name, settings: SourceSettings::Journal(journal) })
+        }
         later => {
             reader
                 .error(node.place(), format!("`{later}` sources are not part of this version"))
-                .help("this version observes with `tail`");
+                .help("this version observes with `tail` and `journal`");
             None
         }
     }
@@ -57,6 +64,9 @@ pub fn build(
 ) -> Box<dyn Source> {
     match settings {
         SourceSettings::Tail(tail) => Box::new(TailSource::new(tail, stored, into, waker)),
+        SourceSettings::Journal(journal) => {
+            Box::new(JournalSource::new(journal, stored, into, waker))
+        }
     }
 }
 
@@ -65,6 +75,7 @@ impl SourceSettings {
     pub fn name(&self) -> &str {
         match self {
             Self::Tail(tail) => &tail.lines.source,
+            Self::Journal(journal) => &journal.lines.source,
         }
     }
 
@@ -72,6 +83,7 @@ impl SourceSettings {
     pub fn set_name(&mut self, name: &str) {
         match self {
             Self::Tail(tail) => tail.set_name(name),
+            Self::Journal(journal) => journal.set_name(name),
         }
     }
 
@@ -79,6 +91,7 @@ impl SourceSettings {
     pub fn service(&self) -> &Service {
         match self {
             Self::Tail(tail) => &tail.lines.service,
+            Self::Journal(journal) => &journal.lines.service,
         }
     }
 }

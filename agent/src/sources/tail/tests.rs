@@ -371,7 +371,7 @@ tail:
 "#;
     let mut read = settings(yaml).unwrap();
     read.set_name("shop-2");
-    let SourceSettings::Tail(tail) = read;
+    let SourceSettings::Tail(tail) = read else { panic!("not a tail") };
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
     assert_eq!(tail.tail.max_line_bytes, 64 << 10);
     assert!(Path::new(tail.paths[0].as_str()).is_absolute());
