@@ -389,7 +389,7 @@ mod tests {
                 SkipReason::NoTime,
                 "`time` is an object, which is no unix time",
             ),
-            (r#"{"time":1000000000}"#, SkipReason::TooLate, "it is of 2001-09-09T01:46:40Z"),
+            (r#"{"time":1000000000}"#, SkipReason::TooLate, "its time is 2001-09-09T01:46:40Z"),
             (" ", SkipReason::Blank, ""),
         ] {
             let (_, evidence) = seen(&[line, &format!("{line} ")]);

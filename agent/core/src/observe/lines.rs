@@ -172,7 +172,7 @@ impl LineObserver {
             }
             (SkipReason::TooLate, Some((slot, format))) => {
                 let at = self.parser.read(text).ok().and_then(|f| format.read(f.get(slot)));
-                at.map_or_else(String::new, |at| format!("it is of {}", at.rfc3339()))
+                at.map_or_else(String::new, |at| format!("its time is {}", at.rfc3339()))
             }
             _ => String::new(),
         }

@@ -365,6 +365,11 @@ impl<D: Disk> Tail<D> {
     }
 
     /// The disk, for the driver's own needs.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The disk, to be asked anew.
     pub fn disk_mut(&mut self) -> &mut D {
         &mut self.disk
     }
