@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_agent::app::App;
 use watchkeeper_agent::config::{AgentSettings, load_settings};
+use watchkeeper_agent::dry_run::{self, DryRunOptions};
 use watchkeeper_config::ProcessEnv;
 use watchkeeper_daemon::{crash, log};
 
@@ -29,6 +30,8 @@ struct Options {
     /// Log as JSON lines.
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    dry_run: DryRunOptions,
     /// For tests: die at a named point.
     #[arg(long, hide = true, value_name = "NAME[:N]")]
     crash_at: Option<String>,
@@ -49,6 +52,9 @@ fn main() -> ExitCode {
     if options.check {
         println!("{}: ok", options.config.display());
         return ExitCode::SUCCESS;
+    }
+    if options.dry_run.dry_run {
+        return dry_run::run(settings, &options.config, &options.dry_run);
     }
     log::start(options.log_json);
     if let Some(target) = &options.crash_at {

@@ -12,5 +12,5 @@ pub mod tail;
 mod wake;
 
 pub use registry::{SourceConfig, SourceSettings, build, read};
-pub use source::{Checkpoint, Health, Progress, Source, Stored};
+pub use source::{Checkpoint, Health, Inspection, Progress, Source, Stored};
 pub use wake::{Waker, Wakes};

@@ -71,6 +71,20 @@ pub fn build(
 }
 
 impl SourceSettings {
+    /// What kind it is, as in the configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tail(_) => "tail",
+        }
+    }
+
+    /// The settings of a source that tails files; `None` of any other.
+    pub fn into_tail(self) -> Option<TailSourceSettings> {
+        match self {
+            Self::Tail(tail) => Some(tail),
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         match self {

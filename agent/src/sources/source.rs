@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use watchkeeper_agent_core::observe::Accumulator;
+use watchkeeper_agent_core::observe::{Accumulator, Evidence};
+use watchkeeper_agent_core::tail::Followed;
 use watchkeeper_model::{FileRef, Frontier, Service, Timestamp};
 
 /// What was stored of a source, as it gave it.
@@ -74,6 +75,30 @@ pub trait Source: Send {
 
     /// How it is.
     fn health(&self) -> Health;
+
+    /// Keeps, from now on, what its lines show, for a person who asks. What reads no lines keeps nothing.
+    fn keep_evidence(&mut self) {}
+
+    /// What it has seen since [`Source::keep_evidence`]; `None` if nothing is kept.
+    fn inspect(&self) -> Option<Inspection<'_>> {
+        None
+    }
+
+    /// Whether there is something that it knows of, could read, and has not read yet.
+    fn is_behind(&self) -> bool {
+        false
+    }
+}
+
+/// A source of lines as a person sees it who asks why something is counted or not.
+#[derive(Clone, Debug)]
+pub struct Inspection<'a> {
+    /// What the lines have shown.
+    pub lines: &'a Evidence,
+    /// The files it follows.
+    pub files: Vec<Followed<'a>>,
+    /// What can't be read at present, with the reason.
+    pub problems: Vec<String>,
 }
 
 /// How a source is.

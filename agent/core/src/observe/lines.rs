@@ -3,13 +3,15 @@
 //! Owns what becomes of one line: counted as read once, as skipped at most once, observed by each signal whose
 //! condition it meets, kept by each event whose condition it meets. Never knows which file it came from.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use watchkeeper_expr::{Condition, Verdict};
-use watchkeeper_model::{Event, Severity, SkipReason, TimeBasis, Timestamp, Unit};
+use watchkeeper_model::{Event, FileRef, Severity, SkipReason, TimeBasis, Timestamp, Unit};
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
 use super::event;
+use super::evidence::{Evidence, MAX_FIELDS, Notice, Rule, describe};
 use super::fields::{Field, Fields};
 use super::number::scaled;
 use super::parser::Parser;
@@ -30,11 +32,16 @@ pub struct LineObserver {
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
     labels: LabelKey,
+    /// Names of fields, by slot.
+    names: Vec<String>,
+    /// What lines have shown, if anybody asked.
+    evidence: Option<Box<Evidence>>,
 }
 
 #[derive(Debug)]
 struct SignalRule {
     id: SignalId,
+    name: Arc<str>,
     filter: Condition,
     /// Slot, and base units per unit written.
     value: Option<(usize, i64)>,
@@ -64,11 +71,32 @@ impl LineObserver {
         let events = settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
         Self {
             source: into.source(&settings.source, &settings.service),
+            names: slots.names().to_vec(),
             parser: Parser::new(&settings.format, slots),
             time,
             signals,
             events,
             labels: LabelKey::default(),
+            evidence: None,
+        }
+    }
+
+    /// Keeps, from now on, what lines show: examples of what is skipped and why, and which rules want how many.
+    pub fn keep_evidence(&mut self) {
+        let signals = self.signals.iter().map(|rule| &*rule.name);
+        let events = self.events.iter().map(|rule| &*rule.name);
+        self.evidence = Some(Box::new(Evidence::new(&self.names, signals, events)));
+    }
+
+    /// What lines have shown since [`Self::keep_evidence`].
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_deref()
+    }
+
+    /// The next records are of this file, from this byte on: for the places of examples.
+    pub fn reading(&mut self, file: FileRef, path: &Path, from: u64) {
+        if let Some(evidence) = &mut self.evidence {
+            evidence.reading(file, path, from);
         }
     }
 
@@ -83,17 +111,70 @@ impl LineObserver {
     }
 
     /// Counts a record that is no line to be looked into.
-    pub fn skip(&self, reason: SkipReason, into: &mut Accumulator) {
+    pub fn skip(&mut self, reason: SkipReason, into: &mut Accumulator) {
         let tally = into.tally(self.source);
         tally.read += 1;
         tally.skip(reason, 1);
+        if let Some(evidence) = &mut self.evidence {
+            evidence.begin();
+            evidence.skip(reason, &[], String::new);
+        }
     }
 
     /// Counts a line, without its line end.
     pub fn observe(&mut self, line: &[u8], now: Timestamp, into: &mut Accumulator) {
         into.tally(self.source).read += 1;
-        if let Err(reason) = self.look_into(line, now, into) {
+        let looked = match self.evidence.take() {
+            None => self.look_into(line, now, into, &mut ()),
+            Some(evidence) => self.look_and_tell(line, now, into, evidence),
+        };
+        if let Err(reason) = looked {
             into.tally(self.source).skip(reason, 1);
+        }
+    }
+
+    fn look_and_tell(
+        &mut self,
+        line: &[u8],
+        now: Timestamp,
+        into: &mut Accumulator,
+        mut evidence: Box<Evidence>,
+    ) -> Result<(), SkipReason> {
+        evidence.begin();
+        let looked = self.look_into(line, now, into, &mut *evidence);
+        if let Err(reason) = looked {
+            evidence.skip(reason, line, || self.why(reason, line));
+        }
+        let is_read = matches!(looked, Ok(()) | Err(SkipReason::NoTime | SkipReason::TooLate));
+        if is_read && evidence.wants_fields() {
+            let text = std::str::from_utf8(line).unwrap_or_default();
+            evidence.set_fields(self.parser.names(text, MAX_FIELDS));
+        }
+        self.evidence = Some(evidence);
+        looked
+    }
+
+    /// What is wrong with a line that was skipped.
+    fn why(&mut self, reason: SkipReason, line: &[u8]) -> String {
+        let text = match std::str::from_utf8(line) {
+            Ok(text) => text,
+            Err(error) => return format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
+        };
+        match (reason, self.time) {
+            (SkipReason::Unparsable, _) => self.parser.explain(text),
+            (SkipReason::NoTime, Some((slot, format))) => {
+                let Ok(fields) = self.parser.read(text) else { return String::new() };
+                let said = describe(&self.names[slot], fields.get(slot));
+                match fields.get(slot) {
+                    Field::Absent => said,
+                    _ => format!("{said}, which is no {} time", format.as_str()),
+                }
+            }
+            (SkipReason::TooLate, Some((slot, format))) => {
+                let at = self.parser.read(text).ok().and_then(|f| format.read(f.get(slot)));
+                at.map_or_else(String::new, |at| format!("its time is {}", at.rfc3339()))
+            }
+            _ => String::new(),
         }
     }
 
@@ -102,6 +183,7 @@ impl LineObserver {
         line: &[u8],
         now: Timestamp,
         into: &mut Accumulator,
+        notice: &mut impl Notice,
     ) -> Result<(), SkipReason> {
         let Ok(line) = std::str::from_utf8(line) else { return Err(SkipReason::InvalidUtf8) };
         let Ok(fields) = self.parser.read(line) else {
@@ -112,6 +194,7 @@ impl LineObserver {
             None => now,
             Some((slot, format)) => {
                 let at = format.read(fields.get(slot)).ok_or(SkipReason::NoTime)?;
+                notice.time(at);
                 if at < now - RETENTION {
                     return Err(SkipReason::TooLate);
                 }
@@ -123,16 +206,26 @@ impl LineObserver {
                 }
             }
         };
-        for rule in &self.signals {
-            if rule.filter.is_always() || rule.filter.evaluate(&fields) == Verdict::Match {
-                rule.observe(&fields, at, &mut self.labels, self.source, now, into);
+        for (i, rule) in self.signals.iter().enumerate() {
+            let verdict = rule.judge(&fields);
+            notice.judged(Rule::Signal(i), &rule.filter, verdict, line, &fields);
+            if verdict != Verdict::Match {
+                continue;
+            }
+            let observed = rule.observe(&fields, at, &mut self.labels, self.source, now, into);
+            if let Err(slot) = observed {
+                into.tally(self.source).skip(SkipReason::NoValue, 1);
+                notice.without_value(i, slot, line, &fields);
             }
         }
-        for rule in &self.events {
-            if rule.filter.evaluate(&fields) == Verdict::Match {
+        for (i, rule) in self.events.iter().enumerate() {
+            let verdict = rule.filter.evaluate(&fields);
+            notice.judged(Rule::Event(i), &rule.filter, verdict, line, &fields);
+            if verdict == Verdict::Match {
                 into.event(self.source, rule.event(&fields, line, at));
             }
         }
+        notice.asked(line);
         Ok(())
     }
 }
@@ -159,12 +252,18 @@ impl SignalRule {
         filter.bind(|field| slots.slot(field));
         Self {
             id,
+            name: signal.name.as_str().into(),
             filter,
             value: signal.value.as_ref().map(|v| (slots.slot(&v.field), v.unit.base_factor())),
             labels: signal.labels.iter().map(|(_, field)| slots.slot(field)).collect(),
         }
     }
 
+    fn judge(&self, fields: &Fields<'_>) -> Verdict {
+        if self.filter.is_always() { Verdict::Match } else { self.filter.evaluate(fields) }
+    }
+
+    /// Counts the line; the slot of its value if that is none.
     fn observe(
         &self,
         fields: &Fields<'_>,
@@ -173,17 +272,14 @@ impl SignalRule {
         source: SourceId,
         now: Timestamp,
         into: &mut Accumulator,
-    ) {
+    ) -> Result<(), usize> {
         let value = match self.value {
             None => None,
             Some((slot, factor)) => {
                 let (Field::Number(text) | Field::Text(text)) = fields.get(slot) else {
-                    return into.tally(source).skip(SkipReason::NoValue, 1);
+                    return Err(slot);
                 };
-                let Some(value) = scaled(text, factor) else {
-                    return into.tally(source).skip(SkipReason::NoValue, 1);
-                };
-                Some(value)
+                Some(scaled(text, factor).ok_or(slot)?)
             }
         };
         labels.clear();
@@ -191,6 +287,7 @@ impl SignalRule {
             labels.push(fields.get(slot).as_label());
         }
         into.observe(&Observation { signal: self.id, source, labels, value, at }, now);
+        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
 //! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
+//! `evidence` is what lines showed on the way, for a person who asks.
 //! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
+mod evidence;
 mod fields;
 mod json;
 mod lines;
@@ -23,6 +25,7 @@ mod time;
 pub use accumulator::{
     Accumulator, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec, SourceId,
 };
+pub use evidence::{Evidence, Example, Place, RuleEvidence};
 pub use fields::{Field, Fields, Malformed};
 pub use lines::LineObserver;
 pub use number::scaled;

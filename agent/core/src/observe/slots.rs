@@ -49,6 +49,11 @@ impl Slots {
         slot
     }
 
+    /// The fields' names, by slot.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// How many slots there are.
     pub fn len(&self) -> usize {
         self.names.len()

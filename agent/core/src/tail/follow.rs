@@ -30,6 +30,8 @@ const MAX_UNSEALED_FILES: usize = 500;
 
 /// Takes what tailing finds.
 pub trait Sink {
+    /// The next records are of this file, which it reads from this byte on.
+    fn reading(&mut self, _file: FileRef, _path: &Path, _from: u64) {}
     /// A record, in the order of its file.
     fn record(&mut self, record: Record<'_>);
     /// Something that happened to a file.
@@ -61,6 +63,17 @@ pub enum Report {
     },
     /// A file was rotated away in a compressed form that is not read.
     Compressed,
+}
+
+/// One file that is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Everything before this byte was made into records.
+    pub read_bytes: u64,
+    /// Bytes behind it as of the last look: of a file read to its end, a line without its end.
+    pub left_bytes: u64,
 }
 
 /// What a source has stored.
@@ -316,6 +329,21 @@ impl<D: Disk> Tail<D> {
         self.files.iter().map(File::unread_bytes).sum()
     }
 
+    /// Whether there are bytes that it could read and has not looked at.
+    pub fn is_behind(&self) -> bool {
+        let readable = |f: &&File<_>| f.handle.is_some() && !self.problems.contains_key(&f.path);
+        self.files.iter().filter(readable).any(File::has_unread)
+    }
+
+    /// The files that are followed.
+    pub fn files(&self) -> impl Iterator<Item = Followed<'_>> {
+        self.files.iter().filter(|f| f.copy_of.is_none()).map(|f| Followed {
+            path: &f.path,
+            read_bytes: f.offset,
+            left_bytes: f.unread_bytes(),
+        })
+    }
+
     /// How many files are followed.
     pub fn n_files(&self) -> usize {
         self.files.iter().filter(|f| f.copy_of.is_none()).count()
@@ -337,6 +365,11 @@ impl<D: Disk> Tail<D> {
     }
 
     /// The disk, for the driver's own needs.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The disk, to be asked anew.
     pub fn disk_mut(&mut self) -> &mut D {
         &mut self.disk
     }

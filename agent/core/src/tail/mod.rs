@@ -33,7 +33,7 @@ mod tests;
 mod turn;
 
 pub use disk::{Disk, Entry, Kind, Listing, Stat};
-pub use follow::{Checkpoint, Progress, Report, Sink, Stored, Tail};
+pub use follow::{Checkpoint, Followed, Progress, Report, Sink, Stored, Tail};
 pub use framer::{Framed, Framer, Record};
 pub use names::{Named, classify};
 pub use position::{Corrupt, Position};

@@ -57,6 +57,7 @@ impl<D: Disk> Tail<D> {
             // It was cut just now: the next look finds that out.
             return;
         }
+        sink.reading(file.id, &file.path, file.offset);
         file.framer.finish(&rest, settings.max_line_bytes, |r| sink.record(r));
         let before_len = file.size.min(256);
         let Ok(before) = read_exact(disk, handle, file.size - before_len, before_len as usize)

@@ -138,6 +138,7 @@ impl<D: Disk> Tail<D> {
             } else {
                 0
             };
+            sink.reading(file.id, &file.path, from);
             let mut framed = file.framer.frame(&chunk[mark..], max_line, |r| sink.record(r));
             if framed.used > 0 {
                 framed.used += mark;

@@ -22,9 +22,25 @@ const MATCH: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
+/// What the driver of a tail asks its disk besides.
+pub(crate) trait Places: Disk<Handle: Send> + Send {
+    /// Directories in which changes are worth hearing of.
+    fn directories(&self) -> &BTreeSet<PathBuf>;
+
+    /// Whether there is something new that nobody else tells of.
+    fn has_news(&mut self) -> bool {
+        false
+    }
+
+    /// Whether who wants to read to the end has to wait: there is more, or there may be.
+    fn is_open(&self) -> bool {
+        false
+    }
+}
+
 /// The files of some patterns.
 #[derive(Debug)]
-pub(super) struct RealDisk {
+pub(crate) struct RealDisk {
     paths: Vec<Pattern>,
     exclude: Vec<Pattern>,
     /// Directories that the last listing looked through.
@@ -34,10 +50,6 @@ pub(super) struct RealDisk {
 impl RealDisk {
     pub(super) fn new(paths: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
         Self { paths, exclude, directories: BTreeSet::new() }
-    }
-
-    pub(super) fn directories(&self) -> &BTreeSet<PathBuf> {
-        &self.directories
     }
 
     fn matches(&self, path: &Path) -> bool {
@@ -122,6 +134,12 @@ fn open(path: &Path) -> io::Result<(File, Stat)> {
     let stat = stat_of(&file.metadata()?);
     regular(&stat)?;
     Ok((file, stat))
+}
+
+impl Places for RealDisk {
+    fn directories(&self) -> &BTreeSet<PathBuf> {
+        &self.directories
+    }
 }
 
 impl Disk for RealDisk {

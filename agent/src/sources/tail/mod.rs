@@ -1,16 +1,19 @@
 //! The `tail` source: lines of files, as JSON.
 //!
 //! In reading order: `config` reads what the user wrote, `disk` answers what tailing asks about the file system,
-//! `hints` listens for changes as a reason to look sooner, `source` drives, `facts` tells. What is decided is decided in
+//! `pipe` answers the same of a stream, `hints` listens for changes as a reason to look sooner, `source` drives, `facts`
+//! tells. What is decided is decided in
 //! the agent's core.
 
 mod config;
 mod disk;
 mod facts;
 mod hints;
+mod pipe;
 mod source;
 #[cfg(test)]
 mod tests;
 
 pub use config::TailSourceSettings;
-pub use source::TailSource;
+pub(crate) use pipe::Pipe;
+pub(crate) use source::TailSource;

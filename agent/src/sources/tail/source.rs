@@ -2,28 +2,29 @@
 //!
 //! Owns nothing but the wiring: hints to the tail, records to the observer, reports to the tally and the log.
 
+use std::path::Path;
 use std::time::Duration;
 
-use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
-use watchkeeper_agent_core::tail::{self, Record, Report, Sink, Tail};
-use watchkeeper_model::{Frontier, Service, SkipReason, Timestamp};
+use watchkeeper_agent_core::observe::{Accumulator, LineObserver, LineSettings};
+use watchkeeper_agent_core::tail::{self, Disk, Record, Report, Sink, Tail, TailSettings};
+use watchkeeper_model::{FileRef, Frontier, Service, SkipReason, Timestamp};
 
 use super::config::TailSourceSettings;
-use super::disk::RealDisk;
+use super::disk::{Places, RealDisk};
 use super::facts;
 use super::hints::Hints;
-use crate::sources::{Checkpoint, Health, Progress, Source, Stored, Waker};
+use super::pipe::{Pipe, PipeDisk, pipe};
+use crate::sources::{Checkpoint, Health, Inspection, Progress, Source, Stored, Waker};
 
 /// A busy writer gives a hint with every line; so often they are followed at most.
 const HINT_EVERY: Duration = Duration::from_millis(20);
 
-/// Reads lines of files.
-#[derive(Debug)]
-pub struct TailSource {
+/// Reads lines of files, or of a stream in their place.
+pub(crate) struct TailSource<D: Disk = RealDisk> {
     name: String,
     service: Service,
     paths: String,
-    tail: Tail<RealDisk>,
+    tail: Tail<D>,
     lines: LineObserver,
     hints: Hints,
     hinted_at: Timestamp,
@@ -34,25 +35,54 @@ pub struct TailSource {
 
 impl TailSource {
     /// A source of these settings that goes on from what was stored.
-    pub fn new(
+    pub(crate) fn new(
         settings: TailSourceSettings,
         stored: Stored,
         into: &mut Accumulator,
         waker: Waker,
     ) -> Self {
-        let TailSourceSettings { lines, tail, paths, exclude } = settings;
+        let all: Vec<&str> = settings.paths.iter().map(glob::Pattern::as_str).collect();
+        let all = all.join(", ");
+        let disk = RealDisk::new(settings.paths, settings.exclude);
+        Self::on((settings.lines, settings.tail), stored, disk, all, into, waker)
+    }
+}
+
+impl TailSource<PipeDisk> {
+    /// A source of these settings whose lines do not come from files but from a stream, and where to write it.
+    pub(crate) fn of_stream(
+        settings: TailSourceSettings,
+        name: &str,
+        into: &mut Accumulator,
+        waker: Waker,
+    ) -> (Self, Pipe) {
+        let (pipe, disk) = pipe(name, settings.tail.max_line_bytes, waker.clone());
+        let settings = (settings.lines, settings.tail);
+        let name = name.to_owned();
+        (Self::on(settings, Stored::default(), disk, name, into, waker), pipe)
+    }
+}
+
+impl<D: Places> TailSource<D> {
+    fn on(
+        (lines, tail): (LineSettings, TailSettings),
+        stored: Stored,
+        disk: D,
+        paths: String,
+        into: &mut Accumulator,
+        waker: Waker,
+    ) -> Self {
         let name = lines.source.clone();
         let stored = tail::Stored::read(stored.looked_at, stored.rows, stored.wait);
         if let Some(corrupt) = &stored.corrupt {
             facts::corrupt(&name, corrupt);
         }
-        let all: Vec<&str> = paths.iter().map(glob::Pattern::as_str).collect();
         Self {
-            paths: all.join(", "),
+            paths,
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
             hints: Hints::new(&name, waker),
-            tail: Tail::new(tail, stored, RealDisk::new(paths, exclude)),
+            tail: Tail::new(tail, stored, disk),
             hinted_at: Timestamp(i64::MIN),
             unreported: Reports::default(),
             problem: None,
@@ -62,6 +92,9 @@ impl TailSource {
 
     /// Follows hints, but not too often: those that wait are looked at when it says so.
     fn follow_hints(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if self.tail.disk_mut().has_news() {
+            self.tail.hint(None);
+        }
         if self.hints.is_empty() {
             return None;
         }
@@ -90,14 +123,14 @@ impl TailSource {
     }
 }
 
-fn first_problem(tail: &Tail<RealDisk>) -> Option<String> {
+fn first_problem<D: Disk>(tail: &Tail<D>) -> Option<String> {
     let n = tail.problems().count();
     let (path, why) = tail.problems().next()?;
     let more = if n > 1 { format!(" (and {} more)", n - 1) } else { String::new() };
     Some(format!("{}: {why}{more}", path.display()))
 }
 
-impl Source for TailSource {
+impl<D: Places> Source for TailSource<D> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -147,6 +180,23 @@ impl Source for TailSource {
         self.tail.lag_bytes()
     }
 
+    fn keep_evidence(&mut self) {
+        self.lines.keep_evidence();
+    }
+
+    fn inspect(&self) -> Option<Inspection<'_>> {
+        let problem = |(path, why): (&Path, &str)| format!("{}: {why}", path.display());
+        Some(Inspection {
+            lines: self.lines.evidence()?,
+            files: self.tail.files().collect(),
+            problems: self.tail.problems().map(problem).collect(),
+        })
+    }
+
+    fn is_behind(&self) -> bool {
+        self.tail.is_behind() || self.tail.disk().is_open()
+    }
+
     fn health(&self) -> Health {
         if let Some(corrupt) = self.tail.corrupt() {
             return Health::Failing(corrupt.to_string());
@@ -173,6 +223,10 @@ struct Lines<'a> {
 }
 
 impl Sink for Lines<'_> {
+    fn reading(&mut self, file: FileRef, path: &Path, from: u64) {
+        self.lines.reading(file, path, from);
+    }
+
     fn record(&mut self, record: Record<'_>) {
         match record {
             Record::Line(line) => self.lines.observe(line, self.now, self.into),

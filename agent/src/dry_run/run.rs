@@ -1,0 +1,169 @@
+//! The loop of a dry run.
+//!
+//! Owns turns, frames, the end and the exit code: 0 done, 1 something could not be read, 2 misuse, 130 stopped before the
+//! end. Everything happens on one thread; standard input and signals have their own.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use watchkeeper_daemon::clock;
+use watchkeeper_model::Timestamp;
+
+use super::options::{DryRunOptions, Output};
+use super::plan::{Misuse, Plan, plan};
+use super::reading::Reading;
+use super::report::{LeftOut, Report, SourceReport};
+use super::screen::{self, Screen};
+use super::show;
+use crate::config::AgentSettings;
+use crate::sources::{Waker, Wakes};
+
+/// The longest sleep: a stop is noticed at once, all else can wait so long.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Stopped by a signal, as shells count it.
+const STOPPED: u8 = 130;
+
+/// Reads what the options say with an agent's settings and shows what came of it.
+pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> ExitCode {
+    let here = std::env::current_dir().unwrap_or_default();
+    let Plan { sources, left_out } = match plan(settings.sources, options, &here) {
+        Ok(plan) => plan,
+        Err(misuse) => {
+            eprintln!("error: {misuse}");
+            let is_nothing = matches!(misuse, Misuse::Nothing(_));
+            return ExitCode::from(if is_nothing { 1 } else { 2 });
+        }
+    };
+    let wakes = Wakes::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    if let Err(error) = stop_on_signals(Arc::clone(&stop), wakes.waker()) {
+        eprintln!("error: cannot listen for signals: {error}");
+        return ExitCode::FAILURE;
+    }
+    let start = |planned| Reading::start(planned, &settings.id, wakes.waker());
+    let mut run = Run {
+        readings: sources.into_iter().map(start).collect(),
+        config: config.display().to_string(),
+        left_out,
+        is_following: options.follow,
+    };
+    let mut screen = Screen::of_stdout();
+    let frames = (options.output == Output::Table).then_some(&mut screen);
+    let is_complete = run.read(&wakes, &stop, frames);
+    let report = run.report(is_complete);
+    match options.output {
+        Output::Table => {
+            let lines = show::table(&report, screen.look(), show::Detail::FULL, clock::now());
+            screen.finish(&lines);
+        }
+        Output::Json => {
+            let json = serde_json::to_string_pretty(&report).expect("texts and numbers are JSON");
+            screen::write(&(json + "\n"));
+        }
+    }
+    run.exit_code(&report)
+}
+
+/// Everything that is being read.
+struct Run {
+    readings: Vec<Reading>,
+    config: String,
+    left_out: Vec<(String, &'static str)>,
+    is_following: bool,
+}
+
+impl Run {
+    /// Reads until the end or a stop; whether it was the end.
+    fn read(&mut self, wakes: &Wakes, stop: &AtomicBool, mut frames: Option<&mut Screen>) -> bool {
+        loop {
+            let now = clock::now();
+            let next = self.step(now);
+            let is_stopped = stop.load(Ordering::Relaxed);
+            if is_stopped || self.readings.iter().all(Reading::is_done) {
+                let is_complete = self.is_following || !is_stopped;
+                self.readings.iter_mut().for_each(|r| r.finish(clock::now()));
+                return is_complete;
+            }
+            let mut sleep = next.since(clock::now()).min(LONGEST_SLEEP);
+            if let Some(screen) = &mut frames {
+                if screen.is_due() {
+                    screen.draw(|look, n_lines| self.frame(look, n_lines));
+                }
+                sleep = sleep.min(screen.wait().unwrap_or(LONGEST_SLEEP));
+            }
+            if !sleep.is_zero() {
+                wakes.wait(sleep);
+            }
+        }
+    }
+
+    /// A turn for every source that is not at its end; when there may be more to do.
+    fn step(&mut self, now: Timestamp) -> Timestamp {
+        let mut next = Timestamp::MAX;
+        for reading in self.readings.iter_mut().filter(|r| !r.is_done()) {
+            next = next.min(reading.step(now));
+            if !self.is_following && reading.is_at_the_end() {
+                reading.finish(now);
+            }
+        }
+        next
+    }
+
+    fn frame(&self, look: super::layout::Look, n_lines: usize) -> Vec<String> {
+        let report = self.report(true);
+        let mut lines = show::fitted(&report, look, n_lines.saturating_sub(2), clock::now());
+        lines.extend([String::new(), show::progress(&report, look, self.is_following)]);
+        lines.truncate(n_lines);
+        lines
+    }
+
+    fn report(&self, is_complete: bool) -> Report {
+        let left_out = self.left_out.iter();
+        Report {
+            config: self.config.clone(),
+            complete: is_complete,
+            sources: self.readings.iter().map(SourceReport::of).collect(),
+            left_out: left_out
+                .map(|(name, kind)| LeftOut { name: name.clone(), kind: (*kind).to_owned() })
+                .collect(),
+        }
+    }
+
+    fn exit_code(&self, report: &Report) -> ExitCode {
+        let is_any_read = report.sources.iter().any(|s| s.n_files > 0);
+        let has_problem = report.sources.iter().any(|s| s.n_problems > 0);
+        match () {
+            () if !report.complete => ExitCode::from(STOPPED),
+            () if has_problem || !is_any_read => ExitCode::FAILURE,
+            () => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// Asks the loop to stop on the first signal; on the second there is no more patience.
+fn stop_on_signals(stop: Arc<AtomicBool>, waker: Waker) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let listen = async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(STOPPED));
+            }
+            waker.wake();
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
+    Ok(())
+}
