@@ -697,3 +697,31 @@ fn a_new_epoch_begins_where_the_last_one_sealed() {
     let frontier = agent.frontiers.values().next().unwrap();
     assert_eq!((frontier.begin, frontier.from, frontier.to), (21, 21, 28));
 }
+#[test]
+fn a_place_that_was_lost_and_found_before_the_seal_is_stored() {
+    let mut agent = following(3);
+    agent.world().append("/l/app.log", lines(3..5));
+    agent.catch_up();
+    agent.world().rename("/l/app.log", "/l/away");
+    agent.catch_up();
+    agent.wait_for(700);
+    agent.catch_up();
+    assert_eq!(agent.tail().n_files(), 0, "it was let go");
+    agent.world().rename("/l/away", "/l/app.log");
+    agent.catch_up();
+    agent.seal();
+    agent.crash();
+    assert_eq!(settle(&mut agent), wanted(0..5));
+}
+
+#[test]
+fn a_copy_is_known_even_if_its_original_is_new_too_and_has_a_higher_number() {
+    let mut agent = Agent::new();
+    agent.poll();
+    agent.seal();
+    agent.world().append("/l/first", "");
+    agent.world().append("/l/app.log", lines(0..3));
+    agent.world().remove("/l/first");
+    agent.world().copy("/l/app.log", "/l/app.log.1");
+    assert_eq!(settle(&mut agent), wanted(0..3));
+}
