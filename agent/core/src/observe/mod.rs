@@ -2,13 +2,15 @@
 //!
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
-//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
+//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed;
+//! `in_use` says what of it can be forgotten after a reload.
 //! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
 mod fields;
+mod in_use;
 mod json;
 mod lines;
 mod number;
@@ -24,6 +26,7 @@ pub use accumulator::{
     Accumulator, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec, SourceId,
 };
 pub use fields::{Field, Fields, Malformed};
+pub use in_use::InUse;
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};
