@@ -15,16 +15,17 @@ use watchkeeper_model::{
 
 use super::cell::Cell;
 use super::event;
+use super::in_use::put;
 use super::series::{LabelKey, SeriesSet};
 use crate::seal::{SealOrder, split};
 
 /// A source known to an accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceId(usize);
+pub struct SourceId(pub(super) usize);
 
 /// A signal known to an accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SignalId(usize);
+pub struct SignalId(pub(super) usize);
 
 /// What a signal is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,17 +62,21 @@ pub struct Observation<'a> {
 }
 
 #[derive(Debug)]
-struct Signal {
+pub(super) struct Signal {
+    /// Its place is not free for another one.
+    pub(super) is_known: bool,
     spec: SignalSpec,
     /// Configured and wanted ones, sorted, each once.
     bounds: Vec<i64>,
-    set: SeriesSet,
+    pub(super) set: SeriesSet,
 }
 
 #[derive(Debug)]
-struct SourceEntry {
+pub(super) struct SourceEntry {
+    /// Its place is not free for another one.
+    pub(super) is_known: bool,
     service: Service,
-    tally: SourceTally,
+    pub(super) tally: SourceTally,
 }
 
 /// Which series, in the order they are sealed.
@@ -121,8 +126,8 @@ pub struct SealedService {
 pub struct Accumulator {
     agent: AgentId,
     labels: Labels,
-    sources: Vec<SourceEntry>,
-    signals: Vec<Signal>,
+    pub(super) sources: Vec<SourceEntry>,
+    pub(super) signals: Vec<Signal>,
     wanted: BTreeMap<(Service, String), Vec<i64>>,
     width_secs: u32,
     n_observed: u64,
@@ -153,11 +158,11 @@ impl Accumulator {
 
     /// Makes a source known; naming it again, after a reload, gives the same id.
     pub fn source(&mut self, name: &str, service: &Service) -> SourceId {
-        let known = |s: &SourceEntry| s.tally.source == name && s.service == *service;
-        let at = self.sources.iter().position(known).unwrap_or_else(|| {
+        let same = |s: &SourceEntry| s.is_known && s.tally.source == name && s.service == *service;
+        let at = self.sources.iter().position(same).unwrap_or_else(|| {
             let tally = SourceTally { source: name.to_owned(), ..SourceTally::default() };
-            self.sources.push(SourceEntry { service: service.clone(), tally });
-            self.sources.len() - 1
+            let entry = SourceEntry { is_known: true, service: service.clone(), tally };
+            put(&mut self.sources, entry, |s| s.is_known)
         });
         SourceId(at)
     }
@@ -167,8 +172,9 @@ impl Accumulator {
     pub fn signal(&mut self, spec: SignalSpec) -> SignalId {
         let max_series = spec.max_series.max(1);
         let same = |s: &Signal| {
-            (&s.spec.service, &s.spec.name, s.spec.unit, s.spec.basis, &s.spec.labels)
-                == (&spec.service, &spec.name, spec.unit, spec.basis, &spec.labels)
+            s.is_known
+                && (&s.spec.service, &s.spec.name, s.spec.unit, s.spec.basis, &s.spec.labels)
+                    == (&spec.service, &spec.name, spec.unit, spec.basis, &spec.labels)
         };
         let id = match self.signals.iter().position(same) {
             Some(id) => {
@@ -179,8 +185,8 @@ impl Accumulator {
             None => {
                 let names = spec.labels.iter().map(|n| Arc::from(n.as_str())).collect();
                 let set = SeriesSet::new(names, self.labels.clone(), max_series);
-                self.signals.push(Signal { spec, bounds: Vec::new(), set });
-                self.signals.len() - 1
+                let signal = Signal { is_known: true, spec, bounds: Vec::new(), set };
+                put(&mut self.signals, signal, |s| s.is_known)
             }
         };
         self.apply_bounds(id);
@@ -398,7 +404,7 @@ impl Accumulator {
 
     /// Moves a signal's windows in the making to the finished ones.
     fn carry_cells(&mut self, id: usize) {
-        let Signal { spec, bounds, set } = &mut self.signals[id];
+        let Signal { spec, bounds, set, .. } = &mut self.signals[id];
         for series in &mut set.all {
             if series.cells.is_empty() {
                 continue;

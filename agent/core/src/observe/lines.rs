@@ -13,6 +13,7 @@ use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceI
 use super::event;
 use super::evidence::{Evidence, MAX_FIELDS, Notice, Rule, describe};
 use super::fields::{Field, Fields};
+use super::in_use::InUse;
 use super::number::scaled;
 use super::parser::Parser;
 use super::series::LabelKey;
@@ -103,6 +104,14 @@ impl LineObserver {
     /// The source its lines are counted for.
     pub fn source(&self) -> SourceId {
         self.source
+    }
+
+    /// Under which ids it counts.
+    pub fn in_use(&self) -> InUse {
+        InUse {
+            sources: [self.source].into(),
+            signals: self.signals.iter().map(|rule| rule.id).collect(),
+        }
     }
 
     /// Gives the `n`th of the settings' given fields, for every line from the next on; an empty text is absent.

@@ -2,8 +2,9 @@
 //!
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
-//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
-//! `evidence` is what lines showed on the way, for a person who asks.
+//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed;
+//! `in_use` says what of it can be forgotten after a reload. `evidence` is what lines showed on the way, for a person who
+//! asks.
 //! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
@@ -11,6 +12,7 @@ mod cell;
 mod event;
 mod evidence;
 mod fields;
+mod in_use;
 mod json;
 mod lines;
 mod number;
@@ -27,6 +29,7 @@ pub use accumulator::{
 };
 pub use evidence::{Evidence, Example, Place, RuleEvidence};
 pub use fields::{Field, Fields, Malformed};
+pub use in_use::InUse;
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};

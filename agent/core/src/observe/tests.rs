@@ -320,3 +320,46 @@ fn two_sources_of_one_signal_share_its_series() {
     assert_eq!(seen.series[0].windows[0].distribution.count, 2);
     assert_eq!(seen.tallies.len(), 2);
 }
+
+#[test]
+fn endless_reloads_with_new_names_take_no_more_room() {
+    let mut shop = Shop::new(&settings());
+    let mut unchanged = settings();
+    unchanged.source = "unchanged".into();
+    unchanged.signals[0].name = "kept".into();
+    let mut kept = LineObserver::new(&unchanged, &mut shop.acc);
+    let line = r#"{"time":1793491190,"path":"/","ms":1,"status":200}"#;
+    for n in 0..1_000 {
+        shop.see(line);
+        kept.observe(line.as_bytes(), NOW, &mut shop.acc);
+        // What is not sealed is not forgotten.
+        shop.acc.forget_unused(&InUse::default());
+        let seen = shop.seal(1);
+        let names: Vec<&str> = seen.series.iter().map(|s| s.signal.as_str()).collect();
+        let current = if n == 0 { "requests".to_owned() } else { format!("signal_{n}") };
+        assert_eq!(names, ["kept", &current], "reload {n}");
+        assert_eq!(seen.tallies.iter().map(|t| t.read).collect::<Vec<_>>(), [1, 1]);
+        let mut edited = settings();
+        edited.source = format!("source-{}", n + 1);
+        edited.signals[0].name = format!("signal_{}", n + 1);
+        shop.lines = LineObserver::new(&edited, &mut shop.acc);
+        let mut used = shop.lines.in_use();
+        used.extend(kept.in_use());
+        shop.acc.forget_unused(&used);
+        assert!(shop.acc.n_places() <= (3, 3), "{:?}", shop.acc.n_places());
+    }
+}
+
+#[test]
+fn a_signal_made_known_later_has_the_bounds_that_were_wanted_before() {
+    let mut shop = Shop::new(&settings());
+    let service = Service::new("shop").unwrap();
+    shop.acc.set_wanted_bounds(&service, "latency", &[7_000_000]);
+    let mut edited = settings();
+    edited.signals[0].name = "latency".into();
+    shop.lines = LineObserver::new(&edited, &mut shop.acc);
+    shop.see(r#"{"time":1793491190,"path":"/","ms":1,"status":200}"#);
+    let seen = shop.seal(1);
+    let values = seen.series[0].windows[0].distribution.values.as_ref().unwrap();
+    assert_eq!(values.bounds.iter().map(|b| b.at).collect::<Vec<_>>(), [7_000_000, 200_000_000]);
+}

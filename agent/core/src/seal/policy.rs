@@ -84,6 +84,11 @@ impl SealPolicy {
         Self { flush, filled: 0.0, last: None, failing: None }
     }
 
+    /// Seals every `flush` from now on.
+    pub fn set_flush(&mut self, flush: Duration) {
+        self.flush = flush;
+    }
+
     /// The spool is filled to this share of its `max_bytes`.
     pub fn spool_filled(&mut self, share: f64) {
         self.filled = share;

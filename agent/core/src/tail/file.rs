@@ -54,6 +54,11 @@ impl Before {
     }
 }
 
+/// A path as it stands in a frontier.
+pub(super) fn shown(path: &str) -> String {
+    path[path.ceil_char_boundary(path.len().saturating_sub(MAX_PATH_BYTES))..].to_owned()
+}
+
 /// Whether these are the bytes that a guard was made of. No bytes guard nothing, whatever the hash says.
 pub(super) fn is_guarded_by(bytes: &[u8], guard: Guard) -> bool {
     bytes.len() == guard.len as usize && (bytes.is_empty() || Guard::of(bytes) == guard)
@@ -227,11 +232,9 @@ impl<H> File<H> {
 
     /// How far it was read since the last seal.
     pub(super) fn frontier(&self, source: &str) -> Frontier {
-        let path = self.path.to_string_lossy();
-        let start = path.ceil_char_boundary(path.len().saturating_sub(MAX_PATH_BYTES));
         Frontier {
             source: source.to_owned(),
-            path: path[start..].to_owned(),
+            path: shown(&self.path.to_string_lossy()),
             file: self.id,
             prefix: self.prefix,
             begin: self.begin,

@@ -182,7 +182,7 @@ impl<D: Disk> Tail<D> {
     /// Follows the files of a source on from what was stored.
     pub fn new(settings: TailSettings, stored: Stored, disk: D) -> Self {
         let missing = |position| Missing { position, since: Timestamp::MAX, dirty: false };
-        Self {
+        let mut tail = Self {
             settings,
             disk,
             files: Vec::new(),
@@ -202,7 +202,9 @@ impl<D: Disk> Tail<D> {
             checkpointed: (0, 0),
             dirty: stored.looked_at.is_none(),
             first_turn: 0,
-        }
+        };
+        tail.claim_stored();
+        tail
     }
 
     /// Looks at what is due and reads a bounded amount of it.

@@ -219,6 +219,8 @@ pub(super) struct Agent {
     pub(super) sealed: Seen,
     /// What the collector would know.
     pub(super) frontiers: BTreeMap<watchkeeper_model::FileRef, watchkeeper_model::Frontier>,
+    /// By source and file, as the collector adds it up: where reading began, how far it went, how much has arrived.
+    pub(super) coverage: BTreeMap<(String, watchkeeper_model::FileRef), (u64, u64, u64)>,
 }
 
 /// What came out of a tail.
@@ -274,6 +276,7 @@ impl Agent {
             unsealed: Seen::default(),
             sealed: Seen::default(),
             frontiers: BTreeMap::new(),
+            coverage: BTreeMap::new(),
         }
     }
 
@@ -329,7 +332,14 @@ impl Agent {
     pub(super) fn seal(&mut self) {
         let checkpoint = self.tail().checkpoint();
         for frontier in &checkpoint.frontiers {
-            assert!(frontier.begin <= frontier.from && frontier.from < frontier.to);
+            assert!(frontier.begin <= frontier.from && frontier.from <= frontier.to);
+            let covered = self
+                .coverage
+                .entry((frontier.source.clone(), frontier.file))
+                .or_insert((frontier.begin, frontier.to, 0));
+            covered.0 = covered.0.min(frontier.begin);
+            covered.1 = covered.1.max(frontier.to);
+            covered.2 += frontier.to - frontier.from;
             self.frontiers.insert(frontier.file, frontier.clone());
         }
         for file in &checkpoint.forget {
@@ -369,6 +379,26 @@ impl Agent {
     pub(super) fn crash(&mut self) {
         self.tail = None;
         self.unsealed = Seen::default();
+    }
+
+    /// Goes on under another name: at once if it runs, else with the next start.
+    pub(super) fn rename_source(&mut self, name: &str) {
+        name.clone_into(&mut self.settings.source);
+        if self.tail.is_some() {
+            self.seal();
+            let settings = self.settings.clone();
+            self.tail().reconfigure(settings);
+        }
+    }
+
+    /// Looks for other paths from now on.
+    pub(super) fn look_for(&mut self, pattern: (&'static str, &'static str)) {
+        self.tail();
+        self.seal();
+        self.disk.pattern = pattern;
+        let disk = self.disk.clone();
+        *self.tail().disk_mut() = disk;
+        self.tail().keep_ours(|disk, path| classify(path, |p| disk.matches(p)).is_some());
     }
 
     pub(super) fn lose_spool(&mut self) {

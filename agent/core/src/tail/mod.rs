@@ -3,7 +3,8 @@
 //! In reading order: `framer` cuts bytes into records, `names` knows how rotation names files, `disk` is what is asked
 //! about the world, `position` is what is stored, `pace` says when to look, `file` is one life of one file, and
 //! [`Tail`] follows all files of one source (`follow`): `turn` reads, `scan` finds and recognises files,
-//! `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets files go.
+//! `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets files go, `reconfigure` goes
+//! on under other settings.
 //!
 //! Decides and never does: the only way out is the [`Disk`] it is given, which answers with facts. A look at the
 //! directory and the file is the truth; a notification is only a reason to look sooner.
@@ -24,6 +25,7 @@ mod pace;
 mod position;
 #[cfg(test)]
 mod property;
+mod reconfigure;
 mod rotated;
 mod scan;
 mod settings;

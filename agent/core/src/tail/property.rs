@@ -24,6 +24,8 @@ enum Step {
     FailToSeal,
     Crash,
     Wait(u8),
+    RenameSource,
+    LookElsewhereAndBack,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -40,6 +42,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::FailToSeal),
         2 => Just(Step::Crash),
         2 => (0..20_u8).prop_map(Step::Wait),
+        1 => Just(Step::RenameSource),
+        1 => Just(Step::LookElsewhereAndBack),
     ]
 }
 
@@ -144,6 +148,14 @@ impl Model {
                 self.running = false;
                 self.agent.crash();
             }
+            Step::RenameSource => {
+                let name = if self.agent.settings.source == "s" { "t" } else { "s" };
+                self.agent.rename_source(name);
+            }
+            Step::LookElsewhereAndBack if self.running => {
+                self.agent.look_for(("/l/", ".txt"));
+                self.agent.look_for(("/l/", ".log"));
+            }
             Step::Wait(secs) => self.agent.wait_for(u64::from(*secs)),
             _ => {}
         }
@@ -191,6 +203,9 @@ proptest! {
             }
         }
         prop_assert!(seen.is_empty(), "made up: {seen:?}");
+        for ((source, file), (begin, to, covered)) in &model.agent.coverage {
+            prop_assert_eq!(to - begin, *covered, "{} of {:?} seems to be missing", source, file);
+        }
         prop_assert_eq!(model.agent.tail().lag_bytes(), 0);
         if model.at_risk.is_empty() {
             prop_assert_eq!(missing, 0);

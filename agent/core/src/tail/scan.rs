@@ -203,8 +203,8 @@ impl<D: Disk> Tail<D> {
             }
             match best {
                 Some(m) => {
-                    let Missing { position, .. } = self.missing.remove(m);
-                    self.resume(entry, handle, &stat, &position, now);
+                    let missing = self.missing.remove(m);
+                    self.resume(entry, handle, &stat, &missing, now);
                 }
                 None => self.replace(entry, handle, &stat, now),
             }
@@ -216,9 +216,10 @@ impl<D: Disk> Tail<D> {
         entry: &Entry,
         handle: D::Handle,
         stat: &Stat,
-        position: &Position,
+        missing: &Missing,
         now: Timestamp,
     ) {
+        let position = &missing.position;
         // Other lives known under this inode are older: the collector's word for the same file, mostly.
         let others = self.missing.extract_if(.., |m| {
             m.position.file.inode == stat.inode && [position.dev, 0].contains(&m.position.dev)
@@ -231,6 +232,7 @@ impl<D: Disk> Tail<D> {
             file.begin = file.offset;
         }
         file.dirty = self.waiting
+            || missing.dirty
             || position.dev != stat.dev
             || Path::new(&position.path) != entry.path
             || position.created != stat.created;
@@ -273,7 +275,10 @@ impl<D: Disk> Tail<D> {
         now: Timestamp,
         sink: &mut impl Sink,
     ) {
-        for entry in entries.values() {
+        // A copy is known by its original, so that one comes first even if both are new.
+        let (copies, originals): (Vec<_>, Vec<_>) =
+            entries.values().partition(|e| e.named.base.is_some());
+        for entry in originals.into_iter().chain(copies) {
             if !self.is_new(&entry.stat) {
                 continue;
             }
