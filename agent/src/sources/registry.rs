@@ -75,6 +75,7 @@ impl SourceSettings {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Tail(_) => "tail",
+            Self::Journal(_) => "journal",
         }
     }
 
@@ -82,6 +83,7 @@ impl SourceSettings {
     pub fn into_tail(self) -> Option<TailSourceSettings> {
         match self {
             Self::Tail(tail) => Some(tail),
+            Self::Journal(_) => None,
         }
     }
 
