@@ -5,6 +5,7 @@ pub mod app;
 pub mod config;
 pub mod delivery;
 mod facts;
+pub mod reload;
 pub mod sources;
 pub mod spool;
 pub mod status;

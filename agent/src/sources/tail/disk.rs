@@ -12,7 +12,7 @@ use std::time::UNIX_EPOCH;
 
 use glob::{MatchOptions, Pattern};
 use rustix::fs::{Mode, OFlags};
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Stat, classify};
+use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Stat, classify};
 use watchkeeper_model::Timestamp;
 
 /// `*` stays within a directory; `**` does not.
@@ -36,6 +36,16 @@ impl RealDisk {
         Self { paths, exclude, directories: BTreeSet::new() }
     }
 
+    /// Whether these are its patterns.
+    pub(super) fn looks_for(&self, paths: &[Pattern], exclude: &[Pattern]) -> bool {
+        self.paths == paths && self.exclude == exclude
+    }
+
+    /// Whether a path is one of those looked for, or a rotated sibling of one.
+    pub(super) fn is_ours(&self, path: &Path) -> bool {
+        self.name(path).is_some()
+    }
+
     pub(super) fn directories(&self) -> &BTreeSet<PathBuf> {
         &self.directories
     }
@@ -43,6 +53,11 @@ impl RealDisk {
     fn matches(&self, path: &Path) -> bool {
         let any = |all: &[Pattern]| all.iter().any(|p| p.matches_path_with(path, MATCH));
         any(&self.paths) && !any(&self.exclude)
+    }
+
+    fn name(&self, path: &Path) -> Option<Named> {
+        let is_excluded = self.exclude.iter().any(|p| p.matches_path_with(path, MATCH));
+        if is_excluded { None } else { classify(path, |p| self.matches(p)) }
     }
 
     fn find_directories(&self, problems: &mut Vec<(PathBuf, String)>) -> BTreeSet<PathBuf> {
@@ -73,9 +88,7 @@ impl RealDisk {
     fn list_directory(&self, directory: &Path, listing: &mut Listing) -> io::Result<()> {
         for name in std::fs::read_dir(directory)? {
             let path = directory.join(name?.file_name());
-            let is_excluded = self.exclude.iter().any(|p| p.matches_path_with(&path, MATCH));
-            let named = if is_excluded { None } else { classify(&path, |p| self.matches(p)) };
-            let Some(named) = named else { continue };
+            let Some(named) = self.name(&path) else { continue };
             match std::fs::metadata(&path) {
                 Ok(found) => listing.entries.push(Entry { path, named, stat: stat_of(&found) }),
                 // Gone since, or a link to nothing.

@@ -8,6 +8,8 @@ mod config;
 mod disk;
 mod facts;
 mod hints;
+#[cfg(test)]
+mod reconfigure_tests;
 mod source;
 #[cfg(test)]
 mod tests;

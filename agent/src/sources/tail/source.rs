@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
+use glob::Pattern;
+use watchkeeper_agent_core::observe::{Accumulator, InUse, LineObserver};
 use watchkeeper_agent_core::tail::{self, Record, Report, Sink, Tail};
 use watchkeeper_model::{Frontier, Service, SkipReason, Timestamp};
 
@@ -12,7 +13,7 @@ use super::config::TailSourceSettings;
 use super::disk::RealDisk;
 use super::facts;
 use super::hints::Hints;
-use crate::sources::{Checkpoint, Health, Progress, Source, Stored, Waker};
+use crate::sources::{Checkpoint, Health, Progress, Source, SourceSettings, Stored, Waker};
 
 /// A busy writer gives a hint with every line; so often they are followed at most.
 const HINT_EVERY: Duration = Duration::from_millis(20);
@@ -46,13 +47,16 @@ impl TailSource {
         if let Some(corrupt) = &stored.corrupt {
             facts::corrupt(&name, corrupt);
         }
-        let all: Vec<&str> = paths.iter().map(glob::Pattern::as_str).collect();
+        let shown = shown(&paths);
+        let mut tail = Tail::new(tail, stored, RealDisk::new(paths, exclude));
+        // The paths may have been others when it ran before.
+        tail.keep_ours(RealDisk::is_ours);
         Self {
-            paths: all.join(", "),
+            paths: shown,
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
             hints: Hints::new(&name, waker),
-            tail: Tail::new(tail, stored, RealDisk::new(paths, exclude)),
+            tail,
             hinted_at: Timestamp(i64::MIN),
             unreported: Reports::default(),
             problem: None,
@@ -88,6 +92,11 @@ impl TailSource {
             self.problem = problem;
         }
     }
+}
+
+fn shown(paths: &[Pattern]) -> String {
+    let all: Vec<&str> = paths.iter().map(Pattern::as_str).collect();
+    all.join(", ")
 }
 
 fn first_problem(tail: &Tail<RealDisk>) -> Option<String> {
@@ -141,6 +150,29 @@ impl Source for TailSource {
 
     fn epoch_changed(&mut self) {
         self.tail.epoch_changed();
+    }
+
+    fn reconfigure(&mut self, settings: &SourceSettings, into: &mut Accumulator) -> bool {
+        let Some(settings) = settings.as_tail() else { return false };
+        if self.tail.corrupt().is_some() {
+            // Its positions may have been repaired.
+            return false;
+        }
+        let TailSourceSettings { lines, tail, paths, exclude } = settings;
+        self.name.clone_from(&lines.source);
+        self.service = lines.service.clone();
+        self.lines = LineObserver::new(lines, into);
+        if !self.tail.disk_mut().looks_for(paths, exclude) {
+            self.paths = shown(paths);
+            *self.tail.disk_mut() = RealDisk::new(paths.clone(), exclude.clone());
+            self.tail.keep_ours(RealDisk::is_ours);
+        }
+        self.tail.reconfigure(tail.clone());
+        true
+    }
+
+    fn in_use(&self) -> Option<InUse> {
+        Some(self.lines.in_use())
     }
 
     fn lag_bytes(&self) -> u64 {
