@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::status::Status;
+use crate::status::{Reload, Status};
 use crate::telemetry::Telemetry;
 
 /// What the endpoint reads.
@@ -39,6 +39,18 @@ async fn readyz(State(sources): State<Sources>) -> Response {
         text.push_str(&format!("{component}: {reason}\n"));
     }
     text.push_str(&format!("collector: {road}\n"));
+    match &snapshot.reload {
+        Reload::Never => {}
+        Reload::Succeeded { at } => {
+            text.push_str(&format!("config: reloaded at {}\n", at.rfc3339()))
+        }
+        Reload::Waiting { at, why } => {
+            text.push_str(&format!("config: reload of {} waits: {why}\n", at.rfc3339()));
+        }
+        Reload::Failed { at, why } => {
+            text.push_str(&format!("config: last reload failed at {}: {why}\n", at.rfc3339()));
+        }
+    }
     for source in &snapshot.sources {
         text.push_str(&format!("source {}: {}\n", source.name, source.state));
     }

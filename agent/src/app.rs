@@ -2,6 +2,7 @@
 //!
 //! Owns the order of building and of draining. Embedded as it is by the `watchkeeper-agent` command and by the demo.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,13 @@ use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_daemon::clock;
 use watchkeeper_daemon::machine::entropy;
+use watchkeeper_model::Timestamp;
 
 use crate::config::AgentSettings;
 use crate::delivery::Delivery;
-use crate::sources::{self, Stored, Wakes};
-use crate::spool::{Opened, Spool};
+use crate::reload::{self, Reloader};
+use crate::sources::{self, SourceSettings, Stored, Wakes};
+use crate::spool::{Move, Opened, Spool, SpoolError, StoredSource};
 use crate::status::Status;
 use crate::telemetry::Telemetry;
 use crate::transports::grpc::GrpcTransport;
@@ -60,11 +63,12 @@ impl App {
         let status = Arc::new(Status::default());
         let wakes = Wakes::new();
         let mut counted = Accumulator::new(settings.id.clone(), settings.labels.clone());
+        let mut stored = configure(&spool, &settings.sources, now)?;
         let mut built = Vec::new();
-        for source in settings.sources {
-            let stored = spool.stored(source.name())?;
+        for source in &settings.sources {
+            let stored = stored.remove(source.name()).unwrap_or_default();
             let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
-            let mut source = sources::build(source, stored, &mut counted, wakes.waker());
+            let mut source = sources::build(source.clone(), stored, &mut counted, wakes.waker());
             if moved {
                 source.epoch_changed();
             }
@@ -78,10 +82,12 @@ impl App {
         let admin = std::net::TcpListener::bind(settings.admin)
             .with_context(|| format!("agent.admin: cannot listen on {}", settings.admin))?;
         admin.set_nonblocking(true)?;
+        let agent = settings.id.clone();
         let worker = Worker {
             sources: built,
             counted,
             policy: SealPolicy::new(settings.flush),
+            settings,
             spool: spool.clone(),
             sealed: sealed.clone(),
             status: status.clone(),
@@ -89,10 +95,12 @@ impl App {
             wakes: wakes.clone(),
             spool_is_new: new_spool,
             patience_until: (!is_new).then(|| now + PATIENCE),
+            heard: None,
+            pending: None,
         };
         let (to_worker, waker) = (commands.clone(), wakes.waker());
         let delivery = Delivery {
-            agent: settings.id,
+            agent,
             instance: entropy(),
             spool: spool.clone(),
             transport: Arc::new(transport),
@@ -115,6 +123,17 @@ impl App {
     /// If the socket is gone.
     pub fn admin_addr(&self) -> std::io::Result<SocketAddr> {
         self.admin.local_addr()
+    }
+
+    /// The way in for new settings.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(self.commands.clone(), self.wakes.waker(), self.status.clone())
+    }
+
+    /// The worker alone, for tests that are its clock.
+    #[cfg(test)]
+    pub(crate) fn into_worker(self) -> (Worker, std::sync::mpsc::Sender<Command>) {
+        (self.worker, self.commands)
     }
 
     /// Runs until `stop`, then seals, delivers what it can within its drain time, and says goodbye.
@@ -152,4 +171,20 @@ impl App {
         serving.abort();
         Ok(())
     }
+}
+
+/// Tells the spool which sources there are, as a reload does, and gets what is stored of them.
+fn configure(
+    spool: &Spool,
+    sources: &[SourceSettings],
+    now: Timestamp,
+) -> Result<BTreeMap<String, StoredSource>, SpoolError> {
+    let readings = reload::readings(sources);
+    let moves = reload::moves(&spool.configured()?, &readings);
+    let names = readings.iter().map(|r| r.name.clone()).collect();
+    let configured = spool.configure(&readings, &moves, &names, now)?;
+    for Move { from, to } in moves.iter().chain(&configured.taken_over) {
+        facts::places_taken_over(from, to);
+    }
+    Ok(configured.stored)
 }

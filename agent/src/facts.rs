@@ -1,8 +1,9 @@
 //! What the agent tells about itself in its log: one function for each thing that happens.
 //!
-//! Owns wording and levels of delivery and sealing. Sources have facts of their own.
+//! Owns wording and levels of delivery, sealing and reloading. Sources have facts of their own.
 
 use watchkeeper_agent_core::deliver::{Outcome, Settled};
+use watchkeeper_config::Problems;
 use watchkeeper_model::BatchKey;
 
 use crate::spool::SpoolError;
@@ -84,4 +85,41 @@ pub(crate) fn source_panicked(name: &str) {
 
 pub(crate) fn patience_lost() {
     tracing::info!("no collector has answered yet; files are read from where the spool says");
+}
+
+pub(crate) fn configuration_warned(warnings: &Problems) {
+    if !warnings.is_empty() {
+        tracing::warn!("the configuration file is good, and yet:\n{warnings}");
+    }
+}
+
+pub(crate) fn configuration_bad(problems: &Problems) {
+    tracing::error!(
+        "the configuration file is bad and not used; the settings before go on:\n{problems}"
+    );
+}
+
+pub(crate) fn reload_while_stopping() {
+    tracing::info!("the agent is stopping; the configuration is not reloaded");
+}
+
+pub(crate) fn reload_waits(why: &str) {
+    tracing::warn!(%why, "the configuration file is good, and is used as soon as it can be");
+}
+
+pub(crate) fn reloaded(summary: &str, needs_restart: &[&str]) {
+    if needs_restart.is_empty() {
+        tracing::info!("configuration reloaded: {summary}");
+    } else {
+        let keys = needs_restart.join(", ");
+        tracing::warn!("configuration reloaded: {summary}; these need a restart: {keys}");
+    }
+}
+
+pub(crate) fn places_taken_over(from: &str, to: &str) {
+    tracing::info!(
+        source = to,
+        before = from,
+        "source goes on where another one stood that read the same"
+    );
 }

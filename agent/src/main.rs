@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_agent::app::App;
 use watchkeeper_agent::config::{AgentSettings, load_settings};
 use watchkeeper_agent::dry_run::{self, DryRunOptions};
+use watchkeeper_agent::reload::Reloader;
 use watchkeeper_config::ProcessEnv;
-use watchkeeper_daemon::{crash, log};
+use watchkeeper_daemon::{clock, crash, log};
 
 /// Tails structured logs and delivers what it counts to a Watchkeeper collector, exactly once.
 #[derive(Debug, Parser)]
@@ -39,6 +41,14 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Before anything that takes time: unheard, a hangup would end the process.
+    let (runtime, hangup) = match listen() {
+        Ok(listening) => listening,
+        Err(error) => {
+            eprintln!("signals cannot be heard: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let settings = match load_settings(&options.config, &ProcessEnv, options.insecure) {
         Ok((settings, warnings)) => {
             eprint!("{}", warnings.render());
@@ -60,11 +70,9 @@ fn main() -> ExitCode {
     if let Some(target) = &options.crash_at {
         crash::arm(target);
     }
-    // One thread is enough for delivery and the admin endpoint; sources have a thread of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(settings, options)));
+    let result = runtime.block_on(run(settings, options, hangup));
+    // A configuration that can't be read to its end must not keep a stopped agent alive.
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -74,7 +82,17 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(settings: AgentSettings, options: Options) -> anyhow::Result<()> {
+/// One thread is enough for delivery and the admin endpoint; sources have a thread of their own.
+fn listen() -> std::io::Result<(Runtime, Signal)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let hangup = {
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    Ok((runtime, hangup))
+}
+
+async fn run(settings: AgentSettings, options: Options, hangup: Signal) -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("bug: TLS was set up twice"))?;
@@ -83,25 +101,29 @@ async fn run(settings: AgentSettings, options: Options) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut reload = signal(SignalKind::hangup())?;
+    let reloading = tokio::spawn(reload(hangup, options, app.reloader()));
     let running = app.run(stop.clone());
     tokio::pin!(running);
-    loop {
+    let ended = loop {
         tokio::select! {
-            ended = &mut running => return ended,
+            ended = &mut running => break ended,
             _ = terminate.recv() => stop.cancel(),
             _ = interrupt.recv() => stop.cancel(),
-            _ = reload.recv() => check_again(&options),
         }
-    }
+    };
+    reloading.abort();
+    ended
 }
 
-/// Reloading sources without a restart is not there yet: the file is checked, and the running settings stay.
-fn check_again(options: &Options) {
-    match load_settings(&options.config, &ProcessEnv, options.insecure) {
-        Ok(_) => tracing::warn!("the configuration file is good; restart the agent to use it"),
-        Err(problems) => {
-            tracing::error!("the configuration file is bad, and not used:\n{problems}")
+/// Reads the file anew with every SIGHUP, one after the other, so that what was read last holds.
+async fn reload(mut hangup: Signal, options: Options, reloader: Reloader) {
+    while hangup.recv().await.is_some() {
+        let (path, insecure) = (options.config.clone(), options.insecure);
+        let reading =
+            tokio::task::spawn_blocking(move || load_settings(&path, &ProcessEnv, insecure));
+        match reading.await {
+            Ok(read) => reloader.reload(read, clock::now()),
+            Err(error) => tracing::error!(%error, "bug: reading the configuration panicked"),
         }
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Owns one snapshot that the worker and the delivery task write and everybody reads. Never keeps history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use watchkeeper_agent_core::seal::Stage;
-use watchkeeper_model::SourceTally;
+use watchkeeper_model::{SourceTally, Timestamp};
+
+/// So many sources that are gone keep their totals.
+const MAX_TOTALS_OF_GONE: usize = 1_000;
 
 /// The state of one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,48 @@ pub struct SourceStatus {
     pub service: String,
     /// Bytes written and not yet read.
     pub lag_bytes: u64,
+}
+
+/// What became of the last reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reload {
+    /// There was none since the start.
+    #[default]
+    Never,
+    /// The agent runs with the new settings.
+    Succeeded {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The file is good, and the agent can't go over to it yet.
+    Waiting {
+        /// When it was asked.
+        at: Timestamp,
+        /// For what.
+        why: String,
+    },
+    /// The file is bad; the settings before go on.
+    Failed {
+        /// When it was read.
+        at: Timestamp,
+        /// In short.
+        why: String,
+    },
+}
+
+impl Reload {
+    /// Whether the agent runs with what the file said when it was read last.
+    pub fn is_successful(&self) -> bool {
+        matches!(self, Self::Never | Self::Succeeded { .. })
+    }
+
+    /// Takes note of what became of a reload asked for at `asked_at`, unless a later one has failed.
+    pub(crate) fn replace(&mut self, outcome: Self, asked_at: Timestamp) {
+        let failed_later = matches!(self, Self::Failed { at, .. } if *at > asked_at);
+        if !failed_later {
+            *self = outcome;
+        }
+    }
 }
 
 /// The agent at one moment.
@@ -38,6 +83,8 @@ pub struct Snapshot {
     pub stage: Stage,
     /// What each source did since the start and is sealed, by name.
     pub totals: BTreeMap<String, SourceTally>,
+    /// What became of the last reload.
+    pub reload: Reload,
     /// Label values that became `__overflow__` of late: signal, label, how many.
     pub overflowed: Vec<(String, String, u64)>,
     /// It is starting, or draining.
@@ -80,6 +127,14 @@ impl Snapshot {
         let total = self.totals.entry(tally.source.clone()).or_default();
         total.source.clone_from(&tally.source);
         total.add(tally);
+    }
+
+    /// Forgets what sources did that are not among `names`, once there are too many of them.
+    pub fn forget_totals(&mut self, names: &BTreeSet<String>) {
+        let n_gone = self.totals.keys().filter(|name| !names.contains(*name)).count();
+        if n_gone > MAX_TOTALS_OF_GONE {
+            self.totals.retain(|name, _| names.contains(name));
+        }
     }
 
     /// Why the agent is not ready, by component; empty if it is. A closed road does not make it unready: it spools.

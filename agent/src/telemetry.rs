@@ -64,6 +64,16 @@ impl Telemetry {
             })
             .build();
         watch_sources(&meter, &status);
+        let reloads = status.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_config_last_reload_successful")
+            .with_description(
+                "1 while the agent runs with what its file said when it was read last.",
+            )
+            .with_callback(move |o| {
+                o.observe(u64::from(reloads.get().reload.is_successful()), &[]);
+            })
+            .build();
         meter
             .u64_observable_gauge("watchkeeper_connected")
             .with_description("1 while there is a connection to the collector.")

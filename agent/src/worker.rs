@@ -3,6 +3,7 @@
 //! Owns the loop observe → seal → commit. Because one thread reads, counts, takes positions and seals, a batch and the
 //! positions it covers can never disagree. Never talks to the collector: sealed batches are the spool's.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -12,10 +13,12 @@ use tokio::sync::{Notify, watch};
 use watchkeeper_agent_core::observe::{Accumulator, Sealed};
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_daemon::{clock, crash};
-use watchkeeper_model::{Body, Kind, Timestamp};
+use watchkeeper_model::{Body, Frontier, Kind, Timestamp};
 
+use crate::config::AgentSettings;
 use crate::delivery::ForSources;
-use crate::sources::{Checkpoint, Source, Wakes};
+use crate::reload::Pending;
+use crate::sources::{Checkpoint, Progress, Source, Wakes};
 use crate::spool::{SealRequest, SourceCheckpoint, Spool, SpoolError};
 use crate::status::{SourceStatus, Status};
 use crate::{facts, wire};
@@ -28,12 +31,16 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 pub enum Command {
     /// From the collector.
     Collector(ForSources),
+    /// Go over to these settings, read at this time.
+    Reload(Box<AgentSettings>, Timestamp),
     /// Seal what there is and end.
     Stop,
 }
 
 /// What the worker needs.
 pub struct Worker {
+    /// What it runs with; its `sources` are those below, in the same order.
+    pub settings: AgentSettings,
     /// All sources.
     pub sources: Vec<Box<dyn Source>>,
     /// What they have counted.
@@ -54,6 +61,10 @@ pub struct Worker {
     pub spool_is_new: watch::Sender<bool>,
     /// After this time without a welcome files are read from where the spool says.
     pub patience_until: Option<Timestamp>,
+    /// What the last welcome said of sources that there were none of; `None` before the first.
+    pub heard: Option<Vec<Frontier>>,
+    /// Settings that could not be gone over to yet.
+    pub pending: Option<Pending>,
 }
 
 impl Worker {
@@ -66,6 +77,7 @@ impl Worker {
             let now = clock::now();
             self.lose_patience(now);
             let (next, dirty) = self.poll(now);
+            let dirty = dirty || self.pending.is_some();
             let next = match self.next_seal(clock::now(), dirty) {
                 Some(at) if at <= clock::now() => {
                     self.seal(clock::now());
@@ -77,13 +89,15 @@ impl Worker {
             self.tell_status();
             self.wakes.wait(next.since(clock::now()).min(LONGEST_SLEEP));
         }
+        // Whoever ends goes over to nothing any more.
+        self.pending = None;
         let now = clock::now();
         self.poll(now);
         self.seal(clock::now());
     }
 
     /// Takes in all commands that wait; whether to stop.
-    fn take_commands(&mut self) -> bool {
+    pub(crate) fn take_commands(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Collector(ForSources::Bounds(bounds))) => {
@@ -97,15 +111,26 @@ impl Worker {
                     for source in &mut self.sources {
                         source.adopt(now, &frontiers);
                     }
+                    self.hear(frontiers);
                     self.welcomed(now);
                 }
                 Ok(Command::Collector(ForSources::EpochChanged)) => {
                     self.sources.iter_mut().for_each(|s| s.epoch_changed());
                 }
+                Ok(Command::Reload(settings, asked_at)) => {
+                    self.reload(settings, asked_at, clock::now());
+                }
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
             }
         }
+    }
+
+    /// A source that is added later hears what was said of it.
+    fn hear(&mut self, mut frontiers: Vec<Frontier>) {
+        let names: BTreeSet<&str> = self.sources.iter().map(|s| s.name()).collect();
+        frontiers.retain(|f| !names.contains(f.source.as_str()));
+        self.heard = Some(frontiers);
     }
 
     /// The first welcome is taken in durably with the positions it led to: from then on the spool is not new.
@@ -127,18 +152,13 @@ impl Worker {
     }
 
     /// Lets every source do a bounded piece of work; when to call again, and whether a position is worth storing.
-    fn poll(&mut self, now: Timestamp) -> (Timestamp, bool) {
+    pub(crate) fn poll(&mut self, now: Timestamp) -> (Timestamp, bool) {
         let may_read = self.policy.may_read();
         let (mut next, mut dirty) = (now + LONGEST_SLEEP, false);
         for source in &mut self.sources {
-            let counted = &mut self.counted;
-            // A source that panics loses this turn; what it had counted and its positions stay as they were.
-            match catch_unwind(AssertUnwindSafe(|| source.poll(now, may_read, counted))) {
-                Ok(progress) => {
-                    next = next.min(progress.next);
-                    dirty |= progress.dirty;
-                }
-                Err(_) => facts::source_panicked(source.name()),
+            if let Some(progress) = poll_source(source.as_mut(), now, may_read, &mut self.counted) {
+                next = next.min(progress.next);
+                dirty |= progress.dirty;
             }
         }
         (next, dirty)
@@ -150,8 +170,10 @@ impl Worker {
         self.policy.next_deadline(now, self.counted.held_bytes(), something)
     }
 
-    fn seal(&mut self, now: Timestamp) {
-        self.store(now, false);
+    pub(crate) fn seal(&mut self, now: Timestamp) {
+        if self.store(now, false) {
+            self.go_over(now);
+        }
     }
 
     /// One transaction: everything counted, and where every source stands. Whether it is durable.
@@ -239,6 +261,18 @@ impl Worker {
             s.starting = false;
         });
     }
+}
+
+/// Lets a source do a bounded piece of work. One that panics loses this turn; what it had counted and its positions stay
+/// as they were.
+pub(crate) fn poll_source(
+    source: &mut dyn Source,
+    now: Timestamp,
+    may_read: bool,
+    counted: &mut Accumulator,
+) -> Option<Progress> {
+    let progress = catch_unwind(AssertUnwindSafe(|| source.poll(now, may_read, counted)));
+    progress.inspect_err(|_| facts::source_panicked(source.name())).ok()
 }
 
 fn request(

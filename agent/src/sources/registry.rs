@@ -103,6 +103,23 @@ impl SourceSettings {
         }
     }
 
+    /// What it reads, in a form that is the same for the same: a line that begins with its kind, then one for each part.
+    /// A source goes on where another one stood that read the same.
+    pub fn reads(&self) -> String {
+        match self {
+            Self::Tail(tail) => tail.reads(),
+            Self::Journal(journal) => journal.reads(),
+        }
+    }
+
+    /// Those of a `tail`.
+    pub fn as_tail(&self) -> Option<&TailSourceSettings> {
+        match self {
+            Self::Tail(tail) => Some(tail),
+            Self::Journal(_) => None,
+        }
+    }
+
     /// Whose it is.
     pub fn service(&self) -> &Service {
         match self {

@@ -6,9 +6,11 @@
 
 use std::fmt;
 
-use watchkeeper_agent_core::observe::{Accumulator, Evidence};
+use watchkeeper_agent_core::observe::{Accumulator, Evidence, InUse};
 use watchkeeper_agent_core::tail::Followed;
 use watchkeeper_model::{FileRef, Frontier, Service, Timestamp};
+
+use super::SourceSettings;
 
 /// What was stored of a source, as it gave it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,18 @@ pub trait Source: Send {
 
     /// From now on its batches are sealed under another epoch.
     fn epoch_changed(&mut self);
+
+    /// Goes on with other settings, perhaps of another name, without losing or repeating anything; `false`, and then
+    /// nothing has changed, if it can't: it is built anew where its last checkpoint stands. Only called when everything
+    /// it has counted is durable.
+    fn reconfigure(&mut self, _settings: &SourceSettings, _into: &mut Accumulator) -> bool {
+        false
+    }
+
+    /// Under which ids it counts; `None` if it can't say, and then no source's are forgotten after a reload.
+    fn in_use(&self) -> Option<InUse> {
+        None
+    }
 
     /// Bytes that wait to be read.
     fn lag_bytes(&self) -> u64;

@@ -7,13 +7,15 @@ mod identity;
 mod schema;
 mod seal;
 mod serve;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use identity::Identity;
 pub use schema::{SpoolError, SpoolSettings};
 pub use seal::{SealRequest, SourceCheckpoint};
-pub use serve::{Outgoing, StoredSource};
+pub use serve::Outgoing;
+pub use sources::{Configured, Move, Reading, StoredSource};
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -78,6 +80,13 @@ impl Spool {
     /// The share of `max_bytes` that waits for receipts.
     pub fn fill(&self) -> f64 {
         self.pending_bytes() as f64 / self.settings.max_bytes.max(1) as f64
+    }
+
+    /// Makes every write fail, or none any more.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refused: bool) {
+        let sealing = schema::lock(&self.sealing);
+        sealing.pragma_update(None, "query_only", refused).expect("a pragma can be set");
     }
 
     /// The epoch that new batches are sealed under.

@@ -15,11 +15,13 @@ use watchkeeper_model::{AgentId, Epoch, Timestamp};
 use super::{Identity, Opened, Spool};
 
 const FILE: &str = "spool.db";
-const VERSION: &str = "1";
+/// Each takes the file one version further; one that was released never changes.
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/spool_0001.sql"), include_str!("migrations/spool_0002.sql")];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limits of a spool.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpoolSettings {
     /// The most that may wait for receipts.
     pub max_bytes: u64,
@@ -175,22 +177,32 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), SpoolError> {
         .query_row("SELECT count(*) FROM sqlite_master WHERE name = 'meta'", [], |r| r.get(0))
         .map_err(explain)?;
     if !made {
-        let transaction = connection.transaction().map_err(explain)?;
-        transaction.execute_batch(include_str!("schema.sql")).map_err(explain)?;
-        put(&transaction, "version", VERSION).map_err(explain)?;
-        return transaction.commit().map_err(explain);
+        return migrate(connection, 0).map_err(explain);
     }
-    let version = get(connection, "version").map_err(explain)?.unwrap_or_default();
-    if version != VERSION {
-        return Err(SpoolError::Newer { path: path.to_path_buf(), version });
-    }
+    let text = get(connection, "version").map_err(explain)?.unwrap_or_default();
+    let version: Option<usize> = text.parse().ok().filter(|v| *v <= MIGRATIONS.len());
+    let Some(version) = version else {
+        return Err(SpoolError::Newer { path: path.to_path_buf(), version: text });
+    };
     let check: String =
         connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0)).map_err(explain)?;
-    if check == "ok" {
-        Ok(())
-    } else {
-        Err(SpoolError::Corrupt { path: path.to_path_buf(), detail: check })
+    if check != "ok" {
+        return Err(SpoolError::Corrupt { path: path.to_path_buf(), detail: check });
     }
+    migrate(connection, version).map_err(explain)
+}
+
+/// Takes the file from a version to the newest, or leaves it as it is.
+fn migrate(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
+    if from == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for sql in &MIGRATIONS[from..] {
+        transaction.execute_batch(sql)?;
+    }
+    put(&transaction, "version", &MIGRATIONS.len().to_string())?;
+    transaction.commit()
 }
 
 /// The epoch is bound to machine and file; whether nobody has been welcomed under it, and whether it was moved.

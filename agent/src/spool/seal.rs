@@ -109,7 +109,8 @@ fn write_checkpoint(
 ) -> rusqlite::Result<()> {
     let source = &checkpoint.source;
     if let Some(at) = checkpoint.looked_at {
-        let sql = "INSERT INTO source VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET looked_at = excluded.looked_at";
+        let sql = "INSERT INTO source (name, reads, looked_at) VALUES (?1, '', ?2) \
+                   ON CONFLICT (name) DO UPDATE SET looked_at = excluded.looked_at";
         connection.prepare_cached(sql)?.execute(params![source, at.nanos()])?;
     }
     for (file, body) in &checkpoint.store {

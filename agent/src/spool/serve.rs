@@ -25,15 +25,6 @@ pub struct Outgoing {
     pub body: Vec<u8>,
 }
 
-/// What is stored of a source.
-#[derive(Clone, Debug, Default)]
-pub struct StoredSource {
-    /// Up to when its directories were looked through.
-    pub looked_at: Option<Timestamp>,
-    /// Its encoded positions.
-    pub positions: Vec<String>,
-}
-
 impl Spool {
     /// Pending batches of a lane behind a row, in order, and whether these are all. Events only before the first
     /// pending batch of windows: a body must not be durable at the collector before its counts.
@@ -235,22 +226,6 @@ impl Spool {
         held.sort();
         held.dedup();
         Ok(held)
-    }
-
-    /// What is stored of a source.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn stored(&self, source: &str) -> Result<StoredSource, SpoolError> {
-        let connection = lock(&self.serving);
-        let looked_at = connection
-            .query_row("SELECT looked_at FROM source WHERE name = ?1", [source], |r| r.get(0))
-            .optional()?
-            .map(Timestamp);
-        let mut statement =
-            connection.prepare_cached("SELECT body FROM position WHERE source = ?1")?;
-        let positions = statement.query_map([source], |r| r.get(0))?.collect::<Result<_, _>>()?;
-        Ok(StoredSource { looked_at, positions })
     }
 
     fn count_again(&self, connection: &Connection) -> Result<(), SpoolError> {

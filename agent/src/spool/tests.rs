@@ -187,3 +187,174 @@ fn a_full_disk_is_said_to_be_one_and_nothing_is_half_written() {
     assert_eq!(pending(&spool, Kind::Windows), [(1, 1)]);
     assert_eq!(spool.stored("log").unwrap().positions, ["after 1"]);
 }
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// `name:paths`, each.
+fn sources(text: &str) -> Vec<Reading> {
+    let one = |source: &str| {
+        let (name, paths) = source.split_once(':').unwrap();
+        Reading { name: name.to_owned(), reads: format!("tail\n{paths}") }
+    };
+    text.split_whitespace().map(one).collect()
+}
+
+/// Configures these sources, and each new one stores one position that bears its name.
+fn configure(spool: &Spool, text: &str, now: Timestamp) -> Vec<String> {
+    let wanted = sources(text);
+    let moves = crate::reload::moves(&spool.configured().unwrap(), &wanted);
+    let names = wanted.iter().map(|s| s.name.clone()).collect();
+    let configured = spool.configure(&wanted, &moves, &names, now).unwrap();
+    for (name, stored) in &configured.stored {
+        assert_eq!(*stored, spool.stored(name).unwrap(), "what is given is what is there");
+        if stored.positions.is_empty() {
+            store(spool, name, 1);
+        }
+    }
+    configured.taken_over.iter().map(|m| format!("{}>{}", m.from, m.to)).collect()
+}
+
+fn store(spool: &Spool, source: &str, n_positions: u64) {
+    let position = |i| (FileRef { inode: i, born: T0 }, format!("by {source}"));
+    let checkpoint = SourceCheckpoint {
+        source: source.to_owned(),
+        store: (0..n_positions).map(position).collect(),
+        forget: vec![],
+        looked_at: Some(T0),
+    };
+    let request = SealRequest { checkpoints: vec![checkpoint], ..SealRequest::default() };
+    spool.seal(&request, T0).unwrap();
+}
+
+fn stored_by(spool: &Spool, name: &str) -> String {
+    spool.stored(name).unwrap().positions.join(", ")
+}
+
+#[test]
+fn a_spool_of_version_1_is_taken_further_with_everything_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spool.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("migrations/spool_0001.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO meta VALUES ('version', '1'), ('welcomed', 'long ago');
+         INSERT INTO source VALUES ('b', 7), ('a', 8);
+         INSERT INTO position VALUES ('b', -1, 5, 'where b stood'), ('a', 2, 6, 'where a stood');
+         INSERT INTO stream VALUES (1, '1.0000000000000001', 'shop', 0, 3);
+         INSERT INTO batch VALUES (4, 1, 0, 2, x'0102', x'0304', 2, NULL, NULL);",
+    )
+    .unwrap();
+    drop(old);
+    for _ in 0..2 {
+        let opened = open(directory.path()).unwrap();
+        assert!(!opened.is_new);
+        let spool = opened.spool;
+        assert_eq!(spool.pending_bytes(), 2);
+        assert_eq!(stored_by(&spool, "b"), "where b stood");
+        let known = spool.configured().unwrap();
+        let known: Vec<&str> = known.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(known, ["b", "a"]);
+        drop(spool);
+    }
+    let spool = open(directory.path()).unwrap().spool;
+    assert_eq!(configure(&spool, "a:P c:Q", T0), [""; 0], "nobody has said what b read");
+    assert_eq!(spool.stored("a").unwrap().looked_at, Some(Timestamp(8)));
+    assert_eq!(configure(&spool, "a:P d:Q", T0), [""; 0]);
+    assert_eq!(stored_by(&spool, "d"), "by c");
+    assert_eq!(stored_by(&spool, "a"), "where a stood");
+}
+
+#[test]
+fn a_spool_of_a_newer_version_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path()).unwrap().spool;
+    schema::put(&schema::lock(&spool.sealing), "version", "3").unwrap();
+    drop(spool);
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(&error, SpoolError::Newer { version, .. } if version == "3"), "{error}");
+}
+
+#[test]
+fn places_go_where_what_they_are_of_is_read() {
+    let rows: [(&str, &[&str], &str); 9] = [
+        ("nothing changes", &["a:P b:Q", "b:Q a:P"], "a=a b=b"),
+        ("renamed", &["a:P b:Q", "c:P b:Q"], "c=a b=b a="),
+        ("renamed there and back", &["a:P", "b:P", "a:P"], "a=a b="),
+        ("swapped", &["a:P b:Q", "a:Q b:P"], "a=b b=a"),
+        ("moved up", &["s:P s-2:Q", "s:R s-2:P s-3:Q"], "s=s s-2=s s-3=s-2"),
+        ("gone and back", &["a:P b:Q", "b:Q", "a:P b:Q"], "a=a b=b"),
+        ("gone and back under another name", &["a:P", "b:Q", "c:P b:Q"], "c=a b=b a="),
+        ("gone, and its name is another's", &["a:P b:Q", "b:P", "b:P c:Q"], "b=a c=b"),
+        ("its own places come first", &["a:P b:Q", "b:Q", "b:P"], "b=b a=a"),
+    ];
+    for (sentence, steps, wanted) in rows {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = open(directory.path()).unwrap().spool;
+        for step in steps {
+            configure(&spool, step, T0);
+        }
+        for (name, by) in wanted.split_whitespace().map(|w| w.split_once('=').unwrap()) {
+            let by = if by.is_empty() { String::new() } else { format!("by {by}") };
+            assert_eq!(stored_by(&spool, name), by, "{sentence}: {name}");
+        }
+    }
+}
+
+#[test]
+fn of_those_that_read_the_same_the_one_that_went_last_is_taken_over_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path()).unwrap().spool;
+    configure(&spool, "a:P b:P", T0);
+    configure(&spool, "b:P", T0);
+    configure(&spool, "", T0 + DAY);
+    assert_eq!(configure(&spool, "c:P d:P e:P", T0 + DAY), ["b>c", "a>d"]);
+    assert_eq!(stored_by(&spool, "e"), "by e");
+}
+
+#[test]
+fn places_of_another_kind_of_source_mean_nothing_and_are_kept_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path()).unwrap().spool;
+    configure(&spool, "a:P", T0);
+    let other = [Reading { name: "a".into(), reads: "journal\nP".into() }];
+    let asked = ["a".to_owned()].into();
+    let configured = spool.configure(&other, &[], &asked, T0).unwrap();
+    assert_eq!(configured.stored["a"], StoredSource::default());
+    configure(&spool, "b:P", T0);
+    assert_eq!(stored_by(&spool, "b"), "by a");
+}
+
+#[test]
+fn what_is_gone_is_kept_for_30_days_and_not_without_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path()).unwrap().spool;
+    configure(&spool, "a:P b:Q c:R", T0);
+    configure(&spool, "b:Q c:R", T0);
+    configure(&spool, "c:R", T0 + DAY);
+    configure(&spool, "c:R", T0 + 30 * DAY);
+    assert_eq!((stored_by(&spool, "a"), stored_by(&spool, "b")), ("by a".into(), "by b".into()));
+    configure(&spool, "c:R", T0 + 31 * DAY);
+    assert_eq!((stored_by(&spool, "a"), stored_by(&spool, "b")), (String::new(), "by b".into()));
+    for (n, name) in (0..).zip(["x", "y", "z"]) {
+        let now = (T0 + 31 * DAY).shifted(n);
+        configure(&spool, &format!("c:R {name}:{name}"), now);
+        store(&spool, name, 40_000);
+        configure(&spool, "c:R", now);
+    }
+    let kept = ["b", "x", "y", "z"].map(|name| spool.stored(name).unwrap().positions.len());
+    assert_eq!(kept, [0, 0, 40_000, 40_000], "those that went first go first");
+    assert_eq!(stored_by(&spool, "c"), "by c");
+}
+
+#[test]
+fn a_change_of_sources_that_does_not_fit_the_disk_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path()).unwrap().spool;
+    configure(&spool, "a:P", T0);
+    schema::lock(&spool.sealing).pragma_update(None, "max_page_count", 1).unwrap();
+    let long = sources(&format!("b:P c:{}", "x".repeat(1 << 20)));
+    let moves = [Move { from: "a".into(), to: "b".into() }];
+    let error = spool.configure(&long, &moves, &Default::default(), T0).unwrap_err();
+    assert!(error.is_full(), "{error}");
+    assert_eq!((stored_by(&spool, "a"), stored_by(&spool, "b")), ("by a".into(), String::new()));
+}

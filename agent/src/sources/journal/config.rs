@@ -67,6 +67,16 @@ impl JournalSourceSettings {
         })
     }
 
+    /// What it reads, in a form that is the same for the same; see [`SourceSettings::reads`](crate::sources::SourceSettings::reads).
+    pub(crate) fn reads(&self) -> String {
+        let mut parts: Vec<String> = self.units.iter().map(|unit| format!("unit {unit}")).collect();
+        parts.extend(self.matches.iter().map(|field| format!("match {field}")));
+        parts.extend(self.directory.iter().map(|path| format!("directory {}", path.display())));
+        parts.sort();
+        parts.insert(0, "journal".to_owned());
+        parts.join("\n")
+    }
+
     /// Names the source.
     pub fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.lines.source);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use watchkeeper_agent_core::deliver::Backoff;
 use watchkeeper_agent_core::journal::{Begin, Entry, Journal, Stored as StoredPosition};
-use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
+use watchkeeper_agent_core::observe::{Accumulator, InUse, LineObserver};
 use watchkeeper_daemon::machine;
 use watchkeeper_model::{Frontier, Service, SkipReason, Timestamp};
 
@@ -295,6 +295,10 @@ impl Source for JournalSource {
 
     fn epoch_changed(&mut self) {
         self.journal.epoch_changed();
+    }
+
+    fn in_use(&self) -> Option<InUse> {
+        Some(self.lines.in_use())
     }
 
     fn lag_bytes(&self) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! Owns its keys, their defaults and what this version does not read yet. Never opens a file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use glob::Pattern;
@@ -53,6 +54,18 @@ impl TailSourceSettings {
                 TailSettings { start_at, max_line_bytes: max_line_bytes as usize, ..default };
             Some((given_name, Self { lines, tail, paths, exclude }))
         })
+    }
+
+    /// What it reads, in a form that is the same for the same files: the kind and what is left out, then one line for
+    /// each pattern.
+    pub fn reads(&self) -> String {
+        let lines = |patterns: &[Pattern]| -> BTreeSet<String> {
+            patterns.iter().map(|p| p.as_str().escape_default().to_string()).collect()
+        };
+        let mut text = "tail".to_owned();
+        lines(&self.exclude).iter().for_each(|pattern| text += &format!(" without {pattern}"));
+        lines(&self.paths).iter().for_each(|pattern| text += &format!("\n{pattern}"));
+        text
     }
 
     /// Names the source.

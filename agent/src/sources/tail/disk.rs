@@ -12,7 +12,7 @@ use std::time::UNIX_EPOCH;
 
 use glob::{MatchOptions, Pattern};
 use rustix::fs::{Mode, OFlags};
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Stat, classify};
+use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Stat, classify};
 use watchkeeper_model::Timestamp;
 
 /// `*` stays within a directory; `**` does not.
@@ -30,6 +30,16 @@ pub(crate) trait Places: Disk<Handle: Send> + Send {
     /// Whether there is something new that nobody else tells of.
     fn has_news(&mut self) -> bool {
         false
+    }
+
+    /// Looks for other paths from now on; whether that changes anything.
+    fn look_for(&mut self, _paths: &[Pattern], _exclude: &[Pattern]) -> bool {
+        false
+    }
+
+    /// Whether a path is one of those looked for, or a rotated sibling of one.
+    fn is_ours(&self, _path: &Path) -> bool {
+        true
     }
 
     /// Whether who wants to read to the end has to wait: there is more, or there may be.
@@ -55,6 +65,11 @@ impl RealDisk {
     fn matches(&self, path: &Path) -> bool {
         let any = |all: &[Pattern]| all.iter().any(|p| p.matches_path_with(path, MATCH));
         any(&self.paths) && !any(&self.exclude)
+    }
+
+    fn name(&self, path: &Path) -> Option<Named> {
+        let is_excluded = self.exclude.iter().any(|p| p.matches_path_with(path, MATCH));
+        if is_excluded { None } else { classify(path, |p| self.matches(p)) }
     }
 
     fn find_directories(&self, problems: &mut Vec<(PathBuf, String)>) -> BTreeSet<PathBuf> {
@@ -85,9 +100,7 @@ impl RealDisk {
     fn list_directory(&self, directory: &Path, listing: &mut Listing) -> io::Result<()> {
         for name in std::fs::read_dir(directory)? {
             let path = directory.join(name?.file_name());
-            let is_excluded = self.exclude.iter().any(|p| p.matches_path_with(&path, MATCH));
-            let named = if is_excluded { None } else { classify(&path, |p| self.matches(p)) };
-            let Some(named) = named else { continue };
+            let Some(named) = self.name(&path) else { continue };
             match std::fs::metadata(&path) {
                 Ok(found) => listing.entries.push(Entry { path, named, stat: stat_of(&found) }),
                 // Gone since, or a link to nothing.
@@ -139,6 +152,18 @@ fn open(path: &Path) -> io::Result<(File, Stat)> {
 impl Places for RealDisk {
     fn directories(&self) -> &BTreeSet<PathBuf> {
         &self.directories
+    }
+
+    fn look_for(&mut self, paths: &[Pattern], exclude: &[Pattern]) -> bool {
+        let changes = self.paths != paths || self.exclude != exclude;
+        if changes {
+            *self = Self::new(paths.to_vec(), exclude.to_vec());
+        }
+        changes
+    }
+
+    fn is_ours(&self, path: &Path) -> bool {
+        self.name(path).is_some()
     }
 }
 

@@ -10,6 +10,8 @@ mod disk;
 mod facts;
 mod hints;
 mod pipe;
+#[cfg(test)]
+mod reconfigure_tests;
 mod source;
 #[cfg(test)]
 mod tests;

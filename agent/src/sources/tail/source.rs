@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use watchkeeper_agent_core::observe::{Accumulator, LineObserver, LineSettings};
+use glob::Pattern;
+use watchkeeper_agent_core::observe::{Accumulator, InUse, LineObserver, LineSettings};
 use watchkeeper_agent_core::tail::{self, Disk, Record, Report, Sink, Tail, TailSettings};
 use watchkeeper_model::{FileRef, Frontier, Service, SkipReason, Timestamp};
 
@@ -14,7 +15,9 @@ use super::disk::{Places, RealDisk};
 use super::facts;
 use super::hints::Hints;
 use super::pipe::{Pipe, PipeDisk, pipe};
-use crate::sources::{Checkpoint, Health, Inspection, Progress, Source, Stored, Waker};
+use crate::sources::{
+    Checkpoint, Health, Inspection, Progress, Source, SourceSettings, Stored, Waker,
+};
 
 /// A busy writer gives a hint with every line; so often they are followed at most.
 const HINT_EVERY: Duration = Duration::from_millis(20);
@@ -41,8 +44,7 @@ impl TailSource {
         into: &mut Accumulator,
         waker: Waker,
     ) -> Self {
-        let all: Vec<&str> = settings.paths.iter().map(glob::Pattern::as_str).collect();
-        let all = all.join(", ");
+        let all = shown(&settings.paths);
         let disk = RealDisk::new(settings.paths, settings.exclude);
         Self::on((settings.lines, settings.tail), stored, disk, all, into, waker)
     }
@@ -77,12 +79,15 @@ impl<D: Places> TailSource<D> {
         if let Some(corrupt) = &stored.corrupt {
             facts::corrupt(&name, corrupt);
         }
+        let mut tail = Tail::new(tail, stored, disk);
+        // The paths may have been others when it ran before.
+        tail.keep_ours(D::is_ours);
         Self {
             paths,
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
             hints: Hints::new(&name, waker),
-            tail: Tail::new(tail, stored, disk),
+            tail,
             hinted_at: Timestamp(i64::MIN),
             unreported: Reports::default(),
             problem: None,
@@ -121,6 +126,11 @@ impl<D: Places> TailSource<D> {
             self.problem = problem;
         }
     }
+}
+
+fn shown(paths: &[Pattern]) -> String {
+    let all: Vec<&str> = paths.iter().map(Pattern::as_str).collect();
+    all.join(", ")
 }
 
 fn first_problem<D: Disk>(tail: &Tail<D>) -> Option<String> {
@@ -174,6 +184,28 @@ impl<D: Places> Source for TailSource<D> {
 
     fn epoch_changed(&mut self) {
         self.tail.epoch_changed();
+    }
+
+    fn reconfigure(&mut self, settings: &SourceSettings, into: &mut Accumulator) -> bool {
+        let Some(settings) = settings.as_tail() else { return false };
+        if self.tail.corrupt().is_some() {
+            // Its positions may have been repaired.
+            return false;
+        }
+        let TailSourceSettings { lines, tail, paths, exclude } = settings;
+        self.name.clone_from(&lines.source);
+        self.service = lines.service.clone();
+        self.lines = LineObserver::new(lines, into);
+        if self.tail.disk_mut().look_for(paths, exclude) {
+            self.paths = shown(paths);
+            self.tail.keep_ours(D::is_ours);
+        }
+        self.tail.reconfigure(tail.clone());
+        true
+    }
+
+    fn in_use(&self) -> Option<InUse> {
+        Some(self.lines.in_use())
     }
 
     fn lag_bytes(&self) -> u64 {
