@@ -1,11 +1,10 @@
 //! Conditions in a file: what is wrong in one is told with line and column in the file.
 //!
-//! Owns the way from an offset in a condition to one in the file. Never knows what a condition means.
+//! Owns how a condition is read. Never knows what one means.
 
-use watchkeeper_expr::{Condition, ExprProblem, Scope};
+use watchkeeper_expr::{Condition, Scope};
 
-use crate::node::{Content, Node};
-use crate::place::Place;
+use crate::node::Node;
 use crate::read::string;
 use crate::reader::Reader;
 
@@ -17,38 +16,12 @@ pub fn condition(scope: Scope<'_>) -> impl Fn(&Node, &mut Reader<'_>) -> Option<
             Ok(condition) => Some(condition),
             Err(problems) => {
                 for problem in problems {
-                    let place = place_of(&problem, &text, node);
+                    let span = problem.offset..problem.offset + problem.len;
+                    let place = node.place_within(&text, span);
                     reader.error(&place, problem.message).help(problem.help);
                 }
                 None
             }
         }
-    }
-}
-
-/// Where a problem stands in the file. The whole scalar, if its text is not in the file as it is.
-fn place_of(problem: &ExprProblem, text: &str, node: &Node) -> Place {
-    let raw = node.place.text();
-    let Content::Scalar { text: written, .. } = &node.content else {
-        return node.place.clone();
-    };
-    let span = problem.offset..problem.offset + problem.len;
-    if written != text {
-        return node.place.clone();
-    }
-    let trimmed = text.trim_end();
-    if let Some(base) = raw.find(trimmed) {
-        return node.place.part(base + span.start..base + span.end);
-    }
-    // A block of several lines is indented in the file: look for the line alone.
-    let start = text.floor_char_boundary(span.start.min(text.len()));
-    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    match raw.find(line) {
-        Some(base) if !line.trim().is_empty() => {
-            let end = span.end.min(line_start + line.len());
-            node.place.part(base + start - line_start..base + end.saturating_sub(line_start))
-        }
-        _ => node.place.clone(),
     }
 }

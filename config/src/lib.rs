@@ -19,6 +19,7 @@ pub mod read;
 mod reader;
 mod render;
 mod secret;
+mod within;
 mod yaml;
 
 pub use environment::{Environment, ProcessEnv};

@@ -119,7 +119,7 @@ impl Checker<'_> {
 
     fn has_of_name(&mut self, expr: &IdedExpr, name: &str) -> Option<Typed> {
         let (message, help) = match self.scope {
-            Scope::Line | Scope::TextLine => {
+            Scope::Line | Scope::TextLine | Scope::TextFields(_) => {
                 ("`has` asks for a field", format!("write has(fields.{name})"))
             }
             Scope::Labels => {

@@ -62,15 +62,22 @@ impl Checker<'_> {
     /// A path whose root is no macro's variable.
     pub(crate) fn resolve(&mut self, expr: &IdedExpr, path: &Path<'_>) -> Option<Typed> {
         match self.scope {
-            Scope::Line => self.line_field(expr, path, Kind::Any),
-            Scope::TextLine => self.line_field(expr, path, Kind::Str),
+            Scope::Line => self.line_field(expr, path, Kind::Any, None),
+            Scope::TextLine => self.line_field(expr, path, Kind::Str, None),
+            Scope::TextFields(known) => self.line_field(expr, path, Kind::Str, Some(known)),
             Scope::Labels => self.label(expr, path),
             Scope::Known(known) => self.variable(expr, path, known),
         }
     }
 
-    /// The path of a field of a line, `fields` itself left out.
-    fn line_field(&mut self, expr: &IdedExpr, path: &Path<'_>, kind: Kind) -> Option<Typed> {
+    /// The path of a field of a line, `fields` itself left out; one of those known, if they are.
+    fn line_field(
+        &mut self,
+        expr: &IdedExpr,
+        path: &Path<'_>,
+        kind: Kind,
+        known: Option<&[String]>,
+    ) -> Option<Typed> {
         let name = match path.root {
             "fields" if path.parts.is_empty() => {
                 let problem =
@@ -81,6 +88,14 @@ impl Checker<'_> {
             "fields" => path.parts.join("."),
             _ => path.spelled(),
         };
+        if let Some(known) = known
+            && !known.contains(&name)
+        {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let problem = ExprProblem::at(self.span(expr), format!("lines have no field `{name}`"))
+                .help(known_names(&name, &known));
+            return self.refuse(problem);
+        }
         let node = Node::Field(self.field(&name));
         Some(Typed { node, kind, said: Said::Field(name) })
     }
@@ -124,8 +139,9 @@ impl Checker<'_> {
                 self.refuse(problem)
             }
             None => {
+                let known: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
                 let problem = ExprProblem::at(self.span(expr), format!("unknown name `{spelled}`"))
-                    .help(known_names(&spelled, known));
+                    .help(known_names(&spelled, &known));
                 self.refuse(problem)
             }
         }
@@ -147,11 +163,10 @@ fn is_part_of(spelled: &str, name: &str) -> bool {
     spelled.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn known_names(spelled: &str, known: &[(&str, Type)]) -> String {
-    let names = || known.iter().map(|(name, _)| *name);
-    match closest(spelled, names().chain(["true", "false", "null"])) {
+fn known_names(spelled: &str, known: &[&str]) -> String {
+    match closest(spelled, known.iter().copied().chain(["true", "false", "null"])) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "no names are known here".to_owned(),
-        None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
+        None => format!("known here: {}", known.join(", ")),
     }
 }

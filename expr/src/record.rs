@@ -10,6 +10,8 @@ pub enum Scope<'a> {
     /// Fields of a line whose format knows only strings: logfmt, regex, text. As [`Self::Line`], but comparing one with
     /// a number is an error.
     TextLine,
+    /// As [`Self::TextLine`], and lines have just these fields; any other name is an error.
+    TextFields(&'a [String]),
     /// Labels of a series: always strings, "" if absent. Comparing one with a number is an error.
     Labels,
     /// Just these variables; any other name is an error.

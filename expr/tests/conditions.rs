@@ -473,13 +473,32 @@ const BAD_OVER_STRINGS: &[(&str, &[&str])] = &[
     ("has(a)", &["0+6: `has` asks for a field | write has(fields.a)"]),
 ];
 
+const BAD_OVER_KNOWN_FIELDS: &[(&str, &[&str])] = &[
+    (
+        "int(staus) >= 500 && has(fields.pod) && fields[\"_file.path\"] == \"\"",
+        &[
+            "4+5: lines have no field `staus` | did you mean `status`?",
+            "25+10: lines have no field `pod` | known here: status, _file.path",
+        ],
+    ),
+    ("_file.pth == 'x'", &["0+9: lines have no field `_file.pth` | did you mean `_file.path`?"]),
+    (
+        "status >= 500",
+        &[
+            "0+13: `status` is a field, and fields of this format are strings | write int(status) >= 500",
+        ],
+    ),
+];
+
 #[test]
 fn bad_conditions_are_told_with_their_remedy() {
+    let known = ["status".to_owned(), "_file.path".to_owned()];
     let tables = [
         (Scope::Labels, BAD_OVER_LABELS),
         (Scope::Known(PROBE), BAD_OVER_A_PROBE),
         (Scope::Line, BAD_OVER_A_LINE),
         (Scope::TextLine, BAD_OVER_STRINGS),
+        (Scope::TextFields(&known), BAD_OVER_KNOWN_FIELDS),
     ];
     for (scope, table) in tables {
         for (text, expected) in table {
