@@ -2,6 +2,7 @@
 //!
 //! Owns nothing but the wiring: hints to the tail, records to the observer, reports to the tally and the log.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
@@ -11,6 +12,7 @@ use watchkeeper_model::{Frontier, Service, SkipReason, Timestamp};
 use super::config::TailSourceSettings;
 use super::disk::RealDisk;
 use super::facts;
+use super::given::Given;
 use super::hints::Hints;
 use crate::sources::{Checkpoint, Health, Progress, Source, Stored, Waker};
 
@@ -25,6 +27,7 @@ pub struct TailSource {
     paths: String,
     tail: Tail<RealDisk>,
     lines: LineObserver,
+    given: Given,
     hints: Hints,
     hinted_at: Timestamp,
     /// Reported when there was no accumulator at hand.
@@ -40,7 +43,7 @@ impl TailSource {
         into: &mut Accumulator,
         waker: Waker,
     ) -> Self {
-        let TailSourceSettings { lines, tail, paths, exclude } = settings;
+        let TailSourceSettings { lines, tail, paths, exclude, given } = settings;
         let name = lines.source.clone();
         let stored = tail::Stored::read(stored.looked_at, stored.rows, stored.wait);
         if let Some(corrupt) = &stored.corrupt {
@@ -51,6 +54,7 @@ impl TailSource {
             paths: all.join(", "),
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
+            given,
             hints: Hints::new(&name, waker),
             tail: Tail::new(tail, stored, RealDisk::new(paths, exclude)),
             hinted_at: Timestamp(i64::MIN),
@@ -112,7 +116,8 @@ impl Source for TailSource {
 
     fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress {
         let waiting_hint = self.follow_hints(now);
-        let mut sink = Lines { name: &self.name, lines: &mut self.lines, into, now };
+        let Self { name, lines, given, .. } = self;
+        let mut sink = Lines { name, lines, given, into, now, path: PathBuf::new() };
         for report in std::mem::take(&mut self.unreported).0 {
             sink.report(report);
         }
@@ -168,14 +173,32 @@ impl Source for TailSource {
 struct Lines<'a> {
     name: &'a str,
     lines: &'a mut LineObserver,
+    given: &'a Given,
     into: &'a mut Accumulator,
     now: Timestamp,
+    /// The file that the records are of.
+    path: PathBuf,
 }
 
 impl Sink for Lines<'_> {
+    fn file(&mut self, path: &Path) {
+        if path != self.path {
+            self.given.file(path, self.lines);
+            path.clone_into(&mut self.path);
+        }
+    }
+
     fn record(&mut self, record: Record<'_>) {
         match record {
-            Record::Line(line) => self.lines.observe(line, self.now, self.into),
+            Record::Line(line) => {
+                self.given.wrapped(None, self.lines);
+                self.lines.observe(line, self.now, self.into);
+            }
+            Record::Wrapped(wrapped) => {
+                self.given.wrapped(Some(&wrapped), self.lines);
+                self.lines.observe(wrapped.text, self.now, self.into);
+            }
+            Record::Unparsable => self.lines.skip(SkipReason::Unparsable, self.into),
             Record::TooLong => self.lines.skip(SkipReason::TooLong, self.into),
             Record::Blank => self.lines.skip(SkipReason::Blank, self.into),
         }
@@ -203,6 +226,8 @@ impl Sink for Lines<'_> {
 struct Reports(Vec<Report>);
 
 impl Sink for Reports {
+    fn file(&mut self, _: &Path) {}
+
     fn record(&mut self, _: Record<'_>) {}
 
     fn report(&mut self, report: Report) {
