@@ -84,5 +84,6 @@ fn position_of(frontier: &Frontier) -> Position {
         guard: frontier.guard,
         rotated: None,
         copy_of: None,
+        held: None,
     }
 }

@@ -23,8 +23,8 @@ pub(super) enum Resemblance {
     TooEarly,
     /// A copy of a file that is intact.
     CopyOf(FileRef),
-    /// What is left of a file that was cut or is gone, from this offset on.
-    Continues { offset: u64, guard: Guard },
+    /// What is left of a life of a file that was cut or is gone, from this offset on.
+    Continues { life: FileRef, offset: u64, guard: Guard },
 }
 
 impl<D: Disk> Tail<D> {
@@ -55,8 +55,10 @@ impl<D: Disk> Tail<D> {
             }
         }
         let gone = self.missing.iter().map(|m| &m.position);
-        let lives: Vec<Position> =
+        let mut lives: Vec<Position> =
             self.dead.iter().map(|d| &d.position).chain(gone).cloned().collect();
+        // Many files begin with the same few bytes: the one with the most in common is the one.
+        lives.sort_by_key(|life| std::cmp::Reverse((life.prefix.len, life.offset)));
         for life in lives.iter().filter(|l| related(Path::new(&l.path), base)) {
             if let Some(offset) = self.goes_on(life, handle, stat) {
                 self.continued(life.file, stat.size);
@@ -68,7 +70,7 @@ impl<D: Disk> Tail<D> {
                         Err(_) => continue,
                     }
                 };
-                return Resemblance::Continues { offset, guard };
+                return Resemblance::Continues { life: life.file, offset, guard };
             }
         }
         Resemblance::None
@@ -107,28 +109,34 @@ impl<D: Disk> Tail<D> {
     }
 
     /// Looks for what is left of lives that ended in copies known as such, and reports what is left nowhere.
-    pub(super) fn settle_dead(&mut self, sink: &mut impl Sink) {
+    pub(super) fn settle_dead(&mut self, now: Timestamp, sink: &mut impl Sink) {
         for i in 0..self.files.len() {
             let Some(original) = self.files[i].copy_of else { continue };
             let ended = self.dead.iter().map(|d| &d.position);
             let gone = self.missing.iter().map(|m| &m.position);
             let life = ended.chain(gone).find(|life| life.file == original).cloned();
             if let Some(life) = life {
-                self.take_over(i, &life);
+                self.take_over(i, &life, now);
             }
         }
         for dead in std::mem::take(&mut self.dead) {
+            if dead.held_bytes > 0 {
+                sink.report(Report::Read { bytes: dead.held_bytes });
+            }
             let bytes = dead.position.size.saturating_sub(dead.continued_to);
             if !dead.recycled {
                 sink.report(Report::Truncated { bytes_unknown: bytes });
             } else if bytes > 0 {
                 sink.report(Report::Abandoned { bytes });
             }
+            if let Some(held) = dead.position.held {
+                self.give_held(held, now, sink);
+            }
         }
     }
 
     /// Makes a copy the successor of the life it was copied from.
-    pub(super) fn take_over(&mut self, i: usize, life: &Position) {
+    pub(super) fn take_over(&mut self, i: usize, life: &Position, now: Timestamp) {
         let Ok((handle, stat)) = self.disk.open(&self.files[i].path) else { return };
         if stat.inode != self.files[i].id.inode {
             return;
@@ -149,6 +157,9 @@ impl<D: Disk> Tail<D> {
         // A prefix that can't be read now is read with the next growth.
         let _ = extend_prefix(&mut self.disk, &mut self.files[i]);
         self.continued(life.file, stat.size);
+        if let Some(held) = self.take_held(life.file, offset) {
+            self.files[i].hold(held, &self.settings, now);
+        }
     }
 }
 

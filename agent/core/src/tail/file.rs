@@ -1,16 +1,18 @@
 //! One life of one file while it is followed.
 //!
-//! Owns what is known of it between two looks: how far it was read, what stands just before, whether it was rotated.
-//! Never looks itself.
+//! Owns what is known of it between two looks: how far it was read, what stands just before, what is held of it, whether
+//! it was rotated. Never looks itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
 
 use super::disk::Stat;
 use super::framer::{Framed, Framer};
+use super::join::{Held, Joiner, Keep};
 use super::pace::Pace;
 use super::position::{MAX_GUARD_BYTES, Position};
+use super::settings::TailSettings;
 
 /// Paths in frontiers are for people; a longer one keeps its end.
 const MAX_PATH_BYTES: usize = 200;
@@ -90,6 +92,8 @@ pub(super) struct File<H> {
     pub(super) id: FileRef,
     pub(super) dev: u64,
     pub(super) path: PathBuf,
+    /// The configured path whose rotated sibling it is by its name.
+    pub(super) base: Option<PathBuf>,
     pub(super) created: Option<Timestamp>,
     pub(super) modified: Timestamp,
     pub(super) handle: Option<H>,
@@ -97,7 +101,7 @@ pub(super) struct File<H> {
     pub(super) size: u64,
     /// Where reading began under this epoch.
     pub(super) begin: u64,
-    /// Everything before is counted.
+    /// Everything before is counted, or held and stored with the position.
     pub(super) offset: u64,
     /// Everything before is sealed.
     pub(super) sealed: u64,
@@ -105,6 +109,11 @@ pub(super) struct File<H> {
     pub(super) checkpointed: u64,
     pub(super) before: Before,
     pub(super) framer: Framer,
+    pub(super) joiner: Joiner,
+    /// What is held stands behind the offset: up to this line's end it was read, and would be again.
+    pub(super) ahead: Option<(u64, Before)>,
+    /// Held under other settings; to be given out before anything is read.
+    pub(super) stale: Option<Held>,
     /// Inside a record that is passed over: how far, and what stands before that place.
     pub(super) beyond: Option<(u64, Before)>,
     /// The size at which everything that is left was found to be a line without end.
@@ -135,6 +144,7 @@ impl<H> File<H> {
             id,
             dev: stat.dev,
             path,
+            base: None,
             created: stat.created,
             modified: stat.modified,
             handle,
@@ -145,6 +155,9 @@ impl<H> File<H> {
             checkpointed: 0,
             before: Before::nothing(),
             framer: Framer::default(),
+            joiner: Joiner::default(),
+            ahead: None,
+            stale: None,
             beyond: None,
             held_at: None,
             prefix: Guard::default(),
@@ -159,12 +172,25 @@ impl<H> File<H> {
     }
 
     /// Goes on where a position says.
-    pub(super) fn resume(&mut self, position: &Position) {
+    pub(super) fn resume(&mut self, position: &Position, settings: &TailSettings, now: Timestamp) {
         self.id = position.file;
         self.begin = position.begin;
         self.prefix = position.prefix;
         self.copy_of = position.copy_of;
         self.jump(position.offset, position.guard);
+        if let Some(held) = &position.held {
+            self.hold(held.clone(), settings, now);
+        }
+    }
+
+    /// Goes on with what was held up to the place where it is, if that still means the same.
+    pub(super) fn hold(&mut self, held: Held, settings: &TailSettings, now: Timestamp) {
+        if held.join == settings.join.key() {
+            self.joiner = Joiner::restored(held.streams, self.offset, now);
+        } else {
+            self.stale = Some(held);
+        }
+        self.dirty = true;
     }
 
     /// Goes on at a record's end up to which everything is counted and sealed elsewhere.
@@ -174,6 +200,9 @@ impl<H> File<H> {
         self.checkpointed = offset;
         self.before = Before::Guard(guard);
         self.framer = Framer::default();
+        self.joiner = Joiner::default();
+        self.ahead = None;
+        self.stale = None;
         self.beyond = None;
         self.held_at = None;
         self.ended = false;
@@ -181,9 +210,28 @@ impl<H> File<H> {
         self.pace.more();
     }
 
+    /// The path it is configured under: its own, or that of the file whose rotated sibling it is.
+    pub(super) fn configured(&self) -> &Path {
+        match &self.base {
+            Some(base) if self.sight != Sight::Present => base,
+            _ => &self.path,
+        }
+    }
+
+    /// The end of the last line that was understood.
+    pub(super) fn read_to(&self) -> u64 {
+        self.ahead.as_ref().map_or(self.offset, |(at, _)| *at)
+    }
+
     /// Where to read next, and what has to stand before that place.
     pub(super) fn next_read(&self) -> (u64, &Before) {
-        self.beyond.as_ref().map_or((self.offset, &self.before), |(at, before)| (*at, before))
+        let ahead = self.beyond.as_ref().or(self.ahead.as_ref());
+        ahead.map_or((self.offset, &self.before), |(at, before)| (*at, before))
+    }
+
+    /// Whether something was read and not given out.
+    pub(super) fn holds(&self) -> bool {
+        !self.joiner.is_empty() || self.stale.is_some()
     }
 
     /// Whether there are bytes that were not looked at.
@@ -201,21 +249,68 @@ impl<H> File<H> {
     }
 
     /// Takes note of how far `seen`, read from `n_before` bytes before `from`, was understood.
-    pub(super) fn advance(&mut self, from: u64, seen: &[u8], n_before: usize, framed: Framed) {
+    pub(super) fn advance(
+        &mut self,
+        from: u64,
+        seen: &[u8],
+        n_before: usize,
+        framed: Framed,
+        max_reread_bytes: u64,
+    ) {
+        let before = |n: usize| Before::of(&seen[..n_before + n]);
         if let Some(boundary) = framed.boundary {
-            self.offset = from + boundary as u64;
-            self.before = Before::of(&seen[..n_before + boundary]);
+            let read_to = from + boundary as u64;
+            self.ahead = Some((read_to, before(boundary)));
+            match self.joiner.keep() {
+                Keep::From(start) if read_to - start > max_reread_bytes => drop(self.catch_up()),
+                Keep::From(start) if start == self.offset => {}
+                // What stands before any other place is not known any more.
+                Keep::From(start) if start >= from => {
+                    self.offset = start;
+                    self.before = before((start - from) as usize);
+                }
+                Keep::Nothing | Keep::From(_) | Keep::Itself => drop(self.catch_up()),
+            }
         }
-        self.beyond = (!self.framer.at_boundary()).then(|| {
-            let before = Before::of(&seen[..n_before + framed.used]);
-            (from + framed.used as u64, before)
-        });
+        self.beyond =
+            (!self.framer.at_boundary()).then(|| (from + framed.used as u64, before(framed.used)));
+    }
+
+    /// Lets the offset follow how far was read: what is held from now on is kept by itself. Says how many bytes that is.
+    pub(super) fn catch_up(&mut self) -> u64 {
+        let Some((read_to, before)) = self.ahead.take() else { return 0 };
+        let n_bytes = read_to - self.offset;
+        self.offset = read_to;
+        self.before = before;
+        n_bytes
+    }
+
+    /// What is held and would not be read again from the offset on.
+    pub(super) fn held(&self, settings: &TailSettings) -> Option<Held> {
+        if self.stale.is_some() || self.joiner.is_empty() || self.ahead.is_some() {
+            return self.stale.clone();
+        }
+        Some(Held {
+            join: settings.join.key(),
+            path: self.configured().to_string_lossy().into_owned(),
+            streams: self.joiner.held().to_vec(),
+        })
+    }
+
+    /// Its lines are joined otherwise from now on: what is held and stands behind the offset is read again, the rest is
+    /// given out as it is.
+    pub(super) fn join_anew(&mut self, before: &TailSettings) {
+        self.stale = self.held(before);
+        self.joiner = Joiner::default();
+        self.framer = Framer::default();
+        (self.ahead, self.beyond, self.held_at) = (None, None, None);
+        self.pace.more();
     }
 
     /// Its position, everything counted so far being sealed with it.
-    pub(super) fn position(&self, source: &str) -> Position {
+    pub(super) fn position(&self, settings: &TailSettings) -> Position {
         Position {
-            source: source.to_owned(),
+            source: settings.source.clone(),
             file: self.id,
             dev: self.dev,
             path: self.path.to_string_lossy().into_owned(),
@@ -227,6 +322,7 @@ impl<H> File<H> {
             guard: self.before.guard(),
             rotated: self.sight.rotated_since(),
             copy_of: self.copy_of,
+            held: self.held(settings),
         }
     }
 

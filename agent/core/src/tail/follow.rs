@@ -11,8 +11,9 @@ use watchkeeper_model::{FileRef, Frontier, Timestamp};
 
 use super::disk::Disk;
 use super::file::File;
-use super::framer::Record;
+use super::join::Joining;
 use super::position::{Corrupt, Position};
+use super::record::Record;
 use super::settings::TailSettings;
 use super::turn::Looked;
 
@@ -26,13 +27,16 @@ const POLL_BYTES: usize = 4 << 20;
 const LOOK_BYTES: usize = 1024;
 
 /// The most files one seal covers: their frontiers have to leave room in a batch.
-const MAX_UNSEALED_FILES: usize = 500;
+pub(super) const MAX_UNSEALED_FILES: usize = 500;
 
 /// Takes what tailing finds.
 pub trait Sink {
-    /// The next records are of this file, which it reads from this byte on.
+    /// A chunk of this file is read from this byte on: where the next records stand, for those who want to know.
     fn reading(&mut self, _file: FileRef, _path: &Path, _from: u64) {}
-    /// A record, in the order of its file.
+    /// The records that follow are of this file, said before the first one of a turn: one of the paths configured, whatever
+    /// rotation calls the file by now.
+    fn file(&mut self, path: &Path);
+    /// A record; those of one stream of one file in its order.
     fn record(&mut self, record: Record<'_>);
     /// Something that happened to a file.
     fn report(&mut self, report: Report);
@@ -143,6 +147,8 @@ pub(super) struct Dead {
     pub(super) recycled: bool,
     /// Up to where its bytes were found in a copy.
     pub(super) continued_to: u64,
+    /// Bytes that are made into records with what is held, and were not reported yet.
+    pub(super) held_bytes: u64,
 }
 
 /// A file as a listing knows it.
@@ -152,6 +158,8 @@ pub(super) type Inode = (u64, u64, Option<Timestamp>);
 #[derive(Debug)]
 pub struct Tail<D: Disk> {
     pub(super) settings: TailSettings,
+    /// If lines are joined at all.
+    pub(super) joining: Option<Joining>,
     pub(super) disk: D,
     pub(super) files: Vec<File<D::Handle>>,
     pub(super) missing: Vec<Missing>,
@@ -182,8 +190,10 @@ impl<D: Disk> Tail<D> {
     /// Follows the files of a source on from what was stored.
     pub fn new(settings: TailSettings, stored: Stored, disk: D) -> Self {
         let missing = |position| Missing { position, since: Timestamp::MAX, dirty: false };
+        let joining = Joining::by(&settings);
         let mut tail = Self {
             settings,
+            joining,
             disk,
             files: Vec::new(),
             missing: stored.positions.into_iter().map(missing).collect(),
@@ -215,18 +225,26 @@ impl<D: Disk> Tail<D> {
         if now >= self.next_scan || self.next_scan > now + super::pace::IDLE * 6 {
             self.scan(now, sink);
         }
+        let may_give = may_read && !self.waiting;
+        if may_give {
+            self.before_turns(now, sink);
+        }
         self.take_turns(now, may_read, sink);
         if !self.dead.is_empty() {
             self.scan(now, sink);
         }
+        if may_give {
+            self.give_due(now, sink);
+        }
         self.let_go(now, may_read, sink);
-        self.progress()
+        self.progress(now, may_give)
     }
 
-    fn progress(&self) -> Progress {
+    fn progress(&self, now: Timestamp, may_give: bool) -> Progress {
         let looks = self.files.iter().filter(|f| f.handle.is_some()).map(|f| f.pace.next());
+        let due = self.next_due(now).filter(|_| may_give);
         Progress {
-            next: looks.min().map_or(self.next_scan, |next| next.min(self.next_scan)),
+            next: looks.chain(due).fold(self.next_scan, Timestamp::min),
             dirty: self.dirty
                 || !self.forget.is_empty()
                 || self.files.iter().any(|f| f.dirty)
@@ -252,11 +270,12 @@ impl<D: Disk> Tail<D> {
                 if budget == 0 {
                     return false;
                 }
-                let (was_unsealed, offset) = (self.files[i].is_unsealed(), self.files[i].offset);
+                let (was_unsealed, read_to) =
+                    (self.files[i].is_unsealed(), self.files[i].next_read().0);
                 let has_room = was_unsealed || n_unsealed < MAX_UNSEALED_FILES;
                 let looked = self.look(i, now, may_read && has_room, sink);
                 n_unsealed += usize::from(!was_unsealed && self.files[i].is_unsealed());
-                let n_read = self.files[i].offset.saturating_sub(offset);
+                let n_read = self.files[i].next_read().0.saturating_sub(read_to);
                 budget = budget.saturating_sub(LOOK_BYTES + n_read as usize);
                 looked == Looked::More
             });
@@ -292,7 +311,7 @@ impl<D: Disk> Tail<D> {
                 checkpoint.frontiers.push(file.frontier(source));
             }
             if file.is_unsealed() || file.dirty {
-                checkpoint.store.push(file.position(source));
+                checkpoint.store.push(file.position(&self.settings));
             }
         }
         let missing = self.missing.iter().filter(|m| m.dirty);

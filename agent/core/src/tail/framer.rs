@@ -1,21 +1,21 @@
 //! Cutting bytes into lines.
 //!
-//! Owns record boundaries: a line ends with LF or CRLF; one longer than `max_line` is one record that is passed over
+//! Owns record boundaries: a line ends with LF or CRLF; one longer than its form allows is one record that is passed over
 //! without being kept; a run of NUL bytes, as a sparse file has it, is one blank record whatever its length. A line
 //! without its end is never given out, so what is held is simply read again, and nothing of it needs storing. Never
-//! decodes text.
+//! decodes text, and never gives out anything but lines, lines too long and blanks.
 
 use memchr::memchr;
 
-/// What a file is made of.
+use super::record::Record;
+
+/// What a line of a file may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record<'a> {
-    /// A line without its end.
-    Line(&'a [u8]),
-    /// A line longer than allowed.
-    TooLong,
-    /// A run of NUL bytes.
-    Blank,
+pub struct LineForm {
+    /// A longer one is [`Record::TooLong`]; in bytes, without its end.
+    pub max_bytes: usize,
+    /// A CR before the LF belongs to the line: a part of a line may end in one that is no line's end.
+    pub keeps_cr: bool,
 }
 
 /// Inside of what the framer is.
@@ -48,12 +48,13 @@ impl Framer {
         self.within == Within::Boundary
     }
 
-    /// Gives out every record that ends in `chunk`. The next chunk has to go on behind the bytes used.
+    /// Gives out every record that ends in `chunk`, each with the place behind its end. The next chunk has to go on
+    /// behind the bytes used.
     pub fn frame(
         &mut self,
         chunk: &[u8],
-        max_line: usize,
-        mut out: impl FnMut(Record<'_>),
+        form: LineForm,
+        mut out: impl FnMut(Record<'_>, usize),
     ) -> Framed {
         let (mut at, mut boundary) = (0, None);
         while at < chunk.len() {
@@ -61,17 +62,17 @@ impl Framer {
                 Within::Boundary if chunk[at] == 0 => self.within = Within::Nuls,
                 Within::Boundary => match memchr(b'\n', &chunk[at..]) {
                     Some(len) => {
-                        out(line(&chunk[at..at + len], max_line));
+                        out(form.line(&chunk[at..at + len]), at + len + 1);
                         at += len + 1;
                         boundary = Some(at);
                     }
-                    None if chunk.len() - at > max_line + 1 => self.within = Within::TooLong,
+                    None if chunk.len() - at > form.max_bytes + 1 => self.within = Within::TooLong,
                     None => return Framed { boundary, used: at },
                 },
                 Within::TooLong => match memchr(b'\n', &chunk[at..]) {
                     Some(len) => {
-                        out(Record::TooLong);
                         at += len + 1;
+                        out(Record::TooLong, at);
                         boundary = Some(at);
                         self.within = Within::Boundary;
                     }
@@ -79,9 +80,9 @@ impl Framer {
                 },
                 Within::Nuls => match chunk[at..].iter().position(|&b| b != 0) {
                     Some(len) => {
-                        out(Record::Blank);
                         // The end of a line of nothing but NULs belongs to it.
                         at += len + usize::from(chunk[at + len] == b'\n');
+                        out(Record::Blank, at);
                         boundary = Some(at);
                         self.within = Within::Boundary;
                     }
@@ -93,19 +94,26 @@ impl Framer {
     }
 
     /// Gives out the last record of a file that will not grow any more; `rest` is what was held.
-    pub fn finish(&mut self, rest: &[u8], max_line: usize, mut out: impl FnMut(Record<'_>)) {
+    pub fn finish(&mut self, rest: &[u8], form: LineForm, mut out: impl FnMut(Record<'_>)) {
         match std::mem::take(&mut self.within) {
             Within::TooLong => out(Record::TooLong),
             Within::Nuls => out(Record::Blank),
             Within::Boundary if rest.is_empty() => {}
-            Within::Boundary => out(line(rest, max_line)),
+            Within::Boundary => out(form.line(rest)),
         }
     }
 }
 
-fn line(bytes: &[u8], max_line: usize) -> Record<'_> {
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if bytes.len() > max_line { Record::TooLong } else { Record::Line(bytes) }
+impl LineForm {
+    fn line(self, bytes: &[u8]) -> Record<'_> {
+        let bytes = if self.keeps_cr { bytes } else { without_cr(bytes) };
+        if bytes.len() > self.max_bytes { Record::TooLong } else { Record::Line(bytes) }
+    }
+}
+
+/// A line without the CR of its end.
+pub(super) fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -125,7 +133,12 @@ mod tests {
             Record::Line(line) => Owned::Line(line.to_vec()),
             Record::TooLong => Owned::TooLong,
             Record::Blank => Owned::Blank,
+            other => panic!("{other:?}"),
         }
+    }
+
+    const fn form(max_bytes: usize) -> LineForm {
+        LineForm { max_bytes, keeps_cr: false }
     }
 
     fn text(line: &str) -> Owned {
@@ -138,7 +151,8 @@ mod tests {
         let mut step_now = step;
         while at < bytes.len() {
             let end = (at + step_now).min(bytes.len());
-            let framed = framer.frame(&bytes[at..end], max_line, |r| records.push(owned(r)));
+            let framed =
+                framer.frame(&bytes[at..end], form(max_line), |r, _| records.push(owned(r)));
             if let Some(b) = framed.boundary {
                 boundary = at + b;
             }
@@ -184,10 +198,27 @@ mod tests {
             ("\0\0", Some(Owned::Blank)),
         ] {
             let (mut framer, mut records) = (Framer::default(), Vec::new());
-            let framed = framer.frame(bytes.as_bytes(), 8, |r| records.push(owned(r)));
-            framer.finish(&bytes.as_bytes()[framed.used..], 8, |r| records.push(owned(r)));
+            let framed = framer.frame(bytes.as_bytes(), form(8), |r, _| records.push(owned(r)));
+            framer.finish(&bytes.as_bytes()[framed.used..], form(8), |r| records.push(owned(r)));
             assert_eq!(records, Vec::from_iter(record), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn each_record_comes_with_the_place_behind_it_and_a_form_may_keep_the_cr() {
+        let (mut framer, mut seen) = (Framer::default(), Vec::new());
+        let form = LineForm { max_bytes: 3, keeps_cr: true };
+        let bytes = b"a\r\n\0\0\n\0x\r\n12345\nb\r\nrest";
+        let framed = framer.frame(bytes, form, |r, end| seen.push((owned(r), end)));
+        let wanted = [
+            (text("a\r"), 3),
+            (Owned::Blank, 6),
+            (Owned::Blank, 7),
+            (text("x\r"), 10),
+            (Owned::TooLong, 16),
+        ];
+        assert_eq!(seen[..5], wanted);
+        assert_eq!((&seen[5], framed.boundary), (&(text("b\r"), 19), Some(19)));
     }
 
     #[test]
@@ -195,10 +226,10 @@ mod tests {
         let (mut framer, mut records) = (Framer::default(), 0);
         let chunk = vec![b'x'; 1 << 20];
         for i in 0..100 {
-            let framed = framer.frame(&chunk, 1_000, |_| records += 1);
+            let framed = framer.frame(&chunk, form(1_000), |_, _| records += 1);
             assert_eq!(framed, Framed { boundary: None, used: 1 << 20 }, "{i}");
         }
-        let framed = framer.frame(b"\nshort\n", 1_000, |_| records += 1);
+        let framed = framer.frame(b"\nshort\n", form(1_000), |_, _| records += 1);
         assert_eq!((framed.boundary, records), (Some(7), 2));
     }
 

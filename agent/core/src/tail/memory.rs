@@ -227,6 +227,10 @@ pub(super) struct Agent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     pub(super) lines: Vec<String>,
+    /// For each line the file it was said to be of, and what its wrapper said, if it had one.
+    pub(super) origins: Vec<(PathBuf, Option<(super::Stream, String)>)>,
+    path: PathBuf,
+    pub(super) n_unparsable: u64,
     pub(super) n_too_long: u64,
     pub(super) n_blank: u64,
     pub(super) n_compressed: u64,
@@ -237,11 +241,21 @@ pub(super) struct Seen {
 }
 
 impl super::Sink for Seen {
+    fn file(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
     fn record(&mut self, record: super::Record<'_>) {
         match record {
             super::Record::Line(line) => {
                 self.lines.push(String::from_utf8_lossy(line).into_owned());
+                self.origins.push((self.path.clone(), None));
             }
+            super::Record::Wrapped(super::Wrapped { text, stream, time }) => {
+                self.lines.push(String::from_utf8_lossy(text).into_owned());
+                self.origins.push((self.path.clone(), Some((stream, time.to_owned()))));
+            }
+            super::Record::Unparsable => self.n_unparsable += 1,
             super::Record::TooLong => self.n_too_long += 1,
             super::Record::Blank => self.n_blank += 1,
         }
@@ -352,6 +366,9 @@ impl Agent {
         self.tail().committed();
         let Seen {
             lines,
+            origins,
+            path: _,
+            n_unparsable,
             n_too_long,
             n_blank,
             n_compressed,
@@ -361,6 +378,8 @@ impl Agent {
             abandoned,
         } = std::mem::take(&mut self.unsealed);
         self.sealed.lines.extend(lines);
+        self.sealed.origins.extend(origins);
+        self.sealed.n_unparsable += n_unparsable;
         self.sealed.n_too_long += n_too_long;
         self.sealed.n_blank += n_blank;
         self.sealed.n_compressed += n_compressed;

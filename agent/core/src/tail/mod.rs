@@ -1,10 +1,11 @@
 //! Tailing: which bytes of which file are whose line, each exactly once.
 //!
-//! In reading order: `framer` cuts bytes into records, `names` knows how rotation names files, `disk` is what is asked
+//! In reading order: `record` is what is given out, `framer` cuts bytes into lines, [`join`] makes records of lines,
+//! `names` knows how rotation names files, `disk` is what is asked
 //! about the world, `position` is what is stored, `pace` says when to look, `file` is one life of one file, and
 //! [`Tail`] follows all files of one source (`follow`): `turn` reads, `scan` finds and recognises files,
-//! `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets files go, `reconfigure` goes
-//! on under other settings.
+//! `held` gives out what waits, `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets
+//! files go, `reconfigure` goes on under other settings.
 //!
 //! Decides and never does: the only way out is the [`Disk`] it is given, which answers with facts. A look at the
 //! directory and the file is the truth; a notification is only a reason to look sooner.
@@ -18,6 +19,8 @@ mod disk;
 mod file;
 mod follow;
 mod framer;
+mod held;
+pub mod join;
 #[cfg(test)]
 mod memory;
 mod names;
@@ -26,6 +29,7 @@ mod position;
 #[cfg(test)]
 mod property;
 mod reconfigure;
+mod record;
 mod rotated;
 mod scan;
 mod settings;
@@ -36,7 +40,8 @@ mod turn;
 
 pub use disk::{Disk, Entry, Kind, Listing, Stat};
 pub use follow::{Checkpoint, Followed, Progress, Report, Sink, Stored, Tail};
-pub use framer::{Framed, Framer, Record};
+pub use framer::{Framed, Framer, LineForm};
 pub use names::{Named, classify};
 pub use position::{Corrupt, Position};
+pub use record::{Record, Stream, Wrapped};
 pub use settings::{StartAt, TailSettings};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use watchkeeper_model::Timestamp;
 
 /// How soon a growing file is looked at again.
-const ACTIVE: Duration = Duration::from_millis(100);
+pub(super) const ACTIVE: Duration = Duration::from_millis(100);
 
 /// How late an idle one is.
 pub(super) const IDLE: Duration = Duration::from_secs(10);

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
+use super::join::{Held, HeldRow};
+
 /// The most bytes a prefix covers.
 pub(super) const MAX_PREFIX_BYTES: usize = 1024;
 
@@ -29,7 +31,7 @@ pub struct Position {
     pub size: u64,
     /// Where reading began under this epoch.
     pub begin: u64,
-    /// Everything before is counted; always at a record's end.
+    /// Everything before is counted or held; always at a line's end.
     pub offset: u64,
     /// Its first bytes.
     pub prefix: Guard,
@@ -39,6 +41,8 @@ pub struct Position {
     pub rotated: Option<Timestamp>,
     /// The life it is a copy of, made by copytruncate; not read while that one is intact.
     pub copy_of: Option<FileRef>,
+    /// What stands before the offset, was read, and is not counted yet.
+    pub held: Option<Held>,
 }
 
 /// A stored position can't be used.
@@ -63,6 +67,8 @@ struct Row {
     guard: (u32, u64),
     rotated: Option<i64>,
     copy_of: Option<(u64, i64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<HeldRow>,
 }
 
 impl Position {
@@ -88,6 +94,7 @@ impl Position {
             guard: (self.guard.len, self.guard.hash),
             rotated: self.rotated.map(Timestamp::nanos),
             copy_of: self.copy_of.map(|f| (f.inode, f.born.nanos())),
+            held: self.held.as_ref().map(Held::row),
         };
         serde_json::to_string(&row).expect("a struct of numbers and text is JSON")
     }
@@ -97,6 +104,13 @@ impl Position {
         let row: Row = serde_json::from_str(stored).map_err(|e| Corrupt(e.to_string()))?;
         let file = |(inode, born)| FileRef { inode, born: Timestamp(born) };
         let guard = |(len, hash)| Guard { len, hash };
+        let held = match row.held {
+            Some(held) => {
+                let held = Held::of(held);
+                Some(held.ok_or_else(|| Corrupt("what is held contradicts itself".to_owned()))?)
+            }
+            None => None,
+        };
         let position = Self {
             source: row.source,
             file: file((row.inode, row.born)),
@@ -110,6 +124,7 @@ impl Position {
             guard: guard(row.guard),
             rotated: row.rotated.map(Timestamp),
             copy_of: row.copy_of.map(file),
+            held,
         };
         let guard_fits = position.guard.len as usize
             == usize::try_from(position.offset).map_or(MAX_GUARD_BYTES, |o| o.min(MAX_GUARD_BYTES));
@@ -144,6 +159,7 @@ mod tests {
             guard: Guard { len: 256, hash: 1 },
             rotated: None,
             copy_of: Some(FileRef { inode: 1, born: Timestamp(2) }),
+            held: None,
         };
         let stored = position.encode();
         assert_eq!(Position::decode(&stored), Ok(position.clone()));

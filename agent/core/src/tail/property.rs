@@ -1,28 +1,36 @@
 //! Random rotation, copying, cutting, deleting, crashing and failing seals against a model.
 //!
-//! Owns one sentence: each line is counted exactly once, or what became of it is reported. The model knows which lines
-//! stood in a file at the moment it was cut, or was deleted while nobody held it; only those may be missing, and only if
-//! that many bytes were reported.
+//! Owns one sentence: each record is counted exactly once, or what became of it is reported. The model knows what stood in
+//! a file at the moment it was cut, or was deleted while nobody held it; only that may be missing, and only if that many
+//! bytes were reported. Everything written has a number, so a record is known by its content.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::Stream;
+use super::join::{JoinSettings, Multiline, Wrap};
 use super::memory::Agent;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write(u8),
-    WriteHalf,
+    /// So many lines; the bits choose streams, ends and starts.
+    Write(u8, u64),
+    WriteHalf(u64),
     Rename,
     RenameAndDelete,
-    CopyTruncate { look_between: bool },
+    CopyTruncate {
+        look_between: bool,
+    },
     Delete,
     Poll,
     PollWithoutReading,
     Seal,
     FailToSeal,
     Crash,
+    /// A crash, and other settings after it.
+    Edit,
     Wait(u8),
     RenameSource,
     LookElsewhereAndBack,
@@ -30,8 +38,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (1..6_u8).prop_map(Step::Write),
-        2 => Just(Step::WriteHalf),
+        6 => (1..6_u8, any::<u64>()).prop_map(|(n, bits)| Step::Write(n, bits)),
+        2 => any::<u64>().prop_map(Step::WriteHalf),
         2 => Just(Step::Rename),
         1 => Just(Step::RenameAndDelete),
         2 => any::<bool>().prop_map(|look_between| Step::CopyTruncate { look_between }),
@@ -41,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Seal),
         1 => Just(Step::FailToSeal),
         2 => Just(Step::Crash),
+        1 => Just(Step::Edit),
         2 => (0..20_u8).prop_map(Step::Wait),
         1 => Just(Step::RenameSource),
         1 => Just(Step::LookElsewhereAndBack),
@@ -48,37 +57,170 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 const PATH: &str = "/l/app.log";
+const MAX_LINES: usize = 4;
+
+/// How lines are written, and how carefully.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    wrap: Wrap,
+    several_lines: bool,
+    /// The writer ends lines and records before it rotates and before it pauses, so that every record is known. If it
+    /// does not, what it wrote is still counted once, in whatever records.
+    careful: bool,
+}
+
+fn form() -> impl Strategy<Value = Form> {
+    let wrap = prop_oneof![Just(Wrap::None), Just(Wrap::Cri), Just(Wrap::Docker)];
+    (wrap, any::<bool>(), any::<bool>()).prop_map(|(wrap, several_lines, careful)| Form {
+        wrap,
+        several_lines,
+        careful,
+    })
+}
+
+impl Form {
+    fn settings(self) -> JoinSettings {
+        let (max_lines, secs) = if self.careful { (MAX_LINES, 600) } else { (10_000, 2) };
+        let multiline = || Multiline::new("^<", max_lines, Duration::from_secs(secs)).unwrap();
+        JoinSettings { wrap: self.wrap, multiline: self.several_lines.then(multiline) }
+    }
+
+    /// A line of the file.
+    fn line(self, stream: Stream, text: &str, ends: bool) -> String {
+        let time = "2016-10-06T00:17:09.669794202Z";
+        let stream = stream.as_str();
+        match self.wrap {
+            Wrap::None => format!("{text}\n"),
+            Wrap::Cri => format!("{time} {stream} {} {text}\n", if ends { "F" } else { "P" }),
+            Wrap::Docker => {
+                let end = if ends { "\\n" } else { "" };
+                format!("{{\"log\":\"{text}{end}\",\"stream\":\"{stream}\",\"time\":\"{time}\"}}\n")
+            }
+        }
+    }
+}
+
+/// One stream as its writer knows it.
+#[derive(Default)]
+struct Writing {
+    line: String,
+    is_in_line: bool,
+    record: Option<(String, usize)>,
+    must_start: bool,
+}
 
 struct Model {
+    form: Form,
     agent: Agent,
-    n_lines: usize,
+    streams: [Writing; 2],
+    /// Of which stream each number is.
+    numbers: Vec<Stream>,
+    /// Records as they were written.
+    wanted: Vec<String>,
     half: Option<String>,
     running: bool,
-    /// Lines that stood in a file that was deleted, or bytes that stood in one that was cut.
-    at_risk: BTreeSet<String>,
+    /// Numbers that stood in a file that was deleted.
+    at_risk: BTreeSet<usize>,
     n_copies: usize,
+    n_bytes: usize,
+}
+
+fn numbers(text: &str) -> Vec<usize> {
+    text.split('<').skip(1).map(|t| t.split_once('>').unwrap().0.parse().unwrap()).collect()
 }
 
 impl Model {
-    fn write(&mut self, n: u8) {
-        let mut text = self.half.take().map_or(String::new(), |_| " end\n".to_owned());
-        for _ in 0..n {
-            text += &format!("line {}\n", self.n_lines);
-            self.n_lines += 1;
+    fn new(form: Form) -> Self {
+        let mut agent = Agent::new();
+        agent.settings.join = form.settings();
+        // A source that has run before.
+        agent.poll();
+        agent.seal();
+        Self {
+            form,
+            agent,
+            streams: Default::default(),
+            numbers: Vec::new(),
+            wanted: Vec::new(),
+            half: None,
+            running: true,
+            at_risk: BTreeSet::new(),
+            n_copies: 0,
+            n_bytes: 0,
         }
+    }
+
+    fn append(&mut self, text: &str) {
         self.agent.world().append(PATH, text);
+        self.n_bytes += text.len();
+    }
+
+    /// The next line of the file; three bits say what it is.
+    fn next_line(&mut self, bits: u64) -> String {
+        let is_wrapped = self.form.wrap != Wrap::None;
+        let stream = if is_wrapped && bits & 1 == 1 { Stream::Stderr } else { Stream::Stdout };
+        let ends = !is_wrapped || bits & 2 == 0;
+        let writing = &mut self.streams[stream as usize];
+        let starts = bits & 4 == 0 || std::mem::take(&mut writing.must_start);
+        let number = self.numbers.len();
+        self.numbers.push(stream);
+        let space = if starts || writing.is_in_line { "" } else { " " };
+        let text = format!("{space}<{number}>");
+        writing.line += &text;
+        writing.is_in_line = !ends;
+        if ends {
+            self.end_of_line(stream);
+        }
+        self.form.line(stream, &text, ends)
+    }
+
+    fn end_of_line(&mut self, stream: Stream) {
+        let writing = &mut self.streams[stream as usize];
+        let line = std::mem::take(&mut writing.line);
+        match &mut writing.record {
+            Some((text, n)) if self.form.several_lines && !line.starts_with('<') => {
+                if *n < MAX_LINES {
+                    *text += &format!("\n{line}");
+                    *n += 1;
+                }
+            }
+            record => self.wanted.extend(record.replace((line, 1)).map(|(text, _)| text)),
+        }
+    }
+
+    fn write(&mut self, n: u8, bits: u64) {
+        let mut text = self.half.take().unwrap_or_default();
+        for i in 0..n {
+            text += &self.next_line(bits >> (3 * i));
+        }
+        self.append(&text);
     }
 
     /// A rotation waits for the end of a line: no writer splits one over two files.
     fn end_line(&mut self) {
-        if self.half.take().is_some() {
-            self.agent.world().append(PATH, " end\n");
+        if let Some(rest) = self.half.take() {
+            self.append(&rest);
+        }
+        if self.form.careful {
+            self.end_parts();
+            self.streams.iter_mut().for_each(|s| s.must_start = true);
         }
     }
 
-    fn lines_in(&self, path: &str) -> Vec<String> {
-        let content = self.agent.world().content(path);
-        String::from_utf8(content).unwrap().lines().map(str::to_owned).collect()
+    fn end_parts(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if std::mem::take(&mut self.streams[stream as usize].is_in_line) {
+                let mut rest = self.half.take().unwrap_or_default();
+                self.end_of_line(stream);
+                rest += &self.form.line(stream, "", true);
+                self.append(&rest);
+            }
+        }
+    }
+
+    fn put_at_risk(&mut self) {
+        let content = self.agent.world().content(PATH);
+        self.at_risk.extend(numbers(&String::from_utf8(content).unwrap()));
     }
 
     fn shift_siblings(&mut self) {
@@ -97,12 +239,12 @@ impl Model {
 
     fn take(&mut self, step: &Step) {
         match step {
-            Step::Write(n) => self.write(*n),
-            Step::WriteHalf if self.half.is_none() => {
-                let half = format!("line {}", self.n_lines);
-                self.n_lines += 1;
-                self.agent.world().append(PATH, &half);
-                self.half = Some(half);
+            Step::Write(n, bits) => self.write(*n, *bits),
+            Step::WriteHalf(bits) if self.half.is_none() => {
+                let line = self.next_line(*bits);
+                let (half, rest) = line.split_at(1 + *bits as usize % (line.len() - 1));
+                self.half = Some(rest.to_owned());
+                self.append(half);
             }
             Step::Rename if self.exists() => {
                 self.end_line();
@@ -111,8 +253,7 @@ impl Model {
             }
             Step::RenameAndDelete if self.exists() => {
                 self.end_line();
-                let lines = self.lines_in(PATH);
-                self.at_risk.extend(lines);
+                self.put_at_risk();
                 self.agent.world().rename(PATH, "/l/away");
                 self.agent.world().remove("/l/away");
             }
@@ -126,27 +267,33 @@ impl Model {
                 self.agent.world().truncate(PATH, 0);
                 self.n_copies += 1;
                 // A writer that goes on before anybody looked makes the cut hard to see; at least its bytes differ.
-                self.write(1);
+                self.write(1, 0);
             }
             Step::Delete if self.exists() => {
                 self.end_line();
-                let lines = self.lines_in(PATH);
-                self.at_risk.extend(lines);
+                self.put_at_risk();
                 self.agent.world().remove(PATH);
             }
-            Step::Poll => {
+            Step::Poll | Step::PollWithoutReading => {
                 self.running = true;
-                self.agent.poll();
-            }
-            Step::PollWithoutReading => {
-                self.running = true;
-                self.agent.poll_with(false);
+                self.agent.poll_with(matches!(step, Step::Poll));
             }
             Step::Seal if self.running => self.agent.seal(),
             Step::FailToSeal if self.running => self.agent.fail_to_seal(),
-            Step::Crash => {
-                self.running = false;
-                self.agent.crash();
+            Step::Crash => self.crash(),
+            Step::Edit if !self.form.careful => {
+                self.crash();
+                let multiline = &mut self.agent.settings.join.multiline;
+                *multiline = match multiline {
+                    Some(_) => None,
+                    None => Form { several_lines: true, ..self.form }.settings().multiline,
+                };
+            }
+            Step::Wait(secs) => {
+                if self.form.careful {
+                    self.end_parts();
+                }
+                self.agent.wait_for(u64::from(*secs));
             }
             Step::RenameSource => {
                 let name = if self.agent.settings.source == "s" { "t" } else { "s" };
@@ -156,61 +303,101 @@ impl Model {
                 self.agent.look_for(("/l/", ".txt"));
                 self.agent.look_for(("/l/", ".log"));
             }
-            Step::Wait(secs) => self.agent.wait_for(u64::from(*secs)),
             _ => {}
         }
     }
+
+    fn crash(&mut self) {
+        self.running = false;
+        self.agent.crash();
+    }
+
+    /// Nothing more is written, and everything can be read.
+    fn settle(&mut self) {
+        self.end_line();
+        for stream in &mut self.streams {
+            self.wanted.extend(stream.record.take().map(|(text, _)| text));
+        }
+        for secs in [40, 700, 40, 40] {
+            self.agent.wait_for(secs);
+            self.agent.catch_up();
+            self.agent.seal();
+        }
+    }
+
+    fn is_at_risk(&self, record: &str) -> bool {
+        numbers(record).iter().any(|n| self.at_risk.contains(n))
+    }
+
+    /// Each record as it was written, once; each number at most once; how many are missing.
+    fn judge(&mut self) -> Result<usize, TestCaseError> {
+        let sealed = self.agent.sealed.clone();
+        let mut seen = vec![0; self.numbers.len()];
+        for (line, (path, wrapped)) in sealed.lines.iter().zip(&sealed.origins) {
+            prop_assert_eq!(path.to_str(), Some(PATH));
+            let here = numbers(line);
+            prop_assert!(here.is_sorted(), "out of order: {line}");
+            for number in here {
+                seen[number] += 1;
+                let stream = wrapped.as_ref().map(|(stream, _)| *stream);
+                let wanted = (self.form.wrap != Wrap::None).then(|| self.numbers[number]);
+                prop_assert_eq!(stream, wanted, "{}", line);
+            }
+        }
+        if self.form.careful {
+            let mut records: BTreeMap<&str, usize> = BTreeMap::new();
+            for line in sealed.lines.iter().filter(|l| !self.is_at_risk(l)) {
+                *records.entry(line).or_default() += 1;
+            }
+            for record in self.wanted.iter().filter(|r| !self.is_at_risk(r)) {
+                prop_assert_eq!(records.remove(&**record), Some(1), "{:?}", record);
+            }
+            prop_assert!(records.is_empty(), "made up: {:?}", records);
+        } else {
+            for (number, n) in seen.iter().enumerate() {
+                prop_assert!(
+                    *n == 1 || self.at_risk.contains(&number),
+                    "{number} was counted {n} times"
+                );
+            }
+        }
+        prop_assert!(seen.iter().all(|n| *n <= 1), "counted twice: {seen:?}");
+        prop_assert_eq!(sealed.n_unparsable + sealed.n_too_long + sealed.n_blank, 0);
+        Ok(seen.iter().filter(|n| **n == 0).count())
+    }
+}
+
+fn try_out(form: Form, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut model = Model::new(form);
+    steps.iter().for_each(|step| model.take(step));
+    model.settle();
+    let n_missing = model.judge()?;
+    prop_assert_eq!(model.agent.tail().lag_bytes(), 0);
+    let sealed = &model.agent.sealed;
+    if model.at_risk.is_empty() {
+        // Lines beyond the most that a record may have are dropped from its text.
+        prop_assert!(n_missing == 0 || form.careful && form.several_lines);
+        prop_assert_eq!(sealed.abandoned + sealed.unknown, 0);
+        if model.n_copies == 0 {
+            prop_assert_eq!(sealed.bytes, model.n_bytes as u64);
+        }
+    }
+    prop_assert!(sealed.n_truncated <= model.n_copies as u64);
+    Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
     #[test]
     fn each_line_is_counted_once_or_reported(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut model = Model {
-            agent: Agent::new(),
-            n_lines: 0,
-            half: None,
-            running: false,
-            at_risk: BTreeSet::new(),
-            n_copies: 0,
-        };
-        // A source that has run before.
-        model.agent.poll();
-        model.agent.seal();
-        model.running = true;
-        for step in &steps {
-            model.take(step);
-        }
-        model.end_line();
-        for _ in 0..4 {
-            model.agent.wait_for(40);
-            model.agent.catch_up();
-            model.agent.seal();
-        }
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for line in &model.agent.sealed.lines {
-            *seen.entry(line.trim_end_matches(" end").to_owned()).or_default() += 1;
-        }
-        let at_risk: BTreeSet<&str> =
-            model.at_risk.iter().map(|l| l.trim_end_matches(" end")).collect();
-        let mut missing = 0;
-        for i in 0..model.n_lines {
-            let line = format!("line {i}");
-            match seen.remove(&line) {
-                Some(1) => {}
-                None if at_risk.contains(line.as_str()) => missing += 1,
-                n => prop_assert!(false, "{line} was counted {n:?} times"),
-            }
-        }
-        prop_assert!(seen.is_empty(), "made up: {seen:?}");
-        for ((source, file), (begin, to, covered)) in &model.agent.coverage {
-            prop_assert_eq!(to - begin, *covered, "{} of {:?} seems to be missing", source, file);
-        }
-        prop_assert_eq!(model.agent.tail().lag_bytes(), 0);
-        if model.at_risk.is_empty() {
-            prop_assert_eq!(missing, 0);
-            prop_assert_eq!(model.agent.sealed.abandoned + model.agent.sealed.unknown, 0);
-        }
-        prop_assert!(model.agent.sealed.n_truncated <= model.n_copies as u64);
+        try_out(Form { wrap: Wrap::None, several_lines: false, careful: true }, &steps)?;
+    }
+
+    #[test]
+    fn each_record_is_counted_once_or_reported(
+        form in form(),
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        try_out(form, &steps)?;
     }
 }

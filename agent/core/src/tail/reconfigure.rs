@@ -12,6 +12,7 @@ use watchkeeper_model::{FileRef, Frontier, Timestamp};
 use super::disk::Disk;
 use super::file::shown;
 use super::follow::Tail;
+use super::join::Joining;
 use super::position::Position;
 use super::settings::TailSettings;
 
@@ -27,17 +28,24 @@ impl<D: Disk> Tail<D> {
     ///
     /// To be called when everything is sealed: what was read under the old name has to be told under it.
     pub fn reconfigure(&mut self, settings: TailSettings) {
-        // Each setting takes effect where it is looked at: none is kept elsewhere, with a file or a framer.
+        // The others take effect where they are looked at: none is kept elsewhere, with a file or a framer.
         let TailSettings {
             source,
             start_at: _,
-            max_line_bytes: _,
+            max_line_bytes,
+            join,
             rotate_wait: _,
             linger: _,
             max_held_bytes: _,
             max_held_age: _,
         } = &settings;
         let renamed = *source != self.settings.source;
+        let joins_otherwise =
+            (join, max_line_bytes) != (&self.settings.join, &self.settings.max_line_bytes);
+        if joins_otherwise {
+            self.files.iter_mut().for_each(|file| file.join_anew(&self.settings));
+            self.joining = Joining::by(&settings);
+        }
         self.settings = settings;
         if renamed {
             self.rename_files();

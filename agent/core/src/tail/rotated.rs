@@ -8,8 +8,10 @@ use std::time::Duration;
 use watchkeeper_model::{FileRef, Timestamp};
 
 use super::disk::Disk;
-use super::file::{File, Sight};
+use super::file::{Before, File, Sight};
 use super::follow::{Missing, Report, Sink, Tail};
+use super::join::Piece;
+use super::position::MAX_GUARD_BYTES;
 use super::turn::read_exact;
 
 /// How long a stored position may stand without its file before what was left of it is reported.
@@ -27,11 +29,11 @@ impl<D: Disk> Tail<D> {
         let may_read = may_read && !self.waiting;
         for i in 0..self.files.len() {
             if may_read && self.is_quiet(&self.files[i], now, self.settings.rotate_wait) {
-                self.end(i, sink);
+                self.end(i, now, sink);
             }
         }
         self.give_up(now, may_read, sink);
-        self.close_quiet(now);
+        self.close_quiet(now, sink);
         self.free_copies();
     }
 
@@ -41,34 +43,50 @@ impl<D: Disk> Tail<D> {
         file.handle.is_some() && !file.has_unread() && now.since(since.max(file.grown_at)) >= wait
     }
 
-    /// Takes the last record, which has no line end and will not get one.
-    fn end(&mut self, i: usize, sink: &mut impl Sink) {
-        let Self { files, disk, settings, .. } = self;
+    /// Takes the last line, which has no line end and will not get one, and whatever waits for more lines.
+    fn end(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) {
+        let Self { files, disk, settings, joining, .. } = self;
         let file = &mut files[i];
         let len = file.size.saturating_sub(file.offset);
-        if file.ended || len == 0 {
+        if !file.holds() && (file.ended || len == 0) {
             return;
         }
         let Some(handle) = &file.handle else { return };
-        let passed_over = file.beyond.is_some();
-        let len_held = if passed_over { 0 } else { len as usize };
-        let Ok(rest) = read_exact(disk, handle, file.offset, len_held) else { return };
-        if rest.len() < len_held {
+        let start = file.read_to();
+        let len_held =
+            if file.framer.at_boundary() { file.size.saturating_sub(start) as usize } else { 0 };
+        let before_len = file.size.min(MAX_GUARD_BYTES as u64);
+        let (Ok(rest), Ok(before)) = (
+            read_exact(disk, handle, start, len_held),
+            read_exact(disk, handle, file.size - before_len, before_len as usize),
+        ) else {
+            return;
+        };
+        if rest.len() < len_held || (before.len() as u64) < before_len {
             // It was cut just now: the next look finds that out.
             return;
         }
+        sink.file(file.configured());
         sink.reading(file.id, &file.path, file.offset);
-        file.framer.finish(&rest, settings.max_line_bytes, |r| sink.record(r));
-        let before_len = file.size.min(256);
-        let Ok(before) = read_exact(disk, handle, file.size - before_len, before_len as usize)
-        else {
-            return;
-        };
-        sink.report(Report::Read { bytes: len });
+        match joining {
+            None => file.framer.finish(&rest, settings.line_form(), |r| sink.record(r)),
+            Some(joining) => {
+                let (form, end) = (joining.line_form(), file.size);
+                let File { framer, joiner, .. } = file;
+                framer.finish(&rest, form, |record| {
+                    joiner
+                        .take(joining, now, Piece { record, start, end }, &mut |r| sink.record(r));
+                });
+                joiner.finish(joining, now, &mut |r| sink.record(r));
+            }
+        }
+        if len > 0 {
+            sink.report(Report::Read { bytes: len });
+        }
         file.offset = file.size;
-        file.before = super::file::Before::of(&before);
-        file.beyond = None;
-        file.ended = true;
+        file.before = Before::of(&before);
+        (file.ahead, file.beyond) = (None, None);
+        (file.ended, file.dirty) = (true, true);
     }
 
     /// Gives up unread bytes of files that have no name any more and were held too long, or, while files are not
@@ -90,23 +108,29 @@ impl<D: Disk> Tail<D> {
             let too_much = !may_read && total > self.settings.max_held_bytes;
             if too_old || too_much {
                 total -= bytes;
-                sink.report(Report::Abandoned { bytes });
-                if let Some(i) = self.files.iter().position(|f| f.id == id) {
-                    self.close(i);
-                }
+                let Some(i) = self.files.iter().position(|f| f.id == id) else { continue };
+                // What is held of it was read.
+                self.give_all(i, now, sink);
+                sink.report(Report::Abandoned { bytes: self.files[i].unread_bytes() });
+                self.close(i);
             }
         }
     }
 
     /// Closes files that late writers had long enough for.
-    fn close_quiet(&mut self, now: Timestamp) {
+    fn close_quiet(&mut self, now: Timestamp, sink: &mut impl Sink) {
         let wait = self.settings.rotate_wait + self.settings.linger;
         for i in (0..self.files.len()).rev() {
             let file = &self.files[i];
             if file.unread_bytes() > 0 || !self.is_quiet(file, now, wait) {
                 continue;
             }
-            match file.sight {
+            if file.holds() && self.waiting {
+                // Whether it was counted elsewhere is about to be told.
+                continue;
+            }
+            self.give_all(i, now, sink);
+            match self.files[i].sight {
                 Sight::Present => {}
                 // Should it grow after all, the next scan opens it again.
                 Sight::Rotated { listed: true, .. } => self.files[i].handle = None,
@@ -150,18 +174,30 @@ impl<D: Disk> Tail<D> {
         if self.waiting {
             return;
         }
+        let mut held = Vec::new();
         for Missing { position, since, dirty } in &mut self.missing {
             *since = (*since).min(now);
+            if now.since(*since) < MISSING_GRACE {
+                continue;
+            }
             let unread = position.size.saturating_sub(position.offset);
-            if unread > 0 && position.copy_of.is_none() && now.since(*since) >= MISSING_GRACE {
+            if unread > 0 && position.copy_of.is_none() {
                 sink.report(Report::Abandoned { bytes: unread });
                 position.size = position.offset;
+                *dirty = true;
+            }
+            if let Some(left) = position.held.take() {
+                held.push(left);
                 *dirty = true;
             }
         }
         self.missing.sort_by_key(|m| std::cmp::Reverse(m.since));
         let keep = self.missing.partition_point(|m| now.since(m.since) < MISSING_KEPT);
         let dropped = self.missing.split_off(keep.min(MAX_MISSING).min(self.missing.len()));
-        self.forget.extend(dropped.into_iter().map(|m| m.position.file));
+        for Missing { position, .. } in dropped {
+            self.forget.push(position.file);
+            held.extend(position.held);
+        }
+        held.into_iter().for_each(|held| self.give_held(held, now, sink));
     }
 }

@@ -43,7 +43,7 @@ impl<D: Disk> Tail<D> {
         self.place_known(&entries, is_complete, now);
         self.attach_stored(&entries, now);
         self.take_new(&entries, now, sink);
-        self.settle_dead(sink);
+        self.settle_dead(now, sink);
         let listed = |inode: &Inode| {
             entries.get(&(inode.0, inode.1)).is_some_and(|e| e.stat.created == inode.2)
         };
@@ -108,6 +108,7 @@ impl<D: Disk> Tail<D> {
             let is_rotated = entry.named.base.is_some()
                 && (moved || !entry.named.matched || file.sight != Sight::Present);
             file.path.clone_from(&entry.path);
+            file.base.clone_from(&entry.named.base);
             let was = file.sight;
             file.sight =
                 if is_rotated { Sight::Rotated { since, listed: true } } else { Sight::Present };
@@ -156,7 +157,7 @@ impl<D: Disk> Tail<D> {
         if file.is_unsealed() {
             self.closing.push(file.frontier(&self.settings.source));
         }
-        let position = file.position(&self.settings.source);
+        let position = file.position(&self.settings);
         self.missing.push(Missing { position, since: now, dirty: true });
     }
 
@@ -224,10 +225,14 @@ impl<D: Disk> Tail<D> {
         let others = self.missing.extract_if(.., |m| {
             m.position.file.inode == stat.inode && [position.dev, 0].contains(&m.position.dev)
         });
-        let forget: Vec<FileRef> = others.map(|m| m.position.file).collect();
-        self.forget.extend(forget.into_iter().filter(|f| *f != position.file));
+        let others: Vec<Position> = others.map(|m| m.position).collect();
+        for other in others.into_iter().filter(|o| o.file != position.file) {
+            self.forget.push(other.file);
+            self.bury(other);
+        }
         let mut file = File::new(position.file, entry.path.clone(), stat, Some(handle), now);
-        file.resume(position);
+        file.base.clone_from(&entry.named.base);
+        file.resume(position, &self.settings, now);
         if self.waiting {
             file.begin = file.offset;
         }
@@ -259,13 +264,18 @@ impl<D: Disk> Tail<D> {
         self.forget.push(position.file);
         let is_copy = position.copy_of.is_some();
         let continued_to = if is_copy { position.size } else { position.offset };
-        self.dead.push(Dead { continued_to, position, recycled });
+        self.dead.push(Dead { continued_to, position, recycled, held_bytes: 0 });
         if recycled && !entry.named.matched {
             // Not the file that we knew, so it has to answer for itself.
             return;
         }
         let id = FileRef { inode: stat.inode, born };
-        self.files.push(File::new(id, entry.path.clone(), stat, Some(handle), now));
+        let mut file = File::new(id, entry.path.clone(), stat, Some(handle), now);
+        file.base.clone_from(&entry.named.base);
+        if entry.named.base.is_some() && !entry.named.matched {
+            file.sight = Sight::Rotated { since: now, listed: true };
+        }
+        self.files.push(file);
     }
 
     /// Decides about every file that is listed and not known.
@@ -317,6 +327,7 @@ impl<D: Disk> Tail<D> {
         };
         let id = FileRef { inode: stat.inode, born: now };
         let mut file = File::new(id, entry.path.clone(), stat, None, now);
+        file.base.clone_from(&entry.named.base);
         if entry.named.base.is_some() && !entry.named.matched {
             file.sight = Sight::Rotated { since: now, listed: true };
         }
@@ -329,10 +340,13 @@ impl<D: Disk> Tail<D> {
                 file.copy_of = Some(original);
                 // Its offset means nothing until its original is cut; so it has no guard to keep.
             }
-            Resemblance::Continues { offset, guard } => {
+            Resemblance::Continues { life, offset, guard } => {
                 file.jump(offset, guard);
                 file.begin = offset;
                 file.handle = Some(handle);
+                if let Some(held) = self.take_held(life, offset) {
+                    file.hold(held, &self.settings, now);
+                }
             }
             Resemblance::None if entry.named.matched || fresh => {
                 if is_first_start && self.settings.start_at == StartAt::End {

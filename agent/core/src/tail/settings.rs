@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use super::follow::TURN_BYTES;
+use super::framer::LineForm;
+use super::join::JoinSettings;
+
 /// Where to begin in files that are there when a source starts for the first time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StartAt {
@@ -23,6 +27,8 @@ pub struct TailSettings {
     pub start_at: StartAt,
     /// Longer lines are skipped and counted.
     pub max_line_bytes: usize,
+    /// How its lines become records.
+    pub join: JoinSettings,
     /// How long a rotated or deleted file must be quiet at its end before a last line without line end is taken.
     pub rotate_wait: Duration,
     /// How much longer it is looked at, slowly, for late writers.
@@ -40,10 +46,21 @@ impl TailSettings {
             source: source.to_owned(),
             start_at: StartAt::End,
             max_line_bytes: 1 << 20,
+            join: JoinSettings::default(),
             rotate_wait: Duration::from_secs(5),
             linger: Duration::from_secs(600),
             max_held_bytes: 1 << 30,
             max_held_age: Duration::from_secs(86_400),
         }
+    }
+
+    /// What a line of a file may be if nothing is joined.
+    pub(super) fn line_form(&self) -> LineForm {
+        LineForm { max_bytes: self.max_line_bytes, keeps_cr: false }
+    }
+
+    /// The most bytes that are read again to find what is held, instead of keeping it by itself.
+    pub(super) fn max_reread_bytes(&self) -> u64 {
+        (2 * self.max_line_bytes).max(TURN_BYTES) as u64
     }
 }

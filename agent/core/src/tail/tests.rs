@@ -353,6 +353,22 @@ fn a_copy_on_the_inode_of_a_file_that_began_like_it_is_no_old_friend() {
 }
 
 #[test]
+fn a_copy_is_of_the_life_it_has_most_in_common_with() {
+    let mut agent = following(0);
+    agent.world().append("/l/app.log", "l");
+    agent.catch_up();
+    agent.world().remove("/l/app.log");
+    agent.seal();
+    agent.world().append("/l/app.log", "line 1\n");
+    agent.crash();
+    agent.catch_up();
+    agent.world().copy("/l/app.log", "/l/app.log.1");
+    agent.world().truncate("/l/app.log", 0);
+    agent.world().append("/l/app.log", "line 2\n");
+    assert_eq!(settle(&mut agent), wanted(1..3), "not of one that began with the same letter");
+}
+
+#[test]
 fn a_copy_in_the_making_is_not_read() {
     let mut agent = following(500);
     agent.world().append("/l/app.log.1", "");

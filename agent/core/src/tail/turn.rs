@@ -8,6 +8,7 @@ use watchkeeper_model::{FileRef, Guard, Timestamp};
 use super::disk::{Disk, Kind, Stat};
 use super::file::{File, is_guarded_by};
 use super::follow::{Dead, Report, Sink, TURN_BYTES, Tail};
+use super::join::{Joining, Piece};
 use super::position::MAX_PREFIX_BYTES;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -87,7 +88,7 @@ impl<D: Disk> Tail<D> {
             return Err(Broken::Cut);
         }
         let touched = stat.modified != file.modified;
-        if stat.size < u64::from(file.prefix.len) && file.offset > 0 {
+        if stat.size < u64::from(file.prefix.len) && file.next_read().0 > 0 {
             // Cut, but perhaps not as far as we have read.
             verify(disk, file)?;
             file.prefix = Guard::default();
@@ -112,10 +113,11 @@ impl<D: Disk> Tail<D> {
 
     /// Reads once and gives out what it made.
     fn turn(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) -> Result<Looked, Broken> {
-        let Self { files, disk, buffer, settings, .. } = self;
+        let Self { files, disk, buffer, settings, joining, .. } = self;
         let file = &mut files[i];
         let Some(handle) = &file.handle else { return Ok(Looked::Idle) };
-        let max_line = settings.max_line_bytes;
+        let form = joining.as_ref().map_or(settings.line_form(), Joining::line_form);
+        sink.file(file.configured());
         let mut want = TURN_BYTES;
         loop {
             let (from, before) = file.next_read();
@@ -139,7 +141,19 @@ impl<D: Disk> Tail<D> {
                 0
             };
             sink.reading(file.id, &file.path, from);
-            let mut framed = file.framer.frame(&chunk[mark..], max_line, |r| sink.record(r));
+            let mut framed = match joining {
+                None => file.framer.frame(&chunk[mark..], form, |r, _| sink.record(r)),
+                Some(joining) => {
+                    let (place, mut start) = (from + mark as u64, file.read_to());
+                    let (framer, joiner) = (&mut file.framer, &mut file.joiner);
+                    framer.frame(&chunk[mark..], form, |record, end| {
+                        let end = place + end as u64;
+                        let piece = Piece { record, start, end };
+                        joiner.take(joining, now, piece, &mut |r| sink.record(r));
+                        start = end;
+                    })
+                }
+            };
             if framed.used > 0 {
                 framed.used += mark;
                 framed.boundary = framed.boundary.map(|b| b + mark);
@@ -147,13 +161,13 @@ impl<D: Disk> Tail<D> {
             let is_full = chunk.len() == want;
             if framed.used == 0 && is_full {
                 // The line is longer than a turn; the next size up tells whether it is too long.
-                want = (want * 4).min(max_line + 2 + BYTE_ORDER_MARK.len()).max(want + 1);
+                want = (want * 4).min(form.max_bytes + 2 + BYTE_ORDER_MARK.len()).max(want + 1);
                 continue;
             }
             let read_to = from + chunk.len() as u64;
             let offset = file.offset;
             file.size = file.size.max(read_to);
-            file.advance(from, &buffer[..n], n_before, framed);
+            file.advance(from, &buffer[..n], n_before, framed, settings.max_reread_bytes());
             file.grown_at = now;
             file.held_at = (!is_full).then_some(file.size);
             if file.offset > offset {
@@ -167,19 +181,22 @@ impl<D: Disk> Tail<D> {
     /// Ends this life of a file and begins its next one. What was left of the old one is settled by the next scan,
     /// which looks for a copy.
     pub(super) fn cut(&mut self, i: usize, now: Timestamp) {
-        let source = &self.settings.source;
+        let settings = &self.settings;
         let file = &mut self.files[i];
+        // What is held was read, and goes with the position: either a copy goes on with it, or it is given out.
+        let held_bytes = file.catch_up();
         let continued_to = file.offset;
-        self.dead.push(Dead { position: file.position(source), recycled: false, continued_to });
+        let position = file.position(settings);
+        self.dead.push(Dead { position, recycled: false, continued_to, held_bytes });
         if file.is_unsealed() {
-            self.closing.push(file.frontier(source));
+            self.closing.push(file.frontier(&settings.source));
         }
         self.forget.push(file.id);
         let born = now.max(file.id.born.shifted(1));
         let id = FileRef { inode: file.id.inode, born };
         let handle = file.handle.take();
         let stat = handle.as_ref().and_then(|h| self.disk.stat(h).ok());
-        let (path, sight) = (file.path.clone(), file.sight);
+        let (path, base, sight) = (file.path.clone(), file.base.take(), file.sight);
         let stat = stat.unwrap_or(Stat {
             dev: file.dev,
             inode: id.inode,
@@ -191,6 +208,7 @@ impl<D: Disk> Tail<D> {
         });
         *file = File::new(id, path, &stat, handle, now);
         file.sight = sight;
+        file.base = base;
         // So that this life can be told from the next even if it is cut again before it is read. If it can't be read
         // now, it is with the next growth.
         let _ = extend_prefix(&mut self.disk, file);

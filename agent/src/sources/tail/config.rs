@@ -1,16 +1,23 @@
 //! The `tail:` section of an agent's file.
 //!
-//! Owns its keys, their defaults and what this version does not read yet. Never opens a file.
+//! Owns its keys and their defaults. Never opens a file.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use glob::Pattern;
 use watchkeeper_agent_core::observe::LineSettings;
+use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
 use watchkeeper_agent_core::tail::{StartAt, TailSettings};
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
 
+use super::given::{Given, PathFields};
 use crate::sources::lines;
+
+/// How long a record of several lines may wait for more.
+const TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(600);
 
 /// What a `tail` source needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +30,21 @@ pub struct TailSourceSettings {
     pub paths: Vec<Pattern>,
     /// Patterns of paths that are left out.
     pub exclude: Vec<Pattern>,
+    /// The fields that do not come from the line, in the order in which `lines` names them.
+    pub given: Given,
 }
 
-const KEYS: [&str; 8] =
-    ["name", "service", "paths", "exclude", "start_at", "wrap", "multiline", "max_line"];
+const KEYS: [&str; 9] = [
+    "name",
+    "service",
+    "paths",
+    "exclude",
+    "start_at",
+    "wrap",
+    "multiline",
+    "max_line",
+    "path_fields",
+];
 
 impl TailSourceSettings {
     /// Reads the section; the name the user gave it, if any, with its place.
@@ -46,13 +64,14 @@ impl TailSourceSettings {
             let default = TailSettings::new(&source);
             let max_line_bytes =
                 f.or("max_line", default.max_line_bytes as u64, read::size_in(1..=16 << 20));
-            let is_supported = refuse_what_comes_later(f);
-            let lines = lines::read(f, &source, service, Vec::new());
+            let join = read_join(f);
+            let path_fields = f.or("path_fields", PathFields::default(), read_path_fields);
+            let given = Given::new(join.as_ref().is_some_and(is_wrapped), path_fields);
+            let lines = lines::read(f, &source, service, given.names());
             let (paths, lines) = (paths?, lines?);
-            is_supported?;
-            let tail =
-                TailSettings { start_at, max_line_bytes: max_line_bytes as usize, ..default };
-            Some((given_name, Self { lines, tail, paths, exclude }))
+            let max_line_bytes = max_line_bytes as usize;
+            let tail = TailSettings { start_at, max_line_bytes, join: join?, ..default };
+            Some((given_name, Self { lines, tail, paths, exclude, given }))
         })
     }
 
@@ -75,23 +94,56 @@ impl TailSourceSettings {
     }
 }
 
-/// What the file format has and this version has not: refused by name, so that nobody waits for lines that never come.
-fn refuse_what_comes_later(f: &mut Fields<'_, '_, '_>) -> Option<()> {
-    let wrap = f.or("wrap", "none", read::choice(&["none", "cri", "docker"].map(|w| (w, w))));
-    let mut later = Vec::new();
-    if wrap != "none" {
-        later.push(("wrap", format!("wrap `{wrap}` is not part of this version")));
+fn is_wrapped(join: &JoinSettings) -> bool {
+    join.wrap != Wrap::None
+}
+
+/// `wrap` and `multiline`.
+fn read_join(f: &mut Fields<'_, '_, '_>) -> Option<JoinSettings> {
+    let wraps = [("none", Wrap::None), ("cri", Wrap::Cri), ("docker", Wrap::Docker)];
+    let wrap = f.or("wrap", Wrap::None, read::choice(&wraps));
+    let multiline = f.optional("multiline", read_multiline);
+    if f.has("multiline") && multiline.is_none() {
+        return None;
     }
-    if f.has("multiline") {
-        later.push(("multiline", "`multiline` is not part of this version".to_owned()));
-    }
-    for (key, message) in &later {
-        let place = f.node(key).map_or(f.place(), Node::place).clone();
-        f.reader()
-            .error(&place, message.clone())
-            .help("this version reads one JSON object per line");
-    }
-    later.is_empty().then_some(())
+    Some(JoinSettings { wrap, multiline })
+}
+
+fn read_multiline(node: &Node, reader: &mut Reader<'_>) -> Option<Multiline> {
+    node.fields(reader, &["start", "max_lines", "timeout"], |f| {
+        let start = f.required("start", read::located(read::string));
+        let max_lines = f.or("max_lines", 500, read::integer(1..=100_000)) as usize;
+        let timeout = f.or("timeout", Duration::from_secs(2), read::duration_in(TIMEOUTS));
+        let start = start?;
+        match Multiline::new(&start, max_lines, timeout) {
+            Ok(multiline) => Some(multiline),
+            Err(error) => {
+                f.reader().error(&start.place, no_regex(&start, &error)).help(
+                    r"the first line of each record has to match it, such as '^\S' or '^\d{4}-'",
+                );
+                None
+            }
+        }
+    })
+}
+
+fn read_path_fields(node: &Node, reader: &mut Reader<'_>) -> Option<PathFields> {
+    let pattern = read::string(node, reader)?;
+    let problem = match PathFields::parse(&pattern) {
+        Ok(fields) => return Some(fields),
+        Err(problem) => problem,
+    };
+    reader.error(node.place(), problem).help(
+        r"write kubernetes, or a regular expression with named groups, such as '/(?<app>[^/]+)/[^/]+\.log$'",
+    );
+    None
+}
+
+/// A regular expression that is none, in one line.
+pub(super) fn no_regex(pattern: &str, error: &regex::Error) -> String {
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    format!("{pattern:?} is no regular expression: {reason}")
 }
 
 /// A pattern of paths, absolute: relative ones are meant from the working directory.

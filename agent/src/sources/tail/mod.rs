@@ -1,13 +1,14 @@
-//! The `tail` source: lines of files, as JSON.
+//! The `tail` source: lines of files.
 //!
-//! In reading order: `config` reads what the user wrote, `disk` answers what tailing asks about the file system,
-//! `pipe` answers the same of a stream, `hints` listens for changes as a reason to look sooner, `source` drives, `facts`
-//! tells. What is decided is decided in
+//! In reading order: `config` reads what the user wrote, `given` gives the fields that do not come from the line, `disk`
+//! answers what tailing asks about the file system, `pipe` answers the same of a stream, `hints` listens for changes as a
+//! reason to look sooner, `source` drives, `facts` tells. What is decided is decided in
 //! the agent's core.
 
 mod config;
 mod disk;
 mod facts;
+mod given;
 mod hints;
 mod pipe;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Owns nothing but the wiring: hints to the tail, records to the observer, reports to the tally and the log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use glob::Pattern;
@@ -13,6 +13,7 @@ use watchkeeper_model::{FileRef, Frontier, Service, SkipReason, Timestamp};
 use super::config::TailSourceSettings;
 use super::disk::{Places, RealDisk};
 use super::facts;
+use super::given::Given;
 use super::hints::Hints;
 use super::pipe::{Pipe, PipeDisk, pipe};
 use crate::sources::{
@@ -29,6 +30,7 @@ pub(crate) struct TailSource<D: Disk = RealDisk> {
     paths: String,
     tail: Tail<D>,
     lines: LineObserver,
+    given: Given,
     hints: Hints,
     hinted_at: Timestamp,
     /// Reported when there was no accumulator at hand.
@@ -45,8 +47,9 @@ impl TailSource {
         waker: Waker,
     ) -> Self {
         let all = shown(&settings.paths);
-        let disk = RealDisk::new(settings.paths, settings.exclude);
-        Self::on((settings.lines, settings.tail), stored, disk, all, into, waker)
+        let TailSourceSettings { lines, tail, paths, exclude, given } = settings;
+        let disk = RealDisk::new(paths, exclude);
+        Self::on((lines, tail, given), stored, disk, all, into, waker)
     }
 }
 
@@ -59,7 +62,7 @@ impl TailSource<PipeDisk> {
         waker: Waker,
     ) -> (Self, Pipe) {
         let (pipe, disk) = pipe(name, settings.tail.max_line_bytes, waker.clone());
-        let settings = (settings.lines, settings.tail);
+        let settings = (settings.lines, settings.tail, settings.given);
         let name = name.to_owned();
         (Self::on(settings, Stored::default(), disk, name, into, waker), pipe)
     }
@@ -67,7 +70,7 @@ impl TailSource<PipeDisk> {
 
 impl<D: Places> TailSource<D> {
     fn on(
-        (lines, tail): (LineSettings, TailSettings),
+        (lines, tail, given): (LineSettings, TailSettings, Given),
         stored: Stored,
         disk: D,
         paths: String,
@@ -86,6 +89,7 @@ impl<D: Places> TailSource<D> {
             paths,
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
+            given,
             hints: Hints::new(&name, waker),
             tail,
             hinted_at: Timestamp(i64::MIN),
@@ -155,7 +159,8 @@ impl<D: Places> Source for TailSource<D> {
 
     fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress {
         let waiting_hint = self.follow_hints(now);
-        let mut sink = Lines { name: &self.name, lines: &mut self.lines, into, now };
+        let Self { name, lines, given, .. } = self;
+        let mut sink = Lines { name, lines, given, into, now, path: PathBuf::new() };
         for report in std::mem::take(&mut self.unreported).0 {
             sink.report(report);
         }
@@ -192,10 +197,11 @@ impl<D: Places> Source for TailSource<D> {
             // Its positions may have been repaired.
             return false;
         }
-        let TailSourceSettings { lines, tail, paths, exclude } = settings;
+        let TailSourceSettings { lines, tail, paths, exclude, given } = settings;
         self.name.clone_from(&lines.source);
         self.service = lines.service.clone();
         self.lines = LineObserver::new(lines, into);
+        self.given.clone_from(given);
         if self.tail.disk_mut().look_for(paths, exclude) {
             self.paths = shown(paths);
             self.tail.keep_ours(D::is_ours);
@@ -250,8 +256,11 @@ impl<D: Places> Source for TailSource<D> {
 struct Lines<'a> {
     name: &'a str,
     lines: &'a mut LineObserver,
+    given: &'a Given,
     into: &'a mut Accumulator,
     now: Timestamp,
+    /// The file that the records are of.
+    path: PathBuf,
 }
 
 impl Sink for Lines<'_> {
@@ -259,9 +268,24 @@ impl Sink for Lines<'_> {
         self.lines.reading(file, path, from);
     }
 
+    fn file(&mut self, path: &Path) {
+        if path != self.path {
+            self.given.file(path, self.lines);
+            path.clone_into(&mut self.path);
+        }
+    }
+
     fn record(&mut self, record: Record<'_>) {
         match record {
-            Record::Line(line) => self.lines.observe(line, self.now, self.into),
+            Record::Line(line) => {
+                self.given.wrapped(None, self.lines);
+                self.lines.observe(line, self.now, self.into);
+            }
+            Record::Wrapped(wrapped) => {
+                self.given.wrapped(Some(&wrapped), self.lines);
+                self.lines.observe(wrapped.text, self.now, self.into);
+            }
+            Record::Unparsable => self.lines.skip(SkipReason::Unparsable, self.into),
             Record::TooLong => self.lines.skip(SkipReason::TooLong, self.into),
             Record::Blank => self.lines.skip(SkipReason::Blank, self.into),
         }
@@ -289,6 +313,8 @@ impl Sink for Lines<'_> {
 struct Reports(Vec<Report>);
 
 impl Sink for Reports {
+    fn file(&mut self, _: &Path) {}
+
     fn record(&mut self, _: Record<'_>) {}
 
     fn report(&mut self, report: Report) {

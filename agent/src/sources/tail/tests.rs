@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use watchkeeper_agent_core::observe::{Accumulator, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
+use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{
     AgentId, Body, FileRef, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
@@ -356,7 +357,9 @@ tail:
   exclude: ["/logs/debug*"]
   start_at: beginning
   format: json
-  wrap: none
+  wrap: docker
+  multiline: {start: '^\S', max_lines: 20, timeout: 100ms}
+  path_fields: '/(?<app>[^/]+)\.log$'
   max_line: 64KiB
   time: {field: ts, format: unix_ms, zone: UTC}
   signals:
@@ -375,6 +378,13 @@ tail:
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
     assert_eq!(tail.tail.max_line_bytes, 64 << 10);
     assert!(Path::new(tail.paths[0].as_str()).is_absolute());
+    let multiline = Multiline::new(r"^\S", 20, Duration::from_millis(100)).unwrap();
+    let join = JoinSettings { wrap: Wrap::Docker, multiline: Some(multiline) };
+    assert_eq!(tail.tail.join, join);
+    assert_eq!(
+        tail.lines.given,
+        ["_file.path", "_file.name", "_wrap.stream", "_wrap.time", "_file.app"]
+    );
     let signal = &tail.lines.signals[0];
     assert_eq!(signal.bounds, [200_000_000, 500_000_000]);
     assert_eq!(signal.value.as_ref().unwrap().unit, Unit::Ms);
@@ -388,8 +398,24 @@ fn what_is_wrong_is_told_where_it_stands() {
     let tail = |rest: &str| format!("tail:\n  service: shop\n  paths: [/l/*.log]\n{rest}");
     for (yaml, told) in [
         (tail("  format: logfmt"), "4:11: error: format `logfmt` is not part of this version"),
-        (tail("  wrap: cri"), "4:9: error: wrap `cri` is not part of this version"),
-        (tail("  multiline: {start: x}"), "`multiline` is not part of this version"),
+        (tail("  wrap: crio"), "4:9: error: `crio` is not one of the words valid here"),
+        (tail("  multiline: {}"), "`start` is missing"),
+        (tail("  multiline: '^a'"), "4:14: error: a map is needed"),
+        (
+            tail("  multiline: {start: '(a'}"),
+            "4:22: error: \"(a\" is no regular expression: unclosed group",
+        ),
+        (tail("  multiline: {start: a, end: b}"), "unknown key `end`"),
+        (tail("  multiline: {start: a, timeout: 9ms}"), "4:34: error: `9ms` is out of range"),
+        (tail("  multiline: {start: a, timeout: 11m}"), "between 10ms and 10m"),
+        (tail("  multiline: {start: a, max_lines: 0}"), "4:36: error: "),
+        (tail("  multiline: {start: a, max_lines: 100001}"), "4:36: error: "),
+        (
+            tail("  path_fields: '(?<a>'"),
+            "4:16: error: \"(?<a>\" is no regular expression: unclosed group",
+        ),
+        (tail("  path_fields: kubernets"), "\"kubernets\" has no named group"),
+        (tail("  path_fields: '(?<path>a)'"), "`_file.path` is a field already"),
         (tail("  time: {field: t, format: '%Y'}"), "strftime formats are not part"),
         (tail("  time: {field: t, zone: Europe/Berlin}"), "zone \"Europe/Berlin\" is not part"),
         (tail("  time: {field: t, format: unx}"), "\"unx\" is no time format"),
