@@ -4,6 +4,7 @@
 
 mod e2e {
     mod crashes;
+    mod dry_run;
     mod faults;
     mod input;
     mod nginx;

@@ -8,6 +8,7 @@ use watchkeeper_agent_core::observe::{
 };
 use watchkeeper_agent_core::tail::TailSettings;
 use watchkeeper_config::format;
+use watchkeeper_expr::Condition;
 use watchkeeper_expr::spelling::closest;
 use watchkeeper_model::SkipReason;
 
@@ -76,8 +77,8 @@ pub(super) fn about_skipped(
 fn unparsable(line: &str) -> String {
     let said = match () {
         () if is_cri(line) => "it looks as a container runtime writes it: try `wrap: cri`",
-        () if line.starts_with([' ', '\t']) || line.starts_with("Caused by") => {
-            "it looks as if it went on from the line before: try `multiline:`"
+        () if is_part(line) => {
+            "it looks like a part of a message of several lines: try `multiline:`"
         }
         () if is_logfmt(line) => "it looks like logfmt: try `format: logfmt`",
         () if line.starts_with('{') => "write each object on one line of its own",
@@ -94,6 +95,12 @@ fn is_cri(line: &str) -> bool {
     is_time
         && words.next().is_some_and(|w| ["stdout", "stderr"].contains(&w))
         && words.next().is_some_and(|w| w == "F" || w == "P" || w.starts_with("F:"))
+}
+
+/// A line of a stack trace, or one that is indented below another.
+fn is_part(line: &str) -> bool {
+    line.starts_with([' ', '\t'])
+        || ["Traceback (", "Caused by: ", "goroutine "].iter().any(|head| line.starts_with(head))
 }
 
 /// `level=info msg="…"`.
@@ -133,15 +140,24 @@ pub(super) fn about_time(lines: &LineSettings, evidence: &Evidence) -> String {
     })
 }
 
-/// Why a rule wanted no line; "" if it wanted some, or was never asked.
-pub(super) fn about_condition(rule: &RuleEvidence, n_asked: u64) -> String {
+/// Why a rule wanted no line; "" if it wanted some.
+pub(super) fn about_condition(
+    rule: &RuleEvidence,
+    condition: &Condition,
+    evidence: &Evidence,
+) -> String {
+    let n_asked = evidence.n_wanted() + evidence.unwanted().0;
     match (rule.n_matched, rule.n_unjudged, &rule.unjudged) {
         (0, 0, _) if n_asked == 0 => "no line got as far as its condition".to_owned(),
         (0, 0, _) => "no line met its condition".to_owned(),
         (0, n, Some(first)) => {
-            let all = if n == n_asked { "" } else { ", and no other met it" };
+            let fields = condition.fields().iter();
+            let meant = fields.map(|field| did_you_mean(field, evidence, std::iter::empty()));
+            let meant = meant.collect::<String>();
+            let meant = if meant.is_empty() { meant } else { format!("; {}", meant.trim_end()) };
+            let others = if n == n_asked { "" } else { ", and no other met it" };
             format!(
-                "its condition could not be answered for {}{all}: {} in the first",
+                "its condition could not be answered for {}{others}: {} in the first{meant}",
                 words::things(n, "line"),
                 first.why
             )
@@ -163,7 +179,8 @@ pub(super) fn about_values(
     let is_usual = |name: &&str| name.contains("duration") || name.contains("latency");
     let there: Vec<&str> = evidence.fields().iter().map(String::as_str).collect();
     let meant = did_you_mean(field, evidence, there.into_iter().filter(is_usual));
-    let leave_out = if meant.is_empty() && first.why.ends_with("absent") {
+    let is_plain = field.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let leave_out = if meant.is_empty() && is_plain && first.why.ends_with("absent") {
         format!("if they have none on purpose, leave them out with `where: 'has(fields.{field})'`")
     } else {
         String::new()
@@ -192,6 +209,7 @@ mod tests {
             ("a=1", "another `format:`"),
             ("\tat com.shop.Cart.total(Cart.java:12)", "multiline:"),
             ("Caused by: java.lang.IllegalStateException", "multiline:"),
+            ("Traceback (most recent call last):", "multiline:"),
             ("{\"a\":1,", "one line of its own"),
             (
                 "1.2.3.4 - - [22/Nov/2026:18:07:09 +0000] \"GET / HTTP/1.1\" 200 12",

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use watchkeeper_agent_core::observe::{
-    EventSettings, Example, LineSettings, Overflowed, RuleEvidence, SignalSettings,
+    EventSettings, Evidence, Example, LineSettings, Overflowed, RuleEvidence, SignalSettings,
 };
 use watchkeeper_model::{SkipReason, Unit};
 
@@ -39,6 +39,7 @@ impl SourceReport {
             n_files: 0,
             problems: Vec::new(),
             n_problems: 0,
+            complete: reading.is_at_the_end(),
             bytes: tally.bytes,
             left_bytes: 0,
             seconds: reading.spent.as_secs_f64(),
@@ -117,17 +118,16 @@ impl SourceReport {
         self.time.earliest = times.map(|(earliest, _)| earliest);
         self.time.latest = times.map(|(_, latest)| latest);
         self.time.advice = advice::about_time(lines, evidence);
-        let n_asked = evidence.n_wanted() + self.unwanted.n;
         self.signals = (lines.signals.iter().zip(evidence.signals()))
             .map(|(signal, rule)| {
                 let mut report = SignalReport::of(signal, &reading.gathered, rule, &below);
                 report.overflowed = overflowed(reading, signal);
-                report.advice = advice::about_condition(rule, n_asked);
+                report.advice = advice::about_condition(rule, &signal.filter, evidence);
                 report.without_value.advice = advice::about_values(signal, rule, evidence);
                 report
             })
             .collect();
-        self.events = events(lines, &reading.gathered, evidence.events(), n_asked, &below);
+        self.events = events(lines, &reading.gathered, evidence, &below);
     }
 }
 
@@ -154,6 +154,7 @@ fn missing(reading: &Reading, inspection: &Inspection<'_>) -> Vec<String> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
             Err(error) => error.to_string(),
             Ok(found) if is_same_as_another(&found, inspection) => return None,
+            Ok(_) if path.to_str().is_none() => "is not read: its name is not UTF-8".to_owned(),
             Ok(_) => "is not read: by its name it is compressed".to_owned(),
         };
         Some(format!("{}: {why}", path.display()))
@@ -262,8 +263,7 @@ fn overflowed(reading: &Reading, signal: &SignalSettings) -> Vec<OverflowReport>
 fn events(
     lines: &LineSettings,
     gathered: &Gathered,
-    rules: &[RuleEvidence],
-    n_asked: u64,
+    evidence: &Evidence,
     below: &Path,
 ) -> Vec<EventReport> {
     let report = |(event, rule): (&EventSettings, &RuleEvidence)| {
@@ -275,8 +275,8 @@ fn events(
             n: kept.map_or(0, |kept| kept.n),
             unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), below),
             message: kept.map(|kept| kept.message.clone()),
-            advice: advice::about_condition(rule, n_asked),
+            advice: advice::about_condition(rule, &event.filter, evidence),
         }
     };
-    lines.events.iter().zip(rules).map(report).collect()
+    lines.events.iter().zip(evidence.events()).map(report).collect()
 }

@@ -90,8 +90,15 @@ impl Reading {
 
     /// Reads no further.
     pub(super) fn finish(&mut self, now: Timestamp) {
-        self.seal(now);
+        self.settle(now);
         self.is_done = true;
+    }
+
+    /// Gathers everything counted so far, so that it agrees with what the lines have shown.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        if !self.is_done {
+            self.seal(now);
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {

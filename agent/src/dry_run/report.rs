@@ -14,7 +14,7 @@ use watchkeeper_model::{Labels, Severity, Timestamp, Unit};
 pub(super) struct Report {
     /// The configuration file.
     pub(super) config: String,
-    /// Whether everything was read that was there.
+    /// Whether the run went on to its end and was not stopped before.
     pub(super) complete: bool,
     pub(super) sources: Vec<SourceReport>,
     /// Sources that a dry run can't read.
@@ -40,9 +40,11 @@ pub(super) struct SourceReport {
     /// What can't be read, the first hundred.
     pub(super) problems: Vec<String>,
     pub(super) n_problems: u64,
+    /// Whether everything was read that was there.
+    pub(super) complete: bool,
     /// Read, line ends included.
     pub(super) bytes: u64,
-    /// There and not read: behind the last line end, or, if the run ended early, everything that was left.
+    /// There and not read: where everything was read, lines whose end is not written yet.
     pub(super) left_bytes: u64,
     /// Spent reading.
     pub(super) seconds: f64,

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use watchkeeper_daemon::clock;
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::{AgentId, Timestamp};
 
+use super::layout::Look;
 use super::options::{DryRunOptions, Output};
-use super::plan::{Misuse, Plan, plan};
+use super::plan::{Misuse, Plan, Planned, plan};
 use super::reading::Reading;
 use super::report::{LeftOut, Report, SourceReport};
 use super::screen::{self, Screen};
@@ -45,9 +46,8 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
         eprintln!("error: cannot listen for signals: {error}");
         return ExitCode::FAILURE;
     }
-    let start = |planned| Reading::start(planned, &settings.id, wakes.waker());
     let mut run = Run {
-        readings: sources.into_iter().map(start).collect(),
+        readings: start(sources, &settings.id, &wakes),
         config: config.display().to_string(),
         left_out,
         is_following: options.follow,
@@ -66,7 +66,11 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
             screen::write(&(json + "\n"));
         }
     }
-    run.exit_code(&report)
+    ExitCode::from(exit_code(&report))
+}
+
+fn start(sources: Vec<Planned>, agent: &AgentId, wakes: &Wakes) -> Vec<Reading> {
+    sources.into_iter().map(|planned| Reading::start(planned, agent, wakes.waker())).collect()
 }
 
 /// Everything that is being read.
@@ -114,7 +118,8 @@ impl Run {
         next
     }
 
-    fn frame(&self, look: super::layout::Look, n_lines: usize) -> Vec<String> {
+    fn frame(&mut self, look: Look, n_lines: usize) -> Vec<String> {
+        self.readings.iter_mut().for_each(|r| r.settle(clock::now()));
         let report = self.report(true);
         let mut lines = show::fitted(&report, look, n_lines.saturating_sub(2), clock::now());
         lines.extend([String::new(), show::progress(&report, look, self.is_following)]);
@@ -133,15 +138,15 @@ impl Run {
                 .collect(),
         }
     }
+}
 
-    fn exit_code(&self, report: &Report) -> ExitCode {
-        let is_any_read = report.sources.iter().any(|s| s.n_files > 0);
-        let has_problem = report.sources.iter().any(|s| s.n_problems > 0);
-        match () {
-            () if !report.complete => ExitCode::from(STOPPED),
-            () if has_problem || !is_any_read => ExitCode::FAILURE,
-            () => ExitCode::SUCCESS,
-        }
+fn exit_code(report: &Report) -> u8 {
+    let is_any_read = report.sources.iter().any(|s| s.n_files > 0);
+    let has_problem = report.sources.iter().any(|s| s.n_problems > 0);
+    match () {
+        () if !report.complete => STOPPED,
+        () if has_problem || !is_any_read => 1,
+        () => 0,
     }
 }
 
@@ -166,4 +171,21 @@ fn stop_on_signals(stop: Arc<AtomicBool>, waker: Waker) -> std::io::Result<()> {
     };
     std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
     Ok(())
+}
+
+/// Runs without a terminal and without signals: the report, and the exit code there would be.
+#[cfg(test)]
+pub(super) fn report_of(
+    sources: Vec<crate::sources::SourceSettings>,
+    options: &DryRunOptions,
+) -> Result<(Report, u8), Misuse> {
+    let Plan { sources, left_out } = plan(sources, options, Path::new("/"))?;
+    let wakes = Wakes::new();
+    let readings = start(sources, &AgentId::new("web-1"), &wakes);
+    let config = "agent.yaml".to_owned();
+    let mut run = Run { readings, config, left_out, is_following: false };
+    let is_complete = run.read(&wakes, &AtomicBool::new(false), None);
+    let report = run.report(is_complete);
+    let code = exit_code(&report);
+    Ok((report, code))
 }

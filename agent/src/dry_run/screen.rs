@@ -55,9 +55,9 @@ impl Screen {
         Some(next.saturating_duration_since(Instant::now()))
     }
 
-    /// How lines look here.
+    /// How lines look here. The last column stays free: what clears the rest of a line would clear it too.
     pub(super) fn look(&self) -> Look {
-        let width = self.is_terminal.then(|| size().0.max(MIN_COLUMNS));
+        let width = self.is_terminal.then(|| size().0.max(MIN_COLUMNS) - 1);
         Look { width, has_colours: self.has_colours }
     }
 
@@ -70,12 +70,9 @@ impl Screen {
         self.next = Some(Instant::now() + FRAME);
     }
 
-    /// Takes the last frame away and writes lines that stay.
-    pub(super) fn finish(mut self, lines: &[String]) {
-        let drawn = std::mem::take(&mut self.drawn);
-        let cleared = if drawn.n_lines > 0 { drawn.back() + "\u{1b}[J" } else { String::new() };
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        write(&(cleared + &text));
+    /// Writes lines that stay in place of the last frame.
+    pub(super) fn finish(self, lines: &[String]) {
+        write(&self.drawn.last(lines));
     }
 }
 
@@ -85,6 +82,16 @@ impl Drawn {
         let up = if self.n_lines > 0 { format!("\u{1b}[{}A", self.n_lines) } else { String::new() };
         // A line that a signal's `^C` stands on is written anew as well.
         format!("\r{up}")
+    }
+
+    /// What leaves these lines in place of this frame. Line by line: a screen that is cleared at once may go to the
+    /// terminal's history.
+    fn last(self, lines: &[String]) -> String {
+        if self.n_lines == 0 {
+            return lines.iter().map(|line| format!("{line}\n")).collect();
+        }
+        let lines: String = lines.iter().map(|line| format!("{line}\u{1b}[K\n")).collect();
+        format!("{}{lines}\u{1b}[J", self.back())
     }
 
     /// What draws these lines over this frame. Lines are clipped and never wrapped meanwhile, and what was longer or
@@ -130,6 +137,8 @@ mod tests {
         assert_eq!(first, "\r\u{1b}[?7lone\u{1b}[K\ntwo\u{1b}[K\n\u{1b}[?7h\u{1b}[J");
         let drawn = Drawn { n_lines: 2, size: (80, 24) };
         assert!(drawn.frame(&lines, (80, 24)).starts_with("\r\u{1b}[2A\u{1b}[?7lone"));
+        assert_eq!(drawn.last(&lines), "\r\u{1b}[2Aone\u{1b}[K\ntwo\u{1b}[K\n\u{1b}[J");
+        assert_eq!(Drawn::default().last(&lines), "one\ntwo\n");
         let resized = drawn.frame(&lines, (60, 24));
         assert!(resized.starts_with("\u{1b}[2J\u{1b}[H\u{1b}[?7lone"), "{resized:?}");
     }

@@ -17,20 +17,28 @@ pub(super) struct Detail {
     /// Label sets of each signal.
     n_label_sets: usize,
     has_examples: bool,
+    has_why: bool,
     has_advice: bool,
 }
 
 impl Detail {
     /// Everything.
-    pub(super) const FULL: Self = Self { n_label_sets: 10, has_examples: true, has_advice: true };
+    pub(super) const FULL: Self =
+        Self { n_label_sets: 10, has_examples: true, has_why: true, has_advice: true };
+
+    /// Numbers only.
+    const BARE: Self =
+        Self { n_label_sets: 0, has_examples: false, has_why: false, has_advice: false };
 
     /// From everything to the bare numbers.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::FULL,
         Self { n_label_sets: 5, ..Self::FULL },
         Self { n_label_sets: 3, has_advice: false, ..Self::FULL },
-        Self { n_label_sets: 1, has_advice: false, has_examples: false },
-        Self { n_label_sets: 0, has_advice: false, has_examples: false },
+        Self { n_label_sets: 3, has_examples: true, ..Self::BARE },
+        Self { n_label_sets: 3, ..Self::BARE },
+        Self { n_label_sets: 1, ..Self::BARE },
+        Self::BARE,
     ];
 }
 
@@ -146,11 +154,7 @@ impl Sheet<'_> {
             self.page.say(2, "         ", &(Tone::Bad, more));
         }
         if source.n_files > 0 {
-            let rate = words::rate(source.bytes, source.seconds);
-            let rate = rate.map_or_else(String::new, |rate| format!(", {rate}"));
-            let (lines, bytes) = (words::things(source.lines, "line"), words::bytes(source.bytes));
-            let seconds = words::seconds(source.seconds);
-            self.page.say(2, "read     ", &plain(format!("{lines}, {bytes} in {seconds}{rate}")));
+            self.page.say(2, "read     ", &plain(read(source)));
         }
     }
 
@@ -158,8 +162,8 @@ impl Sheet<'_> {
         let time = &source.time;
         let said = match (&time.field, time.earliest, time.latest) {
             (None, ..) => "lines count by the time they are read: there is no `time:`".to_owned(),
-            (Some(field), Some(earliest), Some(latest)) => format!(
-                "{} to {} UTC ({}), from field `{field}`",
+            (Some(_), Some(earliest), Some(latest)) => format!(
+                "{} to {} UTC, the latest {}",
                 words::moment(earliest),
                 words::moment(latest),
                 words::age(latest, self.now),
@@ -169,7 +173,7 @@ impl Sheet<'_> {
         self.page.say(2, "time     ", &plain(said));
         if time.clamped > 0 {
             let clamped = format!(
-                "{} more than a minute ahead of this clock count by the time they are read",
+                "{} more than a minute ahead of this clock: counted by the time of reading",
                 words::things(time.clamped, "line")
             );
             self.page.say(2, "         ", &(Tone::Warning, clamped));
@@ -219,13 +223,15 @@ impl Sheet<'_> {
         if !self.is_asked {
             self.note((Tone::Bad, "no line got as far as the conditions of signals and events"));
         }
-        if source.left_bytes > 0 {
-            let left = format!(
-                "{} behind the last line end: a line counts once its end is written",
-                words::bytes(source.left_bytes)
-            );
-            self.page.say(2, "left      ", &(Tone::Warning, left));
-        }
+        let left = words::bytes(source.left_bytes);
+        let left = match source.complete {
+            _ if source.left_bytes == 0 => return,
+            true => {
+                format!("{left} behind the last line end: a line counts once its end is written")
+            }
+            false => format!("{left} not read"),
+        };
+        self.page.say(2, "left  ", &(Tone::Warning, left));
     }
 
     fn signals(&mut self, signals: &[SignalReport]) {
@@ -241,8 +247,10 @@ impl Sheet<'_> {
                 plain(words::count(signal.label_sets)),
             ];
             if let Some(values) = &signal.values {
-                let all = [values.p50, values.p95, values.p99, values.max];
-                cells.extend(all.map(|v| plain(words::value(v.base, v.unit))));
+                // Percentiles are known to 1 %, the greatest value exactly.
+                let percentiles = [values.p50, values.p95, values.p99].map(|v| (v, 3));
+                let all = percentiles.into_iter().chain([(values.max, 4)]);
+                cells.extend(all.map(|(v, n)| plain(words::value(v.base, v.unit, n))));
             }
             cells
         };
@@ -328,7 +336,7 @@ impl Sheet<'_> {
         }
         let n_more = signal.label_sets - n as u64;
         if n_more > 0 {
-            let more = format!("and {} more", words::things(n_more, "label set"));
+            let more = format!("and {}", words::things(n_more, "more label set"));
             self.note((Tone::Faint, &more));
         }
     }
@@ -371,7 +379,7 @@ impl Sheet<'_> {
 
     /// What is wrong, and what could be done.
     fn advice(&mut self, why: &str, advice: &str) {
-        if !self.detail.has_examples {
+        if !self.detail.has_why {
             return;
         }
         let advice = if self.detail.has_advice { advice } else { "" };
@@ -384,6 +392,20 @@ impl Sheet<'_> {
     fn note(&mut self, (tone, text): (Tone, &str)) {
         self.page.say(4, "", &(tone, text.to_owned()));
     }
+}
+
+/// How much was read, and how fast.
+fn read(source: &SourceReport) -> String {
+    if source.lines == 0 {
+        return match source.left_bytes {
+            0 => "nothing: there is no line yet".to_owned(),
+            n => format!("nothing: {} without a line end", words::bytes(n)),
+        };
+    }
+    let (lines, bytes) = (words::things(source.lines, "line"), words::bytes(source.bytes));
+    let rate = words::rate(source.bytes, source.seconds);
+    let rate = rate.map_or_else(String::new, |rate| format!(", {rate}"));
+    format!("{lines}, {bytes} in {}{rate}", words::seconds(source.seconds))
 }
 
 /// How much attention a reason deserves.

@@ -2,8 +2,19 @@
 //!
 //! Owns the sentences about a whole run. What single words and lines look like is tested beside them.
 
-use watchkeeper_config::{Reader, load_str};
+use std::fs;
+use std::path::Path;
 
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use watchkeeper_config::{Reader, load_str};
+use watchkeeper_model::Timestamp;
+
+use super::layout::Look;
+use super::options::DryRunOptions;
+use super::report::{FileReport, Report};
+use super::run::report_of;
+use super::show::{Detail, fitted, table};
 use crate::sources::SourceSettings;
 
 /// The sources of a file whose list this is.
@@ -12,5 +23,264 @@ pub(super) fn settings(sources: &str) -> Vec<SourceSettings> {
     let yaml = format!("sources:\n{sources}");
     let settings = load_str("agent.yaml", &yaml, &mut reader)
         .and_then(|document| crate::config::read(&document, &mut reader, false));
-    reader.finish(settings).unwrap().0.sources
+    match reader.finish(settings) {
+        Ok((settings, _)) => settings.sources,
+        Err(problems) => panic!("{}", problems.render()),
+    }
+}
+
+const LINES: &str = r#"{"time":"2026-11-22T18:07:09Z","status":200,"ms":10,"user":"a"}
+{"time":"2026-11-22T18:07:10Z","status":200,"ms":"fast","user":"b"}
+{"time":"2026-11-22T18:07:11Z","status":200,"user":"c"}
+level=info msg="no json"
+{"time":"2026-11-22T18:07:12Z","status":502,"ms":900,"user":"d","level":"error","msg":"gateway \u001b[31mrefused"}
+
+{"time":"2026-11-22T18:07:13Z","ms":5,"user":"e"}
+{"time":"2026-11-22T18:07:13Z","stat":200}
+{"time":"2026-11-22T18:07:14Z","status":200,"ms":30,"user":"f"}
+"#;
+
+const SIGNALS: &str = r#"signals: [
+    {name: requests, value: {field: ms, unit: ms}, labels: {status: status}, where: 'status >= 200', bounds: [20ms, 1s]},
+    {name: users, labels: {user: user}, max_series: 2, where: 'has(fields.user)'},
+    {name: checkouts, where: 'path == "/checkout"'}],
+  events: [
+    {name: error, where: 'level == "error"', severity: error, message: msg},
+    {name: fatal, where: 'statuss > 900', severity: critical}]"#;
+
+fn with_log(name: &str, text: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(name), text).unwrap();
+    dir
+}
+
+fn sources(dir: &Path, more: &str) -> Vec<SourceSettings> {
+    let paths = dir.join("*.log");
+    settings(&format!("- tail: {{name: shop-log, service: shop, paths: [{paths:?}], {more}}}\n"))
+}
+
+fn run(sources: Vec<SourceSettings>, options: &DryRunOptions) -> (Report, u8) {
+    report_of(sources, options).unwrap()
+}
+
+fn files(names: &[&Path]) -> DryRunOptions {
+    let files = names.iter().map(|name| name.to_path_buf()).collect();
+    DryRunOptions { files, ..DryRunOptions::default() }
+}
+
+/// What differs from run to run, replaced.
+fn steady(mut report: Report, dir: &Path) -> Report {
+    let dir = format!("{}/", dir.display());
+    for source in &mut report.sources {
+        source.seconds = 0.05;
+        let paths = source.paths.iter_mut().chain(&mut source.problems);
+        let paths = paths.chain(source.files.iter_mut().map(|f: &mut FileReport| &mut f.path));
+        paths.for_each(|path| *path = path.replace(&dir, "/l/"));
+    }
+    report
+}
+
+fn json(report: &Report) -> Value {
+    serde_json::to_value(&report.sources[0]).unwrap()
+}
+
+#[test]
+fn a_report_says_what_became_of_every_line() {
+    let dir = with_log("a.log", LINES);
+    let (report, code) = run(sources(dir.path(), SIGNALS), &DryRunOptions::default());
+    let json = json(&steady(report, dir.path()));
+    assert_eq!(code, 0);
+    for (name, wanted) in [
+        ("name", json!("shop-log")),
+        ("service", json!("shop")),
+        ("paths", json!(["/l/*.log"])),
+        ("files", json!([{"path": "/l/a.log", "read_bytes": LINES.len(), "left_bytes": 0}])),
+        ("complete", json!(true)),
+        ("lines", json!(9)),
+        ("wanted", json!(6)),
+        ("fields", json!(["ms", "status", "time", "user"])),
+    ] {
+        assert_eq!(json[name], wanted, "{name}");
+    }
+    assert_eq!(json["unwanted"]["n"], 1);
+    assert_eq!(json["unwanted"]["first"]["number"], 8);
+    let skipped = json["skipped"].as_array().unwrap();
+    let skipped: Vec<_> =
+        skipped.iter().map(|s| (s["reason"].as_str().unwrap(), &s["n"])).collect();
+    assert_eq!(skipped, [("no_value", &json!(2)), ("unparsable", &json!(1)), ("blank", &json!(1))]);
+    let unparsable = &json["skipped"][1]["first"];
+    assert_eq!(
+        (&unparsable["number"], &unparsable["line"]),
+        (&json!(4), &json!("level=info msg=\"no json\""))
+    );
+}
+
+#[test]
+fn signals_and_events_say_what_they_made_of_the_lines() {
+    let dir = with_log("a.log", LINES);
+    let (report, _) = run(sources(dir.path(), SIGNALS), &DryRunOptions::default());
+    let json = json(&report);
+    let requests = &json["signals"][0];
+    for (name, wanted) in [
+        ("where", json!("status >= 200")),
+        ("unit", json!("ms")),
+        ("matched", json!(5)),
+        ("observed", json!(3)),
+        ("label_sets", json!(2)),
+        (
+            "top",
+            json!([{"labels": {"status": "200"}, "n": 2}, {"labels": {"status": "502"}, "n": 1}]),
+        ),
+        ("bounds", json!([{"at": 0.02, "within": 1, "of": 3}, {"at": 1.0, "within": 3, "of": 3}])),
+    ] {
+        assert_eq!(requests[name], wanted, "{name}");
+    }
+    assert_eq!(requests["unjudged"]["n"], 2, "{requests}");
+    assert_eq!(requests["unjudged"]["first"]["why"], "`status` is absent");
+    assert_eq!(requests["without_value"]["n"], 2);
+    let values = &requests["values"];
+    assert_eq!(
+        (&values["n"], &values["min"], &values["max"]),
+        (&json!(3), &json!(0.01), &json!(0.9))
+    );
+    let p50 = values["p50"].as_f64().unwrap();
+    assert!((0.03..0.0303).contains(&p50), "{p50}");
+
+    let users = &json["signals"][1];
+    assert_eq!(
+        (&users["observed"], &users["label_sets"], &users["values"]),
+        (&json!(6), &json!(3), &Value::Null)
+    );
+    assert_eq!(users["overflowed"][0]["label"], "user");
+    assert_eq!(users["overflowed"][0]["n"], 4);
+    let checkouts = &json["signals"][2];
+    let why = "its condition could not be answered for 7 lines: `path` is absent in the first";
+    assert_eq!((&checkouts["observed"], &checkouts["advice"]), (&json!(0), &json!(why)));
+
+    let error = &json["events"][0];
+    assert_eq!((&error["n"], &error["severity"]), (&json!(1), &json!("error")));
+    assert_eq!(error["message"], "gateway \u{1b}[31mrefused");
+    let why = "its condition could not be answered for 7 lines: `statuss` is absent in the first; \
+               did you mean `status`?";
+    assert_eq!(json["events"][1]["advice"], why);
+}
+
+#[test]
+fn lines_with_a_time_are_told_by_when_they_are() {
+    let now = Timestamp::from_jiff(jiff::Timestamp::now());
+    let at = |secs: i64| now.shifted(secs * 1_000_000_000).rfc3339();
+    let line = |time: String| format!("{{\"time\":\"{time}\"}}\n");
+    let lines = [line(at(-60)), line(at(-5)), line(at(3_600)), line("2001-09-09T01:46:40Z".into())];
+    let dir = with_log("a.log", &(lines.concat() + "{\"time\":1793491199}\n"));
+    let time = "time: {field: time}, signals: [{name: all}]";
+    let (report, code) = run(sources(dir.path(), time), &DryRunOptions::default());
+    let json = json(&report);
+    assert_eq!((code, &json["wanted"], &json["time"]["clamped"]), (0, &json!(3), &json!(1)));
+    assert_eq!(json["time"]["earliest"], "2001-09-09T01:46:40Z");
+    assert_eq!(json["time"]["latest"], at(3_600));
+    let whys: Vec<_> =
+        json["skipped"].as_array().unwrap().iter().map(|s| &s["first"]["why"]).collect();
+    let said = "`time` is the number 1793491199, which is no rfc3339 time, but may be unix";
+    assert!(whys.contains(&&json!(said)), "{whys:?}");
+    assert!(whys.contains(&&json!("its time is 2001-09-09T01:46:40Z")), "{whys:?}");
+}
+
+#[test]
+fn what_can_not_be_read_is_told_and_the_rest_is_read() {
+    let dir = with_log("a.log", "{}\n{\"n\":1}\nno end");
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("empty"), "").unwrap();
+    fs::write(path("old.gz"), "").unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path("p.log")).status().unwrap();
+    assert!(made.success());
+    let all = "signals: [{name: all}]";
+
+    let (report, code) = run(sources(dir.path(), all), &DryRunOptions::default());
+    let json_of = |report: &Report| json(&steady(report.clone(), dir.path()));
+    let json = json_of(&report);
+    assert_eq!((code, &json["problems"]), (1, &json!(["/l/p.log: is not a file"])));
+    assert_eq!((&json["lines"], &json["left_bytes"]), (&json!(2), &json!(6)));
+
+    let named = [path("empty"), path("none"), path("old.gz"), path("a.log")];
+    let named: Vec<&Path> = named.iter().map(|p| p.as_path()).collect();
+    let (report, code) = run(sources(dir.path(), all), &files(&named));
+    let json = json_of(&report);
+    assert_eq!((code, &json["n_files"], &json["lines"]), (1, &json!(2), &json!(2)));
+    let said = ["/l/none: is not there", "/l/old.gz: is not read: by its name it is compressed"];
+    assert_eq!(json["problems"], json!(said));
+
+    let (report, code) = run(sources(dir.path(), all), &files(&named[..1]));
+    assert_eq!((code, report.sources[0].lines), (0, 0), "an empty file is no problem");
+    let (_, code) = run(sources(&path("nowhere"), all), &DryRunOptions::default());
+    assert_eq!(code, 1, "nothing could be read");
+}
+
+#[test]
+fn nothing_is_written_where_the_agent_keeps_its_data() {
+    let dir = with_log("a.log", LINES);
+    let before = fs::read_dir(dir.path()).unwrap().count();
+    run(sources(dir.path(), SIGNALS), &DryRunOptions::default());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before);
+    assert!(!Path::new("data/agent").exists());
+}
+
+#[test]
+fn more_files_than_one_seal_covers_are_all_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..700 {
+        fs::write(dir.path().join(format!("{i}.log")), format!("{{\"n\":{i}}}\n")).unwrap();
+    }
+    let all = "signals: [{name: all, labels: {n: n}}]";
+    let (report, code) = run(sources(dir.path(), all), &DryRunOptions::default());
+    let source = &report.sources[0];
+    assert_eq!((code, source.n_files, source.lines, source.files.len()), (0, 700, 700, 100));
+    assert_eq!((source.signals[0].label_sets, source.signals[0].top.len()), (700, 10));
+}
+
+#[test]
+fn a_report_as_a_table() {
+    let dir = with_log("a.log", LINES);
+    let (report, _) = run(sources(dir.path(), SIGNALS), &DryRunOptions::default());
+    let report = steady(report, dir.path());
+    let shown = table(&report, look(79), Detail::FULL, Timestamp::EPOCH).join("\n");
+    let wanted = include_str!("golden/table.txt");
+    assert_eq!(format!("{shown}\n"), wanted, "\n{shown}\n");
+}
+
+fn look(width: usize) -> Look {
+    Look { width: Some(width), has_colours: false }
+}
+
+#[test]
+fn a_table_in_old_lines_says_so_once() {
+    let lines = "{\"time\":\"2001-09-09T01:46:40Z\",\"ms\":1}\n".repeat(3);
+    let dir = with_log("a.log", &lines);
+    let more = "time: {field: time}, signals: [{name: all}, {name: slow, where: 'ms > 5'}]";
+    let (report, _) = run(sources(dir.path(), more), &DryRunOptions::default());
+    let report = steady(report, dir.path());
+    let now = Timestamp::from_secs(1_795_370_829);
+    let shown = table(&report, look(99), Detail::FULL, now).join("\n");
+    let wanted = include_str!("golden/too_late.txt");
+    assert_eq!(format!("{shown}\n"), wanted, "\n{shown}\n");
+}
+
+#[test]
+fn a_frame_fits_every_screen() {
+    let dir = with_log("a.log", LINES);
+    let (report, _) = run(sources(dir.path(), SIGNALS), &DryRunOptions::default());
+    let mut last = 0;
+    for n_lines in 1..80 {
+        for width in [39, 79, 139] {
+            let lines = fitted(&report, look(width), n_lines, Timestamp::EPOCH);
+            assert!(lines.len() <= n_lines, "{n_lines}: {lines:#?}");
+            for line in &lines {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+                assert!(!line.chars().any(char::is_control), "{line:?}");
+            }
+            if width == 139 {
+                assert!(lines.len() + 12 >= last, "{n_lines} lines show less than fewer did");
+                last = lines.len();
+            }
+        }
+    }
 }

@@ -64,12 +64,12 @@ pub(super) fn seconds(span: f64) -> String {
 /// Megabytes a second; nothing if it was too short to tell.
 pub(super) fn rate(bytes: u64, seconds: f64) -> Option<String> {
     let rate = bytes as f64 / 1e6 / seconds;
-    (seconds >= 0.001 && bytes > 0).then(|| format!("{rate:.0$} MB/s", usize::from(rate < 9.95)))
+    (seconds >= 0.01 && rate >= 0.05).then(|| format!("{rate:.0$} MB/s", usize::from(rate < 9.95)))
 }
 
-/// A value in base units, as its signal writes it: `12.4 ms`.
-pub(super) fn value(base: i64, unit: Unit) -> String {
-    let number = significant(base as f64 / unit.base_factor() as f64);
+/// A value in base units, as its signal writes it, with so many digits that count: `12.4 ms`.
+pub(super) fn value(base: i64, unit: Unit, n_digits: i32) -> String {
+    let number = significant(base as f64 / unit.base_factor() as f64, n_digits);
     match unit {
         Unit::None | Unit::Ratio => number,
         Unit::Percent => format!("{number}%"),
@@ -77,8 +77,8 @@ pub(super) fn value(base: i64, unit: Unit) -> String {
     }
 }
 
-/// Four digits that count, more only before the point.
-fn significant(value: f64) -> String {
+/// So many digits that count, more only before the point.
+fn significant(value: f64, n_digits: i32) -> String {
     let magnitude = value.abs();
     if magnitude == 0.0 {
         return "0".to_owned();
@@ -86,7 +86,7 @@ fn significant(value: f64) -> String {
     if !(1e-6..1e15).contains(&magnitude) {
         return format!("{value:.2e}");
     }
-    let n_decimals = (3 - magnitude.log10().floor() as i32).clamp(0, 9) as usize;
+    let n_decimals = (n_digits - 1 - magnitude.log10().floor() as i32).clamp(0, 9) as usize;
     let text = format!("{magnitude:.n_decimals$}");
     let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
     let rest = rest.trim_end_matches('0');
@@ -189,8 +189,9 @@ mod tests {
             (10_000_000, Unit::Percent, "1%"),
             (3 << 30, Unit::MiB, "3,072 MiB"),
         ] {
-            assert_eq!(value(base, unit), text);
+            assert_eq!(value(base, unit, 4), text);
         }
+        assert_eq!(value(30_015_487, Unit::Ms, 3), "30 ms");
     }
 
     #[test]

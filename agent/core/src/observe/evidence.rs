@@ -12,6 +12,7 @@ use watchkeeper_model::{FileRef, SkipReason, Timestamp};
 
 use super::event::head;
 use super::fields::{Field, Fields};
+use super::time::TimeFormat;
 
 /// How much of an example's line is kept.
 const MAX_EXAMPLE_BYTES: usize = 1024;
@@ -315,6 +316,25 @@ pub(super) fn describe(name: &str, field: Field<'_>) -> String {
     format!("`{name}` is {is}")
 }
 
+/// "`ts` is the number 1661140339572, which is no rfc3339 time, but may be unix_ms".
+pub(super) fn describe_time(name: &str, field: Field<'_>, format: TimeFormat) -> String {
+    let said = describe(name, field);
+    let (Field::Number(text) | Field::Text(text)) = field else { return said };
+    let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    // Times of this century, by their number of digits.
+    let alike = match (n_digits, &text.as_bytes().get(n_digits)) {
+        (10, None | Some(b'.')) => Some(TimeFormat::Unix),
+        (13, None | Some(b'.')) => Some(TimeFormat::UnixMs),
+        (16, None) => Some(TimeFormat::UnixUs),
+        (19, None) => Some(TimeFormat::UnixNs),
+        (4, Some(b'-')) => Some(TimeFormat::Rfc3339),
+        _ => None,
+    };
+    let alike = alike.filter(|alike| *alike != format && alike.read(field).is_some());
+    let maybe = alike.map_or_else(String::new, |alike| format!(", but may be {}", alike.as_str()));
+    format!("{said}, which is no {} time{maybe}", format.as_str())
+}
+
 fn quoted(text: &str) -> String {
     let kept = head(text, MAX_QUOTED_BYTES);
     format!("{kept}{}", if kept.len() < text.len() { "…" } else { "" })
@@ -377,18 +397,14 @@ mod tests {
     #[test]
     fn the_first_line_of_each_reason_is_kept_with_what_is_wrong() {
         for (line, reason, why) in [
-            ("no json", SkipReason::Unparsable, r#"it begins with "no json", not with a {"#),
+            ("no json", SkipReason::Unparsable, r#"it begins with "no json", not with {"#),
             (r#"{"ts":1}"#, SkipReason::NoTime, "`time` is absent"),
             (
                 r#"{"time":"soon"}"#,
                 SkipReason::NoTime,
                 r#"`time` is the text "soon", which is no unix time"#,
             ),
-            (
-                r#"{"time":{"s":1}}"#,
-                SkipReason::NoTime,
-                "`time` is an object, which is no unix time",
-            ),
+            (r#"{"time":{"s":1}}"#, SkipReason::NoTime, "`time` is an object"),
             (r#"{"time":1000000000}"#, SkipReason::TooLate, "its time is 2001-09-09T01:46:40Z"),
             (" ", SkipReason::Blank, ""),
         ] {

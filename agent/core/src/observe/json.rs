@@ -38,13 +38,13 @@ pub(super) fn explain(line: &str) -> String {
     let start = line.trim_start();
     if !start.starts_with('{') {
         let first = head(start, 20);
-        return format!("it begins with {first:?}, not with a {{");
+        return format!("it begins with {first:?}, not with {{");
     }
     let Err(error) = serde_json::from_str::<Map<String, Value>>(line) else { return String::new() };
     let said = error.to_string();
     let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
     match error.classify() {
-        Category::Eof => format!("it ends in the middle of the object: {said}"),
+        Category::Eof => "it ends in the middle of the object".to_owned(),
         _ => format!("{said} at byte {}", error.column()),
     }
 }
@@ -481,10 +481,10 @@ mod tests {
     #[test]
     fn what_a_line_was_stumbled_over_is_said_for_people() {
         for (line, said) in [
-            ("level=info msg=x", r#"it begins with "level=info msg=x", not with a {"#),
+            ("level=info msg=x", r#"it begins with "level=info msg=x", not with {"#),
             (r#"{"a":1 "b":2}"#, "expected `,` or `}` at byte 8"),
             (r#"{"a":1} x"#, "trailing characters at byte 9"),
-            (r#"{"a":"#, "it ends in the middle of the object: EOF while parsing a value"),
+            (r#"{"a":"#, "it ends in the middle of the object"),
             (r#"{'a':1}"#, "key must be a string at byte 2"),
             (
                 "{\"a\":\"\t\"}",

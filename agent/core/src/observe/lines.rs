@@ -11,7 +11,7 @@ use watchkeeper_model::{Event, FileRef, Severity, SkipReason, TimeBasis, Timesta
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
 use super::event;
-use super::evidence::{Evidence, MAX_FIELDS, Notice, Rule, describe};
+use super::evidence::{Evidence, MAX_FIELDS, Notice, Rule, describe_time};
 use super::fields::{Field, Fields};
 use super::in_use::InUse;
 use super::number::scaled;
@@ -173,11 +173,7 @@ impl LineObserver {
             (SkipReason::Unparsable, _) => self.parser.explain(text),
             (SkipReason::NoTime, Some((slot, format))) => {
                 let Ok(fields) = self.parser.read(text) else { return String::new() };
-                let said = describe(&self.names[slot], fields.get(slot));
-                match fields.get(slot) {
-                    Field::Absent => said,
-                    _ => format!("{said}, which is no {} time", format.as_str()),
-                }
+                describe_time(&self.names[slot], fields.get(slot), format)
             }
             (SkipReason::TooLate, Some((slot, format))) => {
                 let at = self.parser.read(text).ok().and_then(|f| format.read(f.get(slot)));

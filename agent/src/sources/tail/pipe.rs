@@ -207,8 +207,16 @@ impl Disk for PipeDisk {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use watchkeeper_agent_core::observe::Accumulator;
+    use watchkeeper_config::{Reader, load_str};
+    use watchkeeper_model::{AgentId, Labels, Service, SourceTally};
+
     use super::*;
-    use crate::sources::Wakes;
+    use crate::sources::tail::{TailSource, TailSourceSettings};
+    use crate::sources::{self, Source, SourceSettings, Stored, Wakes};
 
     #[test]
     fn what_was_written_is_read_wherever_it_is_asked_for() {
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn who_writes_waits_for_who_reads_and_little_is_held() {
         let (pipe, mut disk) = pipe("in", 1 << 20, Wakes::new().waker());
-        const TOTAL: usize = 100 << 20;
+        const TOTAL: usize = 40 << 20;
         let byte = |i: usize| (i ^ (i >> 9)) as u8 | 1;
         let writer = std::thread::spawn(move || {
             let mut written = 0_usize;
@@ -252,5 +260,74 @@ mod tests {
         }
         writer.join().unwrap();
         assert!(disk.has_news() && !disk.is_open());
+    }
+
+    /// What a source of these lines has counted, read as `source` gives them.
+    fn tally(
+        source: &mut dyn Source,
+        counted: &mut Accumulator,
+        mut now: Timestamp,
+    ) -> SourceTally {
+        loop {
+            source.poll(now, true, counted);
+            now = now + Duration::from_millis(200);
+            if !source.is_behind() {
+                break;
+            }
+        }
+        let id = counted.source("s", &Service::new("shop").unwrap());
+        counted.tally(id).clone()
+    }
+
+    fn settings(path: &Path) -> TailSourceSettings {
+        let mut reader = Reader::new(&|_: &str| None);
+        let yaml = format!(
+            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, max_line: 300KiB, \
+             signals: [{{name: all}}]}}"
+        );
+        let settings = load_str("agent.yaml", &yaml, &mut reader)
+            .and_then(|document| sources::read(document.root(), &mut reader));
+        reader.finish(settings).unwrap().0.settings.into_tail().unwrap()
+    }
+
+    fn fresh() -> Accumulator {
+        Accumulator::new(AgentId::new("web-1"), Labels::default())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn a_stream_gives_the_lines_that_a_file_would(
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    8 => "\\{\"n\":[0-9]{1,3}\\}\r?",
+                    2 => "[a-z\u{0}]{0,9}",
+                    1 => (250_000..400_000_usize).prop_map(|n| "x".repeat(n)),
+                ],
+                1..60,
+            ),
+            n_chunk in 1..500_000_usize,
+        ) {
+            let text = lines.join("\n") + "\n";
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a.log");
+            std::fs::write(&path, &text).unwrap();
+            let now = Timestamp::from_secs(1_795_370_829);
+            let settings = settings(&path);
+
+            let (mut counted, wakes) = (fresh(), Wakes::new());
+            let tail = SourceSettings::Tail(settings.clone());
+            let mut file = sources::build(tail, Stored::default(), &mut counted, wakes.waker());
+            let of_file = tally(&mut *file, &mut counted, now);
+
+            let mut counted = fresh();
+            let (mut stream, pipe) = TailSource::of_stream(settings, "in", &mut counted, wakes.waker());
+            let writer = std::thread::spawn(move || {
+                text.as_bytes().chunks(n_chunk).for_each(|chunk| pipe.write(chunk));
+            });
+            let of_stream = tally(&mut stream, &mut counted, now);
+            writer.join().unwrap();
+            prop_assert_eq!(of_file, of_stream);
+        }
     }
 }
