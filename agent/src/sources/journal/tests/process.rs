@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::queue::MAX_WAITING_BYTES;
-use super::{Worker, is_running, kill};
+use super::worker::{Worker, is_running, kill};
 use crate::sources::Source as _;
 
 /// A program that stands in for `journalctl`.
