@@ -7,6 +7,7 @@ mod e2e {
     mod dry_run;
     mod faults;
     mod input;
+    mod journal;
     mod nginx;
     mod pages;
     mod security;

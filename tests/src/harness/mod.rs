@@ -1,14 +1,16 @@
-//! What every end-to-end test needs: processes, a site of one collector and its agents, a log writer, a proxy.
+//! What every end-to-end test needs: processes, a site of one collector and its agents, writers of logs and journals, a proxy.
 //!
 //! Owns no assertion. Waiting is for a condition and bounded; nothing sleeps to win a race.
 
 mod http;
+mod journal;
 mod process;
 mod proxy;
 mod site;
 mod writer;
 
 pub use http::{get_json, get_text};
+pub use journal::JournalWriter;
 pub use process::{Process, binary, free_port};
 pub use proxy::{Fault, Proxy};
 pub use site::{AgentOptions, Site, Totals};

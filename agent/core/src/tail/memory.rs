@@ -403,6 +403,11 @@ impl Agent {
     /// Goes on under another name: at once if it runs, else with the next start.
     pub(super) fn rename_source(&mut self, name: &str) {
         name.clone_into(&mut self.settings.source);
+        self.reconfigure();
+    }
+
+    /// Goes on by the settings as they are now.
+    pub(super) fn reconfigure(&mut self) {
         if self.tail.is_some() {
             self.seal();
             let settings = self.settings.clone();

@@ -31,6 +31,8 @@ enum Step {
     Crash,
     /// A crash, and other settings after it.
     Edit,
+    /// Other settings without a crash.
+    EditInPlace,
     Wait(u8),
     RenameSource,
     LookElsewhereAndBack,
@@ -50,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::FailToSeal),
         2 => Just(Step::Crash),
         1 => Just(Step::Edit),
+        1 => Just(Step::EditInPlace),
         2 => (0..20_u8).prop_map(Step::Wait),
         1 => Just(Step::RenameSource),
         1 => Just(Step::LookElsewhereAndBack),
@@ -233,6 +236,14 @@ impl Model {
         }
     }
 
+    fn toggle_multiline(&mut self) {
+        let multiline = &mut self.agent.settings.join.multiline;
+        *multiline = match multiline {
+            Some(_) => None,
+            None => Form { several_lines: true, ..self.form }.settings().multiline,
+        };
+    }
+
     fn exists(&self) -> bool {
         self.agent.world().exists(PATH)
     }
@@ -283,11 +294,11 @@ impl Model {
             Step::Crash => self.crash(),
             Step::Edit if !self.form.careful => {
                 self.crash();
-                let multiline = &mut self.agent.settings.join.multiline;
-                *multiline = match multiline {
-                    Some(_) => None,
-                    None => Form { several_lines: true, ..self.form }.settings().multiline,
-                };
+                self.toggle_multiline();
+            }
+            Step::EditInPlace if self.running && !self.form.careful => {
+                self.toggle_multiline();
+                self.agent.reconfigure();
             }
             Step::Wait(secs) => {
                 if self.form.careful {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,17 +15,16 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use watchkeeper_agent_core::journal::{Begin, Entry, Splitter};
 use watchkeeper_daemon::machine;
 
+use super::command;
 use super::config::JournalSourceSettings;
 use super::queue::{End, Queue};
-use super::{command, facts};
 use crate::sources::Waker;
 
 /// How much of the output is read at once.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How much it may complain before the rest is only kept for its end, and how much of that is kept.
-const MAX_TOLD_LINES: u64 = 20;
-const MAX_KEPT_LINES: usize = 4;
+/// How much of what it complains about is kept: the last lines.
+const MAX_SAID_LINES: usize = 4;
 const MAX_SAID_BYTES: usize = 512;
 
 /// What it has said on its standard error.
@@ -66,10 +66,17 @@ impl Reader {
         let (out, err) = pipes.ok_or_else(|| io::Error::other("it has no pipes"))?;
         let (queue, splitter) = (reader.queue.clone(), Splitter::new(settings.max_line_bytes));
         let thread = || std::thread::Builder::new().name("journal".to_owned());
-        let (said, source) = (reader.said.clone(), settings.lines.source.clone());
-        let after = waker.clone();
-        thread().spawn(move || listen(err, &said, &source, &after))?;
-        thread().spawn(move || read_entries(out, splitter, &queue, &waker))?;
+        let (said, ear) = (reader.said.clone(), waker.clone());
+        thread().spawn(move || listen(err, &said, &ear))?;
+        thread().spawn(move || {
+            let read = || read_entries(out, splitter, &queue, &waker);
+            // Without an end the source would wait for more for ever.
+            let bug = |_| Some(End::Broken("bug: the thread that reads it panicked".to_owned()));
+            if let Some(end) = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(bug) {
+                queue.end(end);
+                waker.wake();
+            }
+        })?;
         Ok(reader)
     }
 
@@ -140,30 +147,32 @@ impl Drop for Reader {
     }
 }
 
-fn read_entries(mut out: ChildStdout, mut splitter: Splitter, queue: &Queue, waker: &Waker) {
+/// Fills the queue to the end of the output. `None` if nobody takes anything any more.
+fn read_entries(
+    mut out: ChildStdout,
+    mut splitter: Splitter,
+    queue: &Queue,
+    waker: &Waker,
+) -> Option<End> {
     let (mut piece, mut entries) = (vec![0; PIECE_BYTES], Vec::new());
-    let end = loop {
+    loop {
         let broken = match out.read(&mut piece) {
-            Ok(0) => break End::Closed,
+            Ok(0) => return Some(End::Closed),
             Ok(n) => splitter.split(&piece[..n], &mut entries).err().map(|e| e.to_string()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => Some(error.to_string()),
         };
-        match if entries.is_empty() { Some(false) } else { queue.add(&mut entries) } {
-            None => return,
-            Some(true) => waker.wake(),
-            // Whoever has not taken what was there has been woken for it.
-            Some(false) => {}
+        // Whoever has not taken yet what was there has been woken for it.
+        if !entries.is_empty() && queue.add(&mut entries)? {
+            waker.wake();
         }
         if let Some(broken) = broken {
-            break End::Broken(broken);
+            return Some(End::Broken(broken));
         }
-    };
-    queue.end(end);
-    waker.wake();
+    }
 }
 
-fn listen(mut err: ChildStderr, said: &Mutex<Said>, source: &str, waker: &Waker) {
+fn listen(mut err: ChildStderr, said: &Mutex<Said>, waker: &Waker) {
     let (mut piece, mut line) = ([0; 1024], Vec::new());
     loop {
         let n = match err.read(&mut piece) {
@@ -174,18 +183,18 @@ fn listen(mut err: ChildStderr, said: &Mutex<Said>, source: &str, waker: &Waker)
         };
         for &byte in &piece[..n] {
             if byte == b'\n' || line.len() >= MAX_SAID_BYTES {
-                hear(&mut line, said, source);
+                hear(&mut line, said);
             } else {
                 line.push(byte);
             }
         }
     }
-    hear(&mut line, said, source);
+    hear(&mut line, said);
     said.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
     waker.wake();
 }
 
-fn hear(line: &mut Vec<u8>, said: &Mutex<Said>, source: &str) {
+fn hear(line: &mut Vec<u8>, said: &Mutex<Said>) {
     let text = String::from_utf8_lossy(line).trim().to_owned();
     line.clear();
     if text.is_empty() {
@@ -193,10 +202,7 @@ fn hear(line: &mut Vec<u8>, said: &Mutex<Said>, source: &str) {
     }
     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
     said.n_lines += 1;
-    if said.n_lines <= MAX_TOLD_LINES {
-        facts::complained(source, &text);
-    }
-    if said.last.len() == MAX_KEPT_LINES {
+    if said.last.len() == MAX_SAID_LINES {
         said.last.pop_front();
     }
     said.last.push_back(text);

@@ -50,6 +50,8 @@ pub struct JournalSource {
     backoff: Backoff,
     rest_until: Timestamp,
     problem: Option<String>,
+    /// What a `journalctl` complained about last, this one or one before.
+    complaint: Option<String>,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ impl JournalSource {
             backoff: Backoff::new(REST.0, REST.1),
             rest_until: Timestamp(i64::MIN),
             problem: None,
+            complaint: None,
         }
     }
 
@@ -130,6 +133,7 @@ impl JournalSource {
     /// Starts a `journalctl`, or sees to the one there is; when to look again.
     fn mind(&mut self, now: Timestamp, may_read: bool) -> Timestamp {
         self.look(now);
+        self.tell_complaint();
         match &self.running {
             Some(running) if running.reader.ended().is_some() && self.taken.is_empty() => {
                 self.bury(now)
@@ -214,7 +218,9 @@ impl JournalSource {
         let since = *running.ended_at.get_or_insert(now);
         let is_late = now >= since + ENDING || since > now;
         let how = match running.reader.ended() {
-            Some(End::Broken(why)) => format!("gave {why}{}", running.reader.last_words()),
+            Some(End::Broken(why)) => {
+                format!("can't be read on: {why}{}", running.reader.last_words())
+            }
             _ => match running.reader.status() {
                 Some(status) => format!("has ended {status}"),
                 None if is_late => format!("closed its output{}", running.reader.last_words()),
@@ -244,6 +250,15 @@ impl JournalSource {
         let running = self.running.as_ref()?;
         let (n, last) = running.reader.complained();
         last.filter(|_| n > running.n_complaints)
+    }
+
+    /// Each complaint is told once, however often it is started.
+    fn tell_complaint(&mut self) {
+        let last = self.running.as_ref().and_then(|running| running.reader.complained().1);
+        if let Some(last) = last.filter(|last| self.complaint.as_ref() != Some(last)) {
+            facts::complained(&self.settings.lines.source, &last);
+            self.complaint = Some(last);
+        }
     }
 
     /// The process id of the `journalctl` that runs.

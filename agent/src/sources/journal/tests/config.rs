@@ -5,7 +5,7 @@ use std::path::Path;
 use watchkeeper_agent_core::observe::{Format, TimeFormat};
 use watchkeeper_agent_core::tail::StartAt;
 
-use super::{load, settings};
+use super::worker::{load, settings};
 
 #[test]
 fn a_full_section_becomes_settings() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use watchkeeper_model::{SkipReason, Timestamp};
 
 use super::super::queue::MAX_WAITING_BYTES;
-use super::{Worker, kill};
+use super::worker::{Worker, export, kill, make};
 use crate::sources::{Source as _, Stored};
 
 /// A repeatable source of chance.
@@ -158,9 +158,9 @@ fn another_boot_and_another_machine_in_the_same_directory_are_read_too() {
     let Some(mut w) = Worker::new("") else { return };
     w.write("system.journal", 2, &[("MESSAGE", b"a")]);
     // `journalctl --follow` alone shows the last boot only.
-    let boot = super::export(w.at + Duration::from_secs(1), 2, &[("N", b"2")]);
+    let boot = export(w.at + Duration::from_secs(1), 2, &[("N", b"2")]);
     let boot = String::from_utf8(boot).unwrap().replace("_BOOT_ID=0", "_BOOT_ID=f");
-    super::make(&w.maker, &w.path("system.journal"), boot.as_bytes());
+    make(&w.maker, &w.path("system.journal"), boot.as_bytes());
     w.next += 1;
     w.at = w.at + Duration::from_secs(2);
     fs::create_dir(w.path("0123456789abcdef0123456789abcdef")).unwrap();

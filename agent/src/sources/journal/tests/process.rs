@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::queue::MAX_WAITING_BYTES;
-use super::{Worker, is_running, kill};
+use super::worker::{Worker, is_running, kill};
 use crate::sources::Source as _;
 
 /// A program that stands in for `journalctl`.
@@ -103,7 +103,11 @@ fn why_it_ended_is_told_with_its_own_words() {
         ),
         ("echo one >&2; echo two >&2; exit 3", "(exit status: 3)", "one; two"),
         ("exit 0", "has ended (exit status: 0)", "ended"),
-        ("echo '-- No entries --'; exec sleep 1000", "gave a line without __CURSOR", "No entries"),
+        (
+            "echo '-- No entries --'; exec sleep 1000",
+            "can't be read on: a line without __CURSOR",
+            "No entries",
+        ),
         ("exec >&-; exec sleep 1000", "closed its output", "fake"),
     ];
     for (text, first, second) in cases {

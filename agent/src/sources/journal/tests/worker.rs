@@ -1,11 +1,7 @@
-//! The `journal` source on real journals, made by systemd-journal-remote and read by `journalctl`.
+//! One agent's worker with a journal of its own.
 //!
-//! Owns what only a real journal and a real process can show, and the configuration. The bookkeeping itself is tested
-//! in the core.
-
-mod config;
-mod journals;
-mod process;
+//! Owns how a journal is made (by systemd-journal-remote, out of the export format), and a clock of its own. Waits for
+//! conditions and asserts nothing else.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,13 +16,13 @@ use watchkeeper_agent_core::seal::SealOrder;
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{AgentId, Body, Event, FileRef, Frontier, Labels, SourceTally, Timestamp};
 
-use super::{JournalSource, JournalSourceSettings};
+use super::super::{JournalSource, JournalSourceSettings};
 use crate::sources::{Source as _, SourceSettings, Stored, Wakes, read};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn load(yaml: &str) -> Result<JournalSourceSettings, Problems> {
+pub(super) fn load(yaml: &str) -> Result<JournalSourceSettings, Problems> {
     let mut reader = Reader::new(&|_: &str| None);
     let settings = load_str("agent.yaml", yaml, &mut reader)
         .and_then(|document| read(document.root(), &mut reader));
@@ -36,7 +32,7 @@ fn load(yaml: &str) -> Result<JournalSourceSettings, Problems> {
 }
 
 /// The settings of a section `journal:`.
-pub(super) fn settings(section: &str) -> JournalSourceSettings {
+pub(in super::super) fn settings(section: &str) -> JournalSourceSettings {
     load(&format!("journal: {section}")).unwrap_or_else(|p| panic!("{}", p.render()))
 }
 
@@ -52,7 +48,7 @@ fn maker() -> Option<PathBuf> {
 }
 
 /// An entry in the journal export format (systemd.io/JOURNAL_EXPORT_FORMATS).
-fn export(at: Timestamp, n: u64, fields: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn export(at: Timestamp, n: u64, fields: &[(&str, &[u8])]) -> Vec<u8> {
     let micros = at.nanos() / 1_000;
     let boot = "0123456789abcdef0123456789abcdef";
     let mut out = format!(
@@ -76,33 +72,33 @@ fn export(at: Timestamp, n: u64, fields: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// One agent's worker with a journal of its own, its spool replaced by a row.
-struct Worker {
-    maker: PathBuf,
-    dir: TempDir,
-    settings: JournalSourceSettings,
-    acc: Accumulator,
-    source: JournalSource,
-    wakes: Wakes,
-    now: Timestamp,
-    may_read: bool,
+pub(super) struct Worker {
+    pub(super) maker: PathBuf,
+    pub(super) dir: TempDir,
+    pub(super) settings: JournalSourceSettings,
+    pub(super) acc: Accumulator,
+    pub(super) source: JournalSource,
+    pub(super) wakes: Wakes,
+    pub(super) now: Timestamp,
+    pub(super) may_read: bool,
     /// When the next entry is written, and its number.
-    at: Timestamp,
-    next: u64,
-    rows: BTreeMap<FileRef, String>,
+    pub(super) at: Timestamp,
+    pub(super) next: u64,
+    pub(super) rows: BTreeMap<FileRef, String>,
     /// Counted and sealed, by the label `n`.
-    counted: BTreeMap<String, u64>,
-    events: Vec<Event>,
-    tally: SourceTally,
-    frontiers: Vec<Frontier>,
+    pub(super) counted: BTreeMap<String, u64>,
+    pub(super) events: Vec<Event>,
+    pub(super) tally: SourceTally,
+    pub(super) frontiers: Vec<Frontier>,
 }
 
 impl Worker {
     /// One that reads a directory from its beginning; `more` goes into the section.
-    fn new(more: &str) -> Option<Self> {
+    pub(super) fn new(more: &str) -> Option<Self> {
         Self::with("start_at: beginning", more)
     }
 
-    fn with(start_at: &str, more: &str) -> Option<Self> {
+    pub(super) fn with(start_at: &str, more: &str) -> Option<Self> {
         let (maker, dir) = (maker()?, tempfile::tempdir().unwrap());
         let settings = settings(&format!(
             "{{name: sys, service: web, directory: {:?}, {start_at}, \
@@ -131,12 +127,12 @@ impl Worker {
         })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes entries into a journal, each with its number as `N` and these fields.
-    fn write(&mut self, name: &str, n: u64, fields: &[(&str, &[u8])]) {
+    pub(super) fn write(&mut self, name: &str, n: u64, fields: &[(&str, &[u8])]) {
         let mut text = Vec::new();
         for _ in 0..n {
             let number = self.next.to_string();
@@ -149,16 +145,16 @@ impl Worker {
         make(&self.maker, &self.path(name), &text);
     }
 
-    fn plain(&mut self, n: u64) {
+    pub(super) fn plain(&mut self, n: u64) {
         self.write("system.journal", n, &[("MESSAGE", b"hello"), ("PRIORITY", b"6")]);
     }
 
-    fn poll(&mut self) {
+    pub(super) fn poll(&mut self) {
         self.now = self.now + Duration::from_millis(50);
         self.source.poll(self.now, self.may_read, &mut self.acc);
     }
 
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         let checkpoint = self.source.checkpoint();
         let frontiers = checkpoint.frontiers.iter();
         let frontiers = frontiers.map(|f| (self.source.service().clone(), f.clone())).collect();
@@ -170,7 +166,7 @@ impl Worker {
         }
     }
 
-    fn add(&mut self, body: Body) {
+    pub(super) fn add(&mut self, body: Body) {
         match body {
             Body::Windows { series, tallies, frontiers, continued, .. } => {
                 for series in &series {
@@ -187,7 +183,7 @@ impl Worker {
     }
 
     /// Polls until it is so.
-    fn until(&mut self, what: &str, mut check: impl FnMut(&mut Self) -> bool) {
+    pub(super) fn until(&mut self, what: &str, mut check: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + LIMIT;
         loop {
             self.poll();
@@ -201,12 +197,12 @@ impl Worker {
         }
     }
 
-    fn n_counted(&self) -> u64 {
+    pub(super) fn n_counted(&self) -> u64 {
         self.counted.values().sum()
     }
 
     /// Polls and seals until this many are counted.
-    fn settle(&mut self, n: u64) {
+    pub(super) fn settle(&mut self, n: u64) {
         self.until(&format!("{n} counted"), |w| {
             w.seal();
             w.n_counted() >= n
@@ -215,7 +211,7 @@ impl Worker {
     }
 
     /// Everything that was written was counted, and once: what would come twice comes before what is written last.
-    fn settle_exactly(&mut self) {
+    pub(super) fn settle_exactly(&mut self) {
         self.plain(1);
         let (n, last) = (self.next, (self.next - 1).to_string());
         self.until("the last entry is counted", |w| {
@@ -227,16 +223,16 @@ impl Worker {
     }
 
     /// Ends without sealing and starts again from what is durable.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let rows = self.rows.values().cloned().collect();
         self.start_with(Stored { rows, ..Stored::default() });
     }
 
-    fn start_with(&mut self, stored: Stored) {
+    pub(super) fn start_with(&mut self, stored: Stored) {
         (self.acc, self.source) = started(&self.settings, stored, &self.wakes);
     }
 
-    fn health(&self) -> String {
+    pub(super) fn health(&self) -> String {
         self.source.health().to_string()
     }
 }
@@ -251,7 +247,7 @@ fn started(
     (acc, source)
 }
 
-fn make(maker: &Path, journal: &Path, text: &[u8]) {
+pub(super) fn make(maker: &Path, journal: &Path, text: &[u8]) {
     let mut child = Command::new(maker)
         .arg("-o")
         .arg(journal)
@@ -265,12 +261,12 @@ fn make(maker: &Path, journal: &Path, text: &[u8]) {
 }
 
 /// Whether there is a process with this id that has not ended.
-fn is_running(id: u32) -> bool {
+pub(super) fn is_running(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-fn kill(id: u32) {
+pub(super) fn kill(id: u32) {
     let id = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
 }
