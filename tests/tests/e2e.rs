@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod e2e {
+    mod amqp_client;
     mod crashes;
     mod faults;
     mod input;
     mod nginx;
     mod pages;
+    mod real_logs;
     mod rotation;
     mod security;
 }
