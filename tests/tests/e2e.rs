@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod e2e {
+    mod amqp_client;
     mod crashes;
     mod dry_run;
     mod faults;
@@ -10,5 +11,7 @@ mod e2e {
     mod journal;
     mod nginx;
     mod pages;
+    mod real_logs;
+    mod rotation;
     mod security;
 }

@@ -11,7 +11,7 @@ mod writer;
 
 pub use http::{get_json, get_text};
 pub use journal::JournalWriter;
-pub use process::{Process, binary, free_port};
+pub use process::{Process, as_user, binary, find_program, free_port, without_privileges};
 pub use proxy::{Fault, Proxy};
 pub use site::{AgentOptions, Site, Totals};
 pub use writer::LogWriter;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -126,6 +127,21 @@ impl Site {
         Ok(std::fs::write(self.path().join("agent.yaml"), text)?)
     }
 
+    /// Writes the agent's file: agent `web-1` with these elements of `sources:`, each indented by two.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn configure_sources(&self, sources: &str) -> anyhow::Result<()> {
+        let text = format!(
+            "agent: {{id: web-1, data_dir: {}, admin: '127.0.0.1:{}'}}\n\
+             collector:\n  grpc: {{endpoint: 'http://127.0.0.1:{}'}}\nsources:\n{sources}",
+            self.path().join("agent").display(),
+            self.admin_port,
+            self.port,
+        );
+        Ok(std::fs::write(self.path().join("agent.yaml"), text)?)
+    }
+
     /// Starts the collector and waits until it is ready.
     ///
     /// # Errors
@@ -147,11 +163,18 @@ impl Site {
     /// # Errors
     /// If it cannot be started.
     pub fn start_agent(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
-        let config = self.path().join("agent.yaml");
-        let mut all = vec!["--config", config.to_str().unwrap_or_default()];
-        all.extend(arguments);
+        let mut command = Command::new(binary("watchkeeper-agent"));
+        self.start_agent_by(command.args(arguments))
+    }
+
+    /// Starts the agent by a command that leads to it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_agent_by(&mut self, command: &mut Command) -> anyhow::Result<()> {
+        command.arg("--config").arg(self.path().join("agent.yaml"));
         let log = self.path().join("agent.log");
-        self.agent = Some(Process::start(&binary("watchkeeper-agent"), &all, &log)?);
+        self.agent = Some(Process::start_command(command, &log)?);
         Ok(())
     }
 
@@ -179,22 +202,44 @@ impl Site {
         self.counted_by("requests", "status").await
     }
 
-    /// How many observations of a signal there are over the last day, by a label.
+    /// How many observations of a signal there are over the last day, by a label or several, as in [`Self::stat_by`].
     ///
     /// # Errors
     /// If the collector does not answer.
     pub async fn counted_by(&self, signal: &str, label: &str) -> anyhow::Result<Totals> {
+        let counts = self.stat_by(signal, "count", label).await?;
+        Ok(counts.into_iter().map(|(value, count)| (value, count as u64)).collect())
+    }
+
+    /// A statistic of a signal over the last day, by a label's values; by those of several, with a space between them, for
+    /// labels with commas between them.
+    ///
+    /// # Errors
+    /// If the collector does not answer.
+    pub async fn stat_by(
+        &self,
+        signal: &str,
+        stat: &str,
+        labels: &str,
+    ) -> anyhow::Result<BTreeMap<String, f64>> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
         let range = format!("from={}&to={}", now - 86_400, now + 3_600);
         let answer =
-            self.api(&format!("query?signal={signal}&stat=count&by={label}&{range}")).await?;
-        let mut totals = Totals::new();
+            self.api(&format!("query?signal={signal}&stat={stat}&by={labels}&{range}")).await?;
+        let mut values = BTreeMap::new();
         for series in answer["series"].as_array().into_iter().flatten() {
-            let value = series["labels"][label].as_str().unwrap_or_default().to_owned();
-            let count = series["points"][0][1].as_f64().unwrap_or(0.0);
-            *totals.entry(value).or_default() += count as u64;
+            let of = |label: &str| series["labels"][label].as_str().unwrap_or_default().to_owned();
+            let key = labels.split(',').map(of).collect::<Vec<_>>().join(" ");
+            values.insert(key, series["points"][0][1].as_f64().unwrap_or(0.0));
         }
-        Ok(totals)
+        Ok(values)
+    }
+
+    /// What the collector says of one source of the agent: lines read, skipped by reason, and the like.
+    pub async fn source(&self, name: &str) -> Option<Value> {
+        let agents = self.api("agents").await.ok()?;
+        let sources = agents["agents"][0]["sources"].as_array()?.clone();
+        sources.into_iter().find(|s| s["name"] == name)
     }
 
     /// Waits until the collector has counted exactly this, and says so once more a moment later.

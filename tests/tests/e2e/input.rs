@@ -1,9 +1,15 @@
 //! Bad input: a clear error or a counted skip, and nothing else lost.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use watchkeeper_tests::harness::{LogWriter, Site, binary, eventually, get_text};
+use watchkeeper_tests::harness::{
+    LogWriter, Site, Totals, binary, eventually, get_text, without_privileges,
+};
 
 #[tokio::test]
 async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
@@ -46,6 +52,217 @@ async fn garbage_between_good_lines_is_counted_as_skipped_by_reason() {
     }
     let rss = site.agent.as_ref().unwrap().rss_bytes().unwrap();
     assert!(rss < 60 << 20, "a line of 100 MB took {} MiB", rss >> 20);
+}
+
+#[tokio::test]
+async fn of_odd_lines_each_is_counted_or_skipped_for_its_reason() {
+    let mut site = Site::new("").unwrap();
+    let path = site.logs().join("a.log");
+    let sources = format!(
+        "  - tail:\n      name: odd\n      service: shop\n      paths: ['{}']\n      start_at: beginning\n\
+         \x20     time: {{field: t, format: unix}}\n      signals:\n\
+         \x20       - {{name: requests, value: {{field: ms, unit: ms}}, labels: {{status: status}}}}\n",
+        path.display()
+    );
+    site.configure_sources(&sources).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let line = |rest: &str| format!("{{\"t\":{now},{rest}}}").into_bytes();
+    let deep =
+        |n: usize| line(&format!("\"a\":{}{},\"status\":1,\"ms\":1", "[".repeat(n), "]".repeat(n)));
+    let utf16: Vec<u8> =
+        "\u{feff}{\"status\":9}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    // What is written, and as which status it is counted or why not.
+    let cases: Vec<(Vec<u8>, Result<&str, &str>)> = vec![
+        // A mark of UTF-8 at the file's very beginning is none of the line's.
+        ([b"\xef\xbb\xbf".to_vec(), line(r#""status":"marked","ms":1"#)].concat(), Ok("marked")),
+        ([b"\xef\xbb\xbf".to_vec(), line(r#""status":200,"ms":1"#)].concat(), Err("unparsable")),
+        (line("\"status\":\"caf\u{e9}\",\"ms\":1"), Ok("caf\u{e9}")),
+        ([line("\"status\":\"caf").as_slice(), b"\xe9\",\"ms\":1}"].concat(), Err("invalid_utf8")),
+        (utf16, Err("invalid_utf8")),
+        // What is left of the line end of UTF-16 is a NUL, and the next line begins behind it.
+        ([b"\0".to_vec(), line(r#""status":"after","ms":1"#)].concat(), Ok("after")),
+        (b"     ".to_vec(), Err("blank")),
+        (b"\t \r".to_vec(), Err("blank")),
+        (deep(10_000), Err("unparsable")),
+        (deep(100), Ok("1")),
+        (line(r#""status":1,"ms":1e400"#), Err("no_value")),
+        (line(r#""status":1,"ms":-1e15"#), Err("no_value")),
+        (line(r#""status":1,"ms":true,"status":2,"ms":7"#), Ok("2")),
+        (br#"{"t":0,"status":200,"ms":1}"#.to_vec(), Err("too_late")),
+        (br#"{"t":1e300,"status":200,"ms":1}"#.to_vec(), Err("no_time")),
+        (br#"{"t":null,"status":200,"ms":1}"#.to_vec(), Err("no_time")),
+        // The year 2090: a clock that is ahead, so it counts as of now.
+        (br#"{"t":3800000000,"status":"2090","ms":1}"#.to_vec(), Ok("2090")),
+        (b"\r".to_vec(), Err("blank")),
+        (line(r#""status":"last","ms":1"#), Ok("last")),
+    ];
+    let (mut counted, mut skipped) = (Totals::new(), Totals::new());
+    // The NUL is a record of its own.
+    *skipped.entry("blank".to_owned()).or_default() += 1;
+    let mut text = Vec::new();
+    for (bytes, becomes) in &cases {
+        text.extend_from_slice(bytes);
+        text.push(b'\n');
+        let (of, name) = match becomes {
+            Ok(status) => (&mut counted, *status),
+            Err(reason) => (&mut skipped, *reason),
+        };
+        *of.entry(name.to_owned()).or_default() += 1;
+    }
+    std::fs::write(&path, text).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    site.wait_counted(&counted, Duration::from_secs(30)).await;
+    let n_lines = cases.len() as u64 + 1;
+    let told = eventually("every line is accounted for", Duration::from_secs(20), || async {
+        site.source("odd").await.filter(|source| source["read"] == n_lines)
+    });
+    assert_eq!(told.await["skipped"], serde_json::json!(skipped));
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_left_alone_and_the_files_beside_it_are_read() {
+    let site = Site::new("").unwrap();
+    let at = |name: &str| site.logs().join(name);
+    assert!(Command::new("mkfifo").arg(at("pipe.log")).status().unwrap().success());
+    let _socket = UnixListener::bind(at("socket.log")).unwrap();
+    std::fs::create_dir(at("directory.log")).unwrap();
+    for (name, target) in [
+        ("zero.log", Path::new("/dev/zero")),
+        ("null.log", Path::new("/dev/null")),
+        ("tty.log", Path::new("/dev/ptmx")),
+        ("nothing.log", Path::new("/nowhere/at/all")),
+        ("loop.log", &at("loop.log")),
+    ] {
+        symlink(target, at(name)).unwrap();
+    }
+    let mut site = site;
+    site.configure_agent(&Default::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    log.line(200, 1.0).unwrap();
+    site.wait_counted(&log.written, Duration::from_secs(20)).await;
+    let state =
+        eventually("the source says what it leaves alone", Duration::from_secs(30), || async {
+            let source = site.source("shop-log").await?;
+            let state = source["state"].as_str()?.to_owned();
+            state.contains(".log").then_some(state)
+        });
+    println!("{}", state.await);
+    // One of them becomes a file after all, and another a link to one.
+    for name in ["pipe.log", "loop.log"] {
+        std::fs::remove_file(site.logs().join(name)).unwrap();
+    }
+    let mut late = LogWriter::open(&site.logs().join("pipe.log")).unwrap();
+    late.line(404, 1.0).unwrap();
+    let elsewhere = site.path().join("elsewhere");
+    let mut linked = LogWriter::open(&elsewhere).unwrap();
+    linked.line(500, 1.0).unwrap();
+    symlink(&elsewhere, site.logs().join("loop.log")).unwrap();
+    log.line(200, 1.0).unwrap();
+    let all = Totals::from([("200".into(), 2), ("404".into(), 1), ("500".into(), 1)]);
+    site.wait_counted(&all, Duration::from_secs(40)).await;
+    let rss = site.agent.as_ref().unwrap().rss_bytes().unwrap();
+    assert!(rss < 60 << 20, "{} MiB: was a device read?", rss >> 20);
+}
+
+#[tokio::test]
+async fn a_permission_that_is_withdrawn_and_given_back_costs_no_line() {
+    let mut site = Site::new("").unwrap();
+    site.configure_agent(&Default::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    let start = |site: &mut Site| {
+        let mut command = without_privileges(&binary("watchkeeper-agent"));
+        site.start_agent_by(&mut command).unwrap();
+    };
+    let permit =
+        |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let limit = Duration::from_secs(40);
+    start(&mut site);
+    let mut a = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    a.line(200, 1.0).unwrap();
+    site.wait_counted(&a.written, limit).await;
+
+    // A file that may not be read when it is found.
+    let (elsewhere, closed) = (site.path().join("b.log"), site.logs().join("b.log"));
+    let mut b = LogWriter::open(&elsewhere).unwrap();
+    permit(&elsewhere, 0o000);
+    b.line(404, 1.0).unwrap();
+    std::fs::rename(&elsewhere, &closed).unwrap();
+    a.line(200, 1.0).unwrap();
+    site.wait_counted(&a.written, limit).await;
+    eventually("the source names the file", limit, || async {
+        let state = site.source("shop-log").await?["state"].as_str()?.to_owned();
+        (state.contains("b.log") && state.contains("denied")).then_some(())
+    })
+    .await;
+    permit(&closed, 0o600);
+    let both = |a: &LogWriter, b: &LogWriter| -> Totals {
+        a.written.iter().chain(&b.written).map(|(status, n)| (status.clone(), *n)).collect()
+    };
+    site.wait_counted(&both(&a, &b), limit).await;
+
+    // Files that were being read, over a restart.
+    permit(a.path(), 0o000);
+    site.agent.as_mut().unwrap().stop(limit).unwrap();
+    a.line(200, 1.0).unwrap();
+    start(&mut site);
+    b.line(404, 1.0).unwrap();
+    let mut expected = both(&a, &b);
+    *expected.get_mut("200").unwrap() -= 1;
+    site.wait_counted(&expected, limit).await;
+    permit(a.path(), 0o600);
+    site.wait_counted(&both(&a, &b), limit).await;
+
+    // The directory itself.
+    let logs = site.logs();
+    permit(&logs, 0o000);
+    site.agent.as_mut().unwrap().stop(limit).unwrap();
+    permit(&logs, 0o700);
+    a.line(200, 1.0).unwrap();
+    let mut c = LogWriter::open(&logs.join("c.log")).unwrap();
+    c.line(404, 1.0).unwrap();
+    permit(&logs, 0o000);
+    start(&mut site);
+    eventually("the source names the directory", limit, || async {
+        let state = site.source("shop-log").await?["state"].as_str()?.to_owned();
+        state.contains("denied").then_some(())
+    })
+    .await;
+    permit(&logs, 0o700);
+    let mut all = both(&a, &b);
+    *all.get_mut("404").unwrap() += 1;
+    site.wait_counted(&all, limit).await;
+}
+
+#[tokio::test]
+async fn a_log_directory_that_is_removed_and_made_again_loses_nothing() {
+    let site = Site::running("").await.unwrap();
+    let (logs, limit) = (site.logs(), Duration::from_secs(40));
+    let mut all = Totals::new();
+    for round in 0..3 {
+        let mut log = LogWriter::open(&logs.join("a.log")).unwrap();
+        log.line(200, 1.0).unwrap();
+        *all.entry("200".to_owned()).or_default() += 1;
+        site.wait_counted_once(&all, limit).await;
+        // Written into a file that is open at the agent and gone at once.
+        for _ in 0..500 {
+            log.line(500, f64::from(round)).unwrap();
+        }
+        *all.entry("500".to_owned()).or_default() += 500;
+        std::fs::remove_dir_all(&logs).unwrap();
+        log.line(404, 1.0).unwrap();
+        *all.entry("404".to_owned()).or_default() += 1;
+        if round == 1 {
+            // It stays away until that was noticed.
+            site.wait_counted(&all, limit).await;
+        }
+        std::fs::create_dir(&logs).unwrap();
+    }
+    site.wait_counted(&all, limit).await;
+    let source = site.source("shop-log").await.unwrap();
+    assert_eq!((&source["bytes_abandoned"], &source["bytes_unknown"]), (&0.into(), &0.into()));
 }
 
 #[test]

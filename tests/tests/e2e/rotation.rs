@@ -1,0 +1,174 @@
+//! A fast writer whose file is renamed again and again: every line is counted once, whatever the pace.
+//!
+//! The promise is 50 MB/s with one rename a second:
+//! `ROTATION_SECONDS=20 ROTATION_MB=50 ROTATION_EVERY_MS=1000 WATCHKEEPER_BINARIES=target/release cargo test --release -p
+//! watchkeeper-tests --test e2e rotation -- --nocapture`. Without these variables it is short, for a debug build.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use watchkeeper_tests::harness::{Site, Totals, eventually};
+
+/// Lines of one value of the label `block`.
+const BLOCK: u64 = 100_000;
+
+/// Rotated files that are kept; older ones are deleted.
+const KEEP: u32 = 3;
+
+/// What a write gives to the kernel: a logger's buffer, which ends anywhere in a line.
+const BUFFER_BYTES: usize = 64 << 10;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+}
+
+/// The program that writes: it numbers its lines from 1.
+struct Writer {
+    path: PathBuf,
+    file: File,
+    buffer: Vec<u8>,
+    next: u64,
+    n_rotations: u32,
+}
+
+impl Writer {
+    fn open(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            file: append(path),
+            buffer: Vec::new(),
+            next: 1,
+            n_rotations: 0,
+        }
+    }
+
+    /// Writes at least `bytes` more, at most a line more than that.
+    fn write(&mut self, bytes: usize) {
+        let mut written = 0;
+        while written < bytes {
+            let before = self.buffer.len();
+            let (seq, block) = (self.next, self.next / BLOCK);
+            writeln!(
+                self.buffer,
+                "{{\"level\":\"info\",\"seq\":{seq},\"block\":{block},\"path\":\"/cart/{seq}\",\"msg\":\"{:width$}\"}}",
+                "request done",
+                width = 40 + (seq % 97) as usize
+            )
+            .unwrap();
+            self.next += 1;
+            written += self.buffer.len() - before;
+            if self.buffer.len() >= BUFFER_BYTES {
+                self.file.write_all(&self.buffer[..BUFFER_BYTES]).unwrap();
+                self.buffer.drain(..BUFFER_BYTES);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.file.write_all(&self.buffer).unwrap();
+        self.buffer.clear();
+    }
+
+    /// As logrotate does: `app.log` becomes `app.log.1`, that one `app.log.2`, and so on. Every other time the program
+    /// notices late and goes on writing into the renamed file.
+    fn rotate(&mut self, late_bytes: usize) {
+        let numbered = |n: u32| PathBuf::from(format!("{}.{n}", self.path.display()));
+        for n in (1..KEEP).rev().filter(|n| numbered(*n).exists()) {
+            std::fs::rename(numbered(n), numbered(n + 1)).unwrap();
+        }
+        std::fs::rename(&self.path, numbered(1)).unwrap();
+        self.n_rotations += 1;
+        if self.n_rotations.is_multiple_of(2) {
+            self.write(late_bytes);
+        }
+        self.flush();
+        self.file = append(&self.path);
+    }
+}
+
+fn append(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
+}
+
+/// Writes `mb_per_second` for so long; how many lines, and how often the file was rotated.
+fn write(path: &Path, mb_per_second: u64, lasting: Duration, every: Duration) -> (u64, u32) {
+    let mut writer = Writer::open(path);
+    let per_second = mb_per_second as f64 * 1e6;
+    let (began, mut due, mut written) = (Instant::now(), every, 0.0);
+    while began.elapsed() < lasting {
+        let ahead = (began.elapsed().as_secs_f64() * per_second - written).max(0.0);
+        writer.write(ahead as usize);
+        written += ahead;
+        if began.elapsed() >= due {
+            writer.rotate((per_second / 50.0) as usize);
+            due += every;
+        }
+        // The pace of writing.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    writer.flush();
+    (writer.next - 1, writer.n_rotations)
+}
+
+/// What a block has to add up to.
+fn expected(n: u64) -> BTreeMap<String, [u64; 4]> {
+    let blocks = (0..=n / BLOCK).map(|block| {
+        let (first, last) = ((block * BLOCK).max(1), ((block + 1) * BLOCK - 1).min(n));
+        let count = last + 1 - first;
+        (block.to_string(), [count, (first + last) * count / 2, first, last])
+    });
+    blocks.filter(|(_, [count, ..])| *count > 0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_nothing() {
+    let (mb, seconds) = (setting("ROTATION_MB", 4), setting("ROTATION_SECONDS", 3));
+    let every = Duration::from_millis(setting("ROTATION_EVERY_MS", 300));
+    let mut site = Site::new("").unwrap();
+    let path = site.logs().join("app.log");
+    let sources = format!(
+        "  - tail:\n      service: app\n      paths: ['{}']\n      start_at: beginning\n      signals:\n\
+         \x20       - {{name: lines, value: {{field: seq}}, labels: {{block: block}}}}\n",
+        path.display()
+    );
+    site.configure_sources(&sources).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let lasting = Duration::from_secs(seconds);
+    let writing = tokio::task::spawn_blocking(move || write(&path, mb, lasting, every));
+    let (n, n_rotations) = writing.await.unwrap();
+    let done = Instant::now();
+    let all = || async {
+        let counted = site.counted_by("lines", "block").await.ok()?;
+        (counted.values().sum::<u64>() >= n).then_some(counted)
+    };
+    let counted = eventually("every line is counted", Duration::from_secs(120), all).await;
+    let (agent, caught_up) = (site.agent.as_ref().unwrap(), done.elapsed());
+    println!(
+        "{n} lines, {mb} MB/s for {seconds} s, {n_rotations} rotations; all counted {caught_up:.1?} after the last one; \
+         the agent used {:.1?} of processor time, at most {} MiB",
+        agent.cpu().unwrap_or_default(),
+        agent.peak_rss_bytes().unwrap_or_default() >> 20,
+    );
+    let expected = expected(n);
+    let counts: Totals =
+        expected.iter().map(|(block, [count, ..])| (block.clone(), *count)).collect();
+    assert_eq!(counted, counts);
+    for (at, stat) in ["count", "sum", "min", "max"].into_iter().enumerate() {
+        let stats = site.stat_by("lines", stat, "block").await.unwrap();
+        for (block, wanted) in &expected {
+            // Sums of modest numbers are whole in 64 bits of floating point, give or take their last bit.
+            let told = stats[block].round() as u64;
+            assert_eq!(told, wanted[at], "{stat} of block {block}");
+        }
+    }
+    let source = site.source("app").await.unwrap();
+    assert_eq!(
+        (&source["read"], &source["bytes_abandoned"], &source["bytes_unknown"]),
+        (&n.into(), &0.into(), &0.into())
+    );
+    assert_eq!(source["skipped"], serde_json::json!({}));
+}
