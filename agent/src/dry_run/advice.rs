@@ -25,7 +25,7 @@ pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSetti
             format!("is longer than `max_line`, {}", format::size(tail.max_line_bytes as u64))
         }
         SkipReason::InvalidUtf8 => "is not UTF-8".to_owned(),
-        SkipReason::Blank => "is empty".to_owned(),
+        SkipReason::Blank => "is empty or blank".to_owned(),
         SkipReason::NoTime => match &lines.time {
             Some(time) => {
                 let (field, format) = (&time.field, time.format.as_str());
@@ -140,13 +140,13 @@ pub(super) fn about_time(lines: &LineSettings, evidence: &Evidence) -> String {
     })
 }
 
-/// Why a rule wanted no line; "" if it wanted some.
+/// Why no line met a condition; "" if some did.
 pub(super) fn about_condition(
     rule: &RuleEvidence,
     condition: &Condition,
     evidence: &Evidence,
 ) -> String {
-    let n_asked = evidence.n_wanted() + evidence.unwanted().0;
+    let n_asked = evidence.n_matched_lines() + evidence.unmatched().0;
     match (rule.n_matched, rule.n_unjudged, &rule.unjudged) {
         (0, 0, _) if n_asked == 0 => "no line got as far as its condition".to_owned(),
         (0, 0, _) => "no line met its condition".to_owned(),

@@ -3,6 +3,7 @@
 //! Owns which numbers belong together. Never decides what was counted: every number comes from the source, its
 //! accumulator or its observer.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use watchkeeper_agent_core::observe::{
@@ -45,8 +46,8 @@ impl SourceReport {
             seconds: reading.spent.as_secs_f64(),
             fields: Vec::new(),
             lines: tally.read,
-            wanted: 0,
-            unwanted: Found::default(),
+            matched: 0,
+            unmatched: Found::default(),
             skipped: Vec::new(),
             time: TimeReport {
                 field: lines.time.as_ref().map(|time| time.field.clone()),
@@ -91,9 +92,9 @@ impl SourceReport {
         let below = common_directory(inspection.files.iter().map(|f| f.path));
         let example = |e: &Example| ExampleReport::of(e, &below);
         self.fields = evidence.fields().to_vec();
-        self.wanted = evidence.n_wanted();
-        let (n, first) = evidence.unwanted();
-        self.unwanted = Found { n, first: first.map(example), advice: String::new() };
+        self.matched = evidence.n_matched_lines();
+        let (n, first) = evidence.unmatched();
+        self.unmatched = Found { n, first: first.map(example), advice: String::new() };
         let first_of = |reason| evidence.skipped().find(|(r, _)| *r == reason).map(|s| s.1);
         let mut skipped = reading.gathered.tally.skipped.clone();
         skipped.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
@@ -142,7 +143,8 @@ fn paths(reading: &Reading) -> Vec<String> {
 /// Files named on the command line that are not read, and for which nobody has said why.
 fn missing(reading: &Reading, inspection: &Inspection<'_>) -> Vec<String> {
     let From::Files(files) = &reading.from else { return Vec::new() };
-    let is_read = |path: &Path| inspection.files.iter().any(|f| f.path == path);
+    let read: BTreeSet<&Path> = inspection.files.iter().map(|f| f.path).collect();
+    let is_read = |path: &Path| read.contains(path);
     let is_told = |path: &Path| {
         let begin = format!("{}: ", path.display());
         inspection.problems.iter().any(|p| p.starts_with(&begin))

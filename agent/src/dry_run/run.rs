@@ -15,11 +15,11 @@ use watchkeeper_model::{AgentId, Timestamp};
 
 use super::layout::Look;
 use super::options::{DryRunOptions, Output};
-use super::plan::{Misuse, Plan, Planned, plan};
+use super::plan::{From, Misuse, Plan, Planned, plan};
 use super::reading::Reading;
 use super::report::{LeftOut, Report, SourceReport};
 use super::screen::{self, Screen};
-use super::show;
+use super::show::{self, Doing};
 use crate::config::AgentSettings;
 use crate::sources::{Waker, Wakes};
 
@@ -56,15 +56,19 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
     let frames = (options.output == Output::Table).then_some(&mut screen);
     let is_complete = run.read(&wakes, &stop, frames);
     let report = run.report(is_complete);
-    match options.output {
+    let written = match options.output {
         Output::Table => {
             let lines = show::table(&report, screen.look(), show::Detail::FULL, clock::now());
-            screen.finish(&lines);
+            screen.finish(&lines)
         }
         Output::Json => {
             let json = serde_json::to_string_pretty(&report).expect("texts and numbers are JSON");
-            screen::write(&(json + "\n"));
+            screen::write(&(json + "\n"))
         }
+    };
+    if let Err(error) = written {
+        eprintln!("error: standard output: {error}");
+        return ExitCode::FAILURE;
     }
     ExitCode::from(exit_code(&report))
 }
@@ -111,7 +115,7 @@ impl Run {
         let mut next = Timestamp::MAX;
         for reading in self.readings.iter_mut().filter(|r| !r.is_done()) {
             next = next.min(reading.step(now));
-            if !self.is_following && reading.is_at_the_end() {
+            if !self.is_following && reading.has_reached_the_end() {
                 reading.finish(now);
             }
         }
@@ -122,7 +126,13 @@ impl Run {
         self.readings.iter_mut().for_each(|r| r.settle(clock::now()));
         let report = self.report(true);
         let mut lines = show::fitted(&report, look, n_lines.saturating_sub(2), clock::now());
-        lines.extend([String::new(), show::progress(&report, look, self.is_following)]);
+        let is_stream = self.readings.iter().any(|r| r.from == From::Stdin);
+        let doing = match () {
+            () if self.is_following => Doing::Following,
+            () if is_stream => Doing::Listening,
+            () => Doing::Reading,
+        };
+        lines.extend([String::new(), show::progress(&report, look, doing)]);
         lines.truncate(n_lines);
         lines
     }

@@ -1,6 +1,6 @@
 //! What the lines of a source have shown about its settings, for a person who asks why something is counted or not.
 //!
-//! Owns the first example of everything that can become of a line but good, and how many lines each rule wanted. It is
+//! Owns the first example of everything that can become of a line but good, and how many lines each rule matched. It is
 //! kept only where somebody asked for it: without it a good line costs nothing more. Bounded: one line of each kind,
 //! cut, and a number for each file. Never decides what becomes of a line: it is told.
 
@@ -72,17 +72,17 @@ pub struct Evidence {
     skipped: BTreeMap<SkipReason, Example>,
     signals: Vec<RuleEvidence>,
     events: Vec<RuleEvidence>,
-    n_wanted: u64,
-    n_unwanted: u64,
-    unwanted: Option<Example>,
+    n_matched_lines: u64,
+    n_unmatched_lines: u64,
+    unmatched: Option<Example>,
     times: Option<(Timestamp, Timestamp)>,
-    /// Of the first line that could be read.
-    fields: Option<Vec<String>>,
+    /// Of the first line that has any.
+    fields: Vec<String>,
     /// Names of wanted fields, by slot.
     names: Vec<String>,
     reading: Option<Reading>,
     numbers: BTreeMap<FileRef, u64>,
-    is_wanted: bool,
+    is_matched: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ pub(super) trait Notice {
     fn time(&mut self, _at: Timestamp) {}
     /// A rule's condition was asked about it.
     fn judged(&mut self, _: Rule, _: &Condition, _: Verdict, _: &str, _: &Fields<'_>) {}
-    /// A signal wanted it, but what stands in this slot is no value.
+    /// It met the condition of a signal, but what stands in this slot is no value.
     fn without_value(&mut self, _signal: usize, _slot: usize, _: &str, _: &Fields<'_>) {}
     /// All rules were asked.
     fn asked(&mut self, _: &str) {}
@@ -144,13 +144,13 @@ impl Evidence {
     }
 
     /// Lines that met the condition of a signal or event.
-    pub fn n_wanted(&self) -> u64 {
-        self.n_wanted
+    pub fn n_matched_lines(&self) -> u64 {
+        self.n_matched_lines
     }
 
     /// Lines that met none, and the first of them.
-    pub fn unwanted(&self) -> (u64, Option<&Example>) {
-        (self.n_unwanted, self.unwanted.as_ref())
+    pub fn unmatched(&self) -> (u64, Option<&Example>) {
+        (self.n_unmatched_lines, self.unmatched.as_ref())
     }
 
     /// The earliest and the latest time that a line said, whatever became of it.
@@ -158,18 +158,18 @@ impl Evidence {
         self.times
     }
 
-    /// The names of the fields in the first line that could be read, as settings call them; at most 40.
+    /// The names of the fields in the first line that has any, as settings call them; at most 40.
     pub fn fields(&self) -> &[String] {
-        self.fields.as_deref().unwrap_or_default()
+        &self.fields
     }
 
     /// Whether the names of fields are still to be told.
     pub(super) fn wants_fields(&self) -> bool {
-        self.fields.is_none()
+        self.fields.is_empty()
     }
 
     pub(super) fn set_fields(&mut self, names: Vec<String>) {
-        self.fields = Some(names);
+        self.fields = names;
     }
 
     /// The next records are of this file, from this byte on.
@@ -199,7 +199,7 @@ impl Evidence {
 
     /// Another record.
     pub(super) fn begin(&mut self) {
-        self.is_wanted = false;
+        self.is_matched = false;
         if let Some(Reading { number: Some(number), .. }) = &mut self.reading {
             *number += 1;
         }
@@ -260,7 +260,7 @@ impl Notice for Evidence {
             Verdict::NoMatch => {}
             Verdict::Match => {
                 rules[i].n_matched += 1;
-                self.is_wanted = true;
+                self.is_matched = true;
             }
             Verdict::Unjudged => {
                 rules[i].n_unjudged += 1;
@@ -291,13 +291,13 @@ impl Notice for Evidence {
     }
 
     fn asked(&mut self, line: &str) {
-        if self.is_wanted {
-            self.n_wanted += 1;
+        if self.is_matched {
+            self.n_matched_lines += 1;
             return;
         }
-        self.n_unwanted += 1;
-        if self.unwanted.is_none() {
-            self.unwanted = Some(self.example(line.as_bytes(), String::new()));
+        self.n_unmatched_lines += 1;
+        if self.unmatched.is_none() {
+            self.unmatched = Some(self.example(line.as_bytes(), String::new()));
         }
     }
 }
@@ -444,8 +444,8 @@ mod tests {
         let error = &evidence.events()[0];
         assert_eq!((error.n_matched, error.n_unjudged), (1, 3));
         assert_eq!(why(&error.unjudged), "`level` is absent");
-        assert_eq!((evidence.n_wanted(), evidence.unwanted().0), (4, 1));
-        assert!(evidence.unwanted().1.unwrap().line.contains(r#""status":"200""#));
+        assert_eq!((evidence.n_matched_lines(), evidence.unmatched().0), (4, 1));
+        assert!(evidence.unmatched().1.unwrap().line.contains(r#""status":"200""#));
         assert_eq!(evidence.fields(), ["ms", "status", "time"]);
     }
 

@@ -81,7 +81,7 @@ impl LineObserver {
         }
     }
 
-    /// Keeps, from now on, what lines show: examples of what is skipped and why, and which rules want how many.
+    /// Keeps, from now on, what lines show: examples of what is skipped and why, and how many each rule matches.
     pub fn keep_evidence(&mut self) {
         let signals = self.signals.iter().map(|rule| &*rule.name);
         let events = self.events.iter().map(|rule| &*rule.name);
