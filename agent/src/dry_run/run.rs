@@ -3,6 +3,7 @@
 //! Owns turns, frames, the end and the exit code: 0 done, 1 something could not be read, 2 misuse, 130 stopped before the
 //! end. Everything happens on one thread; standard input and signals have their own.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,7 +54,12 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
         is_following: options.follow,
     };
     let mut screen = Screen::of_stdout();
-    let frames = (options.output == Output::Table).then_some(&mut screen);
+    // What is typed moves the lines below a frame.
+    let is_typed = options.stdin && std::io::stdin().is_terminal();
+    if is_typed {
+        eprintln!("reading standard input; Ctrl-D ends it");
+    }
+    let frames = (options.output == Output::Table && !is_typed).then_some(&mut screen);
     let is_complete = run.read(&wakes, &stop, frames);
     let report = run.report(is_complete);
     let written = match options.output {
