@@ -169,15 +169,19 @@ fn exit_code(report: &Report) -> u8 {
 /// Asks the loop to stop on the first signal; on the second there is no more patience.
 fn stop_on_signals(stop: Arc<AtomicBool>, waker: Waker) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut hangup) = {
         let _context = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        let hear = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = hear.map(signal);
+        (interrupt?, terminate?, hangup?)
     };
     let listen = async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                // The terminal is gone: nobody looks any more.
+                _ = hangup.recv() => {}
             }
             if stop.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(STOPPED));
