@@ -45,9 +45,7 @@ pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSetti
 }
 
 fn what_a_line_is(format: &Format) -> &'static str {
-    match format {
-        Format::Json => "one JSON object",
-    }
+    if *format == Format::Json { "one JSON object" } else { "of its `format`" }
 }
 
 /// What could be done about lines skipped for a reason; "" if there is nothing to be said.
@@ -58,7 +56,10 @@ pub(super) fn about_skipped(
     example: Option<&Example>,
 ) -> String {
     match reason {
-        SkipReason::Unparsable => unparsable(example.map_or("", |e| &e.line)),
+        SkipReason::Unparsable if lines.format == Format::Json => {
+            unparsable(example.map_or("", |e| &e.line))
+        }
+        SkipReason::Unparsable => String::new(),
         SkipReason::TooLong => "raise `max_line` if such lines matter".to_owned(),
         SkipReason::InvalidUtf8 => "have the service write UTF-8".to_owned(),
         SkipReason::Blank | SkipReason::NoValue | SkipReason::Compressed => String::new(),

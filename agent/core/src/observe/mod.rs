@@ -3,13 +3,14 @@
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
 //! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
-//! `evidence` is what lines showed on the way, for a person who asks.
+//! `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`.
 //! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
 mod evidence;
+mod explain;
 mod fields;
 mod json;
 mod lines;
