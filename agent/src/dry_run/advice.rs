@@ -77,6 +77,7 @@ pub(super) fn about_skipped(
 
 fn unparsable(line: &str) -> String {
     let said = match () {
+        () if line.is_empty() => "",
         () if is_cri(line) => "it looks as a container runtime writes it: try `wrap: cri`",
         () if is_part(line) => {
             "it looks like a part of a message of several lines: try `multiline:`"
@@ -216,7 +217,7 @@ mod tests {
                 "1.2.3.4 - - [22/Nov/2026:18:07:09 +0000] \"GET / HTTP/1.1\" 200 12",
                 "another `format:`",
             ),
-            ("", "another `format:`"),
+            ("", ""),
         ] {
             assert!(unparsable(line).contains(part), "{line}: {}", unparsable(line));
         }

@@ -217,6 +217,8 @@ impl Evidence {
     /// This record is the first that was skipped for its reason; `time` is what stands in the place of its time.
     pub(super) fn skip(&mut self, reason: SkipReason, line: &[u8], time: Option<Field<'_>>) {
         let why = match (reason, std::str::from_utf8(line)) {
+            // Its text was never kept.
+            (_, Ok("")) => String::new(),
             (_, Err(error)) => format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
             (SkipReason::Unparsable, Ok(line)) if self.words.is_json => json_flaw(line),
             (SkipReason::NoTime, _) => self.why_no_time(time),
