@@ -91,9 +91,9 @@ pub(super) struct ExampleReport {
     pub(super) number: Option<u64>,
     /// What is wrong with it.
     pub(super) why: String,
-    /// The file, as short as it is clear among the source's.
+    /// File and number, as short as they are clear among the source's files.
     #[serde(skip)]
-    pub(super) short_file: String,
+    pub(super) short_place: String,
 }
 
 #[derive(Clone, Debug, Serialize)]

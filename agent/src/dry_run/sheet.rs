@@ -294,12 +294,11 @@ impl<'a> Sheet<'a> {
 
     /// Where a line stood and what it says, on one line.
     fn example(&mut self, example: &ExampleReport) {
-        let has_place = !example.short_file.is_empty();
+        let has_place = !example.short_place.is_empty();
         if !self.detail.has_examples || (example.line.is_empty() && !has_place) {
             return;
         }
-        let number = example.number.map_or_else(String::new, |n| format!(":{n}"));
-        let place = format!("{}{number}  ", example.short_file);
+        let place = format!("{}  ", example.short_place);
         let line = words::line(&example.line, example.cut);
         self.page.line(4, &[(Tone::Faint, place), plain(line)]);
     }
