@@ -25,7 +25,7 @@ pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSetti
             format!("is longer than `max_line`, {}", format::size(tail.max_line_bytes as u64))
         }
         SkipReason::InvalidUtf8 => "is not UTF-8".to_owned(),
-        SkipReason::Blank => "is empty".to_owned(),
+        SkipReason::Blank => "is empty or blank".to_owned(),
         SkipReason::NoTime => match &lines.time {
             Some(time) => {
                 let (field, format) = (&time.field, time.format.as_str());
@@ -45,9 +45,7 @@ pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSetti
 }
 
 fn what_a_line_is(format: &Format) -> &'static str {
-    match format {
-        Format::Json => "one JSON object",
-    }
+    if *format == Format::Json { "one JSON object" } else { "of its `format`" }
 }
 
 /// What could be done about lines skipped for a reason; "" if there is nothing to be said.
@@ -58,7 +56,10 @@ pub(super) fn about_skipped(
     example: Option<&Example>,
 ) -> String {
     match reason {
-        SkipReason::Unparsable => unparsable(example.map_or("", |e| &e.line)),
+        SkipReason::Unparsable if lines.format == Format::Json => {
+            unparsable(example.map_or("", |e| &e.line))
+        }
+        SkipReason::Unparsable => String::new(),
         SkipReason::TooLong => "raise `max_line` if such lines matter".to_owned(),
         SkipReason::InvalidUtf8 => "have the service write UTF-8".to_owned(),
         SkipReason::Blank | SkipReason::NoValue | SkipReason::Compressed => String::new(),
@@ -76,6 +77,7 @@ pub(super) fn about_skipped(
 
 fn unparsable(line: &str) -> String {
     let said = match () {
+        () if line.is_empty() => "",
         () if is_cri(line) => "it looks as a container runtime writes it: try `wrap: cri`",
         () if is_part(line) => {
             "it looks like a part of a message of several lines: try `multiline:`"
@@ -140,13 +142,13 @@ pub(super) fn about_time(lines: &LineSettings, evidence: &Evidence) -> String {
     })
 }
 
-/// Why a rule wanted no line; "" if it wanted some.
+/// Why no line met a condition; "" if some did.
 pub(super) fn about_condition(
     rule: &RuleEvidence,
     condition: &Condition,
     evidence: &Evidence,
 ) -> String {
-    let n_asked = evidence.n_wanted() + evidence.unwanted().0;
+    let n_asked = evidence.n_matched_lines() + evidence.unmatched().0;
     match (rule.n_matched, rule.n_unjudged, &rule.unjudged) {
         (0, 0, _) if n_asked == 0 => "no line got as far as its condition".to_owned(),
         (0, 0, _) => "no line met its condition".to_owned(),
@@ -215,7 +217,7 @@ mod tests {
                 "1.2.3.4 - - [22/Nov/2026:18:07:09 +0000] \"GET / HTTP/1.1\" 200 12",
                 "another `format:`",
             ),
-            ("", "another `format:`"),
+            ("", ""),
         ] {
             assert!(unparsable(line).contains(part), "{line}: {}", unparsable(line));
         }

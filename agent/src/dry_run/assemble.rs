@@ -3,10 +3,11 @@
 //! Owns which numbers belong together. Never decides what was counted: every number comes from the source, its
 //! accumulator or its observer.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use watchkeeper_agent_core::observe::{
-    EventSettings, Evidence, Example, LineSettings, Overflowed, RuleEvidence, SignalSettings,
+    EventSettings, Evidence, Example, LineSettings, Overflowed, Place, RuleEvidence, SignalSettings,
 };
 use watchkeeper_model::{SkipReason, Unit};
 
@@ -45,8 +46,8 @@ impl SourceReport {
             seconds: reading.spent.as_secs_f64(),
             fields: Vec::new(),
             lines: tally.read,
-            wanted: 0,
-            unwanted: Found::default(),
+            matched: 0,
+            unmatched: Found::default(),
             skipped: Vec::new(),
             time: TimeReport {
                 field: lines.time.as_ref().map(|time| time.field.clone()),
@@ -88,12 +89,12 @@ impl SourceReport {
 
     fn add_lines(&mut self, reading: &Reading, inspection: &Inspection<'_>) {
         let (lines, evidence) = (&reading.settings.lines, inspection.lines);
-        let below = common_directory(inspection.files.iter().map(|f| f.path));
-        let example = |e: &Example| ExampleReport::of(e, &below);
+        let places = Places::of(inspection);
+        let example = |e: &Example| ExampleReport::of(e, &places);
         self.fields = evidence.fields().to_vec();
-        self.wanted = evidence.n_wanted();
-        let (n, first) = evidence.unwanted();
-        self.unwanted = Found { n, first: first.map(example), advice: String::new() };
+        self.matched = evidence.n_matched_lines();
+        let (n, first) = evidence.unmatched();
+        self.unmatched = Found { n, first: first.map(example), advice: String::new() };
         let first_of = |reason| evidence.skipped().find(|(r, _)| *r == reason).map(|s| s.1);
         let mut skipped = reading.gathered.tally.skipped.clone();
         skipped.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
@@ -120,14 +121,14 @@ impl SourceReport {
         self.time.advice = advice::about_time(lines, evidence);
         self.signals = (lines.signals.iter().zip(evidence.signals()))
             .map(|(signal, rule)| {
-                let mut report = SignalReport::of(signal, &reading.gathered, rule, &below);
+                let mut report = SignalReport::of(signal, &reading.gathered, rule, &places);
                 report.overflowed = overflowed(reading, signal);
                 report.advice = advice::about_condition(rule, &signal.filter, evidence);
                 report.without_value.advice = advice::about_values(signal, rule, evidence);
                 report
             })
             .collect();
-        self.events = events(lines, &reading.gathered, evidence, &below);
+        self.events = events(lines, &reading.gathered, evidence, &places);
     }
 }
 
@@ -142,7 +143,8 @@ fn paths(reading: &Reading) -> Vec<String> {
 /// Files named on the command line that are not read, and for which nobody has said why.
 fn missing(reading: &Reading, inspection: &Inspection<'_>) -> Vec<String> {
     let From::Files(files) = &reading.from else { return Vec::new() };
-    let is_read = |path: &Path| inspection.files.iter().any(|f| f.path == path);
+    let read: BTreeSet<&Path> = inspection.files.iter().map(|f| f.path).collect();
+    let is_read = |path: &Path| read.contains(path);
     let is_told = |path: &Path| {
         let begin = format!("{}: ", path.display());
         inspection.problems.iter().any(|p| p.starts_with(&begin))
@@ -171,39 +173,62 @@ fn is_same_as_another(found: &std::fs::Metadata, inspection: &Inspection<'_>) ->
     inspection.files.iter().any(|f| same(f.path))
 }
 
-/// The deepest directory that holds all of them.
-fn common_directory<'a>(paths: impl Iterator<Item = &'a Path>) -> PathBuf {
-    let mut parents = paths.map(|path| path.parent().unwrap_or(path));
-    let first = parents.next().unwrap_or(Path::new("")).to_owned();
-    parents.fold(first, |common, parent| {
-        let shared = common.components().zip(parent.components()).take_while(|(a, b)| a == b);
-        shared.map(|(a, _)| a).collect()
-    })
+/// How places are told on one line.
+struct Places {
+    /// The deepest directory that holds all files.
+    below: PathBuf,
+    /// What stands between a file and a number: numbers of records are numbers of lines.
+    before_number: &'static str,
+}
+
+impl Places {
+    fn of(inspection: &Inspection<'_>) -> Self {
+        let mut parents = inspection.files.iter().map(|f| f.path.parent().unwrap_or(f.path));
+        let first = parents.next().unwrap_or(Path::new("")).to_owned();
+        let below = parents.fold(first, |common, parent| {
+            let shared = common.components().zip(parent.components()).take_while(|(a, b)| a == b);
+            shared.map(|(a, _)| a).collect()
+        });
+        Self { below, before_number: ":" }
+    }
+
+    /// As short as it is clear among the source's files.
+    fn short(&self, place: &Place) -> String {
+        let path = place.path.strip_prefix(&self.below).unwrap_or(&place.path).display();
+        match place.number {
+            Some(number) => format!("{path}{}{number}", self.before_number),
+            None => path.to_string(),
+        }
+    }
 }
 
 impl ExampleReport {
-    fn of(example: &Example, below: &Path) -> Self {
+    fn of(example: &Example, places: &Places) -> Self {
         let place = example.place.as_ref();
-        let short = |path: &Path| path.strip_prefix(below).unwrap_or(path).display().to_string();
         Self {
             line: example.line.clone(),
             cut: example.is_cut,
             file: place.map(|p| p.path.display().to_string()),
             number: place.and_then(|p| p.number),
             why: example.why.clone(),
-            short_file: place.map_or_else(String::new, |p| short(&p.path)),
+            short_place: place.map_or_else(String::new, |p| places.short(p)),
         }
     }
 }
 
 impl Found {
-    fn of(n: u64, first: Option<&Example>, below: &Path) -> Self {
-        Self { n, first: first.map(|e| ExampleReport::of(e, below)), advice: String::new() }
+    fn of(n: u64, first: Option<&Example>, places: &Places) -> Self {
+        Self { n, first: first.map(|e| ExampleReport::of(e, places)), advice: String::new() }
     }
 }
 
 impl SignalReport {
-    fn of(signal: &SignalSettings, gathered: &Gathered, rule: &RuleEvidence, below: &Path) -> Self {
+    fn of(
+        signal: &SignalSettings,
+        gathered: &Gathered,
+        rule: &RuleEvidence,
+        places: &Places,
+    ) -> Self {
         let unit = signal.value.as_ref().map_or(Unit::None, |v| v.unit);
         let none = Measured::default();
         let measured = gathered.signal(&signal.name).unwrap_or(&none);
@@ -213,8 +238,8 @@ impl SignalReport {
             condition: signal.filter.text().to_owned(),
             unit: unit.to_string(),
             matched: rule.n_matched,
-            unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), below),
-            without_value: Found::of(rule.n_without_value, rule.without_value.as_ref(), below),
+            unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), places),
+            without_value: Found::of(rule.n_without_value, rule.without_value.as_ref(), places),
             observed: measured.total.count,
             label_sets: measured.n_label_sets() as u64,
             top: top.map(|(labels, n)| LabelSetReport { labels: labels.clone(), n }).collect(),
@@ -264,7 +289,7 @@ fn events(
     lines: &LineSettings,
     gathered: &Gathered,
     evidence: &Evidence,
-    below: &Path,
+    places: &Places,
 ) -> Vec<EventReport> {
     let report = |(event, rule): (&EventSettings, &RuleEvidence)| {
         let kept = gathered.event(&event.name);
@@ -273,7 +298,7 @@ fn events(
             condition: event.filter.text().to_owned(),
             severity: event.severity,
             n: kept.map_or(0, |kept| kept.n),
-            unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), below),
+            unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), places),
             message: kept.map(|kept| kept.message.clone()),
             advice: advice::about_condition(rule, &event.filter, evidence),
         }

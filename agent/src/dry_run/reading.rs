@@ -3,11 +3,14 @@
 //! Owns poll → seal → gather, in the order of the worker. Sealing is coarse, because nobody asks for windows here, and
 //! frequent enough that memory stays bounded. Never writes anything.
 
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use watchkeeper_agent_core::observe::{Accumulator, Overflowed};
 use watchkeeper_agent_core::seal::{SealOrder, SealPolicy};
+use watchkeeper_agent_core::tail::Followed;
 use watchkeeper_model::{AgentId, Labels, Timestamp};
 
 use super::gather::Gathered;
@@ -22,6 +25,9 @@ const SEAL_EVERY: Duration = Duration::from_millis(500);
 const ORDER: SealOrder =
     SealOrder { width_secs: 86_400, least_severity: None, max_event_bytes: usize::MAX };
 
+/// Longer than a source waits for the rest of a record, or for late writers of a file.
+const FUTURE: Duration = Duration::from_secs(3_600);
+
 /// What stands where a path would.
 const STDIN: &str = "standard input";
 
@@ -34,6 +40,9 @@ pub(super) struct Reading {
     source: Box<dyn Source>,
     counted: Accumulator,
     policy: SealPolicy,
+    /// Files that are not read as far as they were long when it began. `None` before the first look.
+    goal: Option<BTreeMap<PathBuf, u64>>,
+    has_looked: bool,
     is_done: bool,
 }
 
@@ -66,6 +75,8 @@ impl Reading {
             source,
             counted,
             policy: SealPolicy::new(SEAL_EVERY),
+            goal: None,
+            has_looked: false,
             is_done: false,
         }
     }
@@ -74,24 +85,50 @@ impl Reading {
     pub(super) fn step(&mut self, now: Timestamp) -> Timestamp {
         let started = Instant::now();
         let next = self.source.poll(now, true, &mut self.counted).next;
+        self.has_looked = true;
         let is_something = !self.counted.is_empty();
         let seal_at = self.policy.next_deadline(now, self.counted.held_bytes(), is_something);
         if seal_at.is_some_and(|at| at <= now) {
             self.seal(now);
+            self.approach_goal();
         }
         self.spent += started.elapsed();
         seal_at.map_or(next, |at| next.min(at.max(now)))
     }
 
-    /// Whether everything was read that there is now.
-    pub(super) fn is_at_the_end(&self) -> bool {
-        !self.source.is_behind()
+    /// Notes which files were read as far as they were long when it began: a file that grows faster than it is read has
+    /// no end.
+    fn approach_goal(&mut self) {
+        let files = self.source.inspect().map(|seen| seen.files).unwrap_or_default();
+        let goal = self.goal.get_or_insert_with(|| {
+            let size = |file: &Followed<'_>| file.read_bytes + file.left_bytes;
+            files.iter().map(|file| (file.path.to_owned(), size(file))).collect()
+        });
+        for file in files {
+            if goal.get(file.path).is_some_and(|size| *size <= file.read_bytes) {
+                goal.remove(file.path);
+            }
+        }
     }
 
-    /// Reads no further.
+    /// Whether everything was read that there is now.
+    pub(super) fn is_at_the_end(&self) -> bool {
+        self.has_looked && !self.source.is_behind()
+    }
+
+    /// Whether everything was read that there was when it began. Standard input ends when it does.
+    pub(super) fn has_reached_the_end(&self) -> bool {
+        let is_goal_reached = self.goal.as_ref().is_some_and(BTreeMap::is_empty);
+        self.is_at_the_end() || (is_goal_reached && self.from != From::Stdin)
+    }
+
+    /// Reads no further. A last look is taken from so far in the future that nothing is held any more until more comes.
     pub(super) fn finish(&mut self, now: Timestamp) {
-        self.settle(now);
-        self.is_done = true;
+        if !self.is_done {
+            self.source.poll(now + FUTURE, true, &mut self.counted);
+            self.settle(now);
+            self.is_done = true;
+        }
     }
 
     /// Gathers everything counted so far, so that it agrees with what the lines have shown.
@@ -134,5 +171,43 @@ fn feed(from: &mut impl Read, pipe: Pipe) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return pipe.fail(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+    use crate::dry_run::options::DryRunOptions;
+    use crate::dry_run::plan::plan;
+    use crate::dry_run::tests::settings;
+    use crate::sources::Wakes;
+
+    #[test]
+    fn a_file_that_grows_faster_than_it_is_read_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut file = File::create(&path).unwrap();
+        let line = format!("{{\"fill\":\"{}\"}}\n", "x".repeat(100_000));
+        let more = line.repeat(60);
+        file.write_all(more.as_bytes()).unwrap();
+        let source =
+            format!("- tail: {{service: shop, paths: [{path:?}], signals: [{{name: all}}]}}\n");
+        let plan = plan(settings(&source), &DryRunOptions::default(), dir.path()).unwrap();
+        let planned = plan.sources.into_iter().next().unwrap();
+        let mut reading = Reading::start(planned, &AgentId::new("web-1"), Wakes::new().waker());
+        let mut n_steps = 0;
+        while !reading.has_reached_the_end() {
+            n_steps += 1;
+            assert!(n_steps < 10, "it reads on and on");
+            reading.step(Timestamp::from_secs(1_795_370_829 + n_steps));
+            file.write_all(more.as_bytes()).unwrap();
+        }
+        assert!(!reading.is_at_the_end());
+        reading.finish(Timestamp::from_secs(1_795_370_900));
+        let read = reading.gathered.tally.read;
+        assert!((60..60 * (n_steps as u64 + 1)).contains(&read), "{read} lines in {n_steps} steps");
     }
 }

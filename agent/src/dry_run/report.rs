@@ -50,13 +50,13 @@ pub(super) struct SourceReport {
     pub(super) seconds: f64,
     /// Names of the fields in the first line that could be read.
     pub(super) fields: Vec<String>,
-    /// Lines read: the skipped, the wanted and the unwanted.
+    /// Lines read: the skipped, the matched and the unmatched.
     pub(super) lines: u64,
     /// Lines that met the condition of a signal or event.
-    pub(super) wanted: u64,
+    pub(super) matched: u64,
     /// Lines that met none.
-    pub(super) unwanted: Found,
-    /// Lines skipped, by reason. `no_value` counts observations of wanted lines.
+    pub(super) unmatched: Found,
+    /// Lines skipped, by reason. `no_value` counts observations of matched lines.
     pub(super) skipped: Vec<SkippedReport>,
     pub(super) time: TimeReport,
     pub(super) signals: Vec<SignalReport>,
@@ -91,9 +91,9 @@ pub(super) struct ExampleReport {
     pub(super) number: Option<u64>,
     /// What is wrong with it.
     pub(super) why: String,
-    /// The file, as short as it is clear among the source's.
+    /// File and number, as short as they are clear among the source's files.
     #[serde(skip)]
-    pub(super) short_file: String,
+    pub(super) short_place: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -145,7 +145,7 @@ pub(super) struct SignalReport {
     pub(super) bounds: Vec<BoundReport>,
     /// Labels whose values became too many.
     pub(super) overflowed: Vec<OverflowReport>,
-    /// Why it wanted nothing.
+    /// Why no line met its condition.
     pub(super) advice: String,
 }
 
@@ -196,7 +196,7 @@ pub(super) struct EventReport {
     pub(super) unjudged: Found,
     /// The message of the first.
     pub(super) message: Option<String>,
-    /// Why it wanted nothing.
+    /// Why no line met its condition.
     pub(super) advice: String,
 }
 

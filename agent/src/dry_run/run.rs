@@ -3,6 +3,7 @@
 //! Owns turns, frames, the end and the exit code: 0 done, 1 something could not be read, 2 misuse, 130 stopped before the
 //! end. Everything happens on one thread; standard input and signals have their own.
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use watchkeeper_model::{AgentId, Timestamp};
 
 use super::layout::Look;
 use super::options::{DryRunOptions, Output};
-use super::plan::{Misuse, Plan, Planned, plan};
+use super::plan::{From, Misuse, Plan, Planned, plan};
 use super::reading::Reading;
 use super::report::{LeftOut, Report, SourceReport};
 use super::screen::{self, Screen};
-use super::show;
+use super::show::{self, Doing};
 use crate::config::AgentSettings;
 use crate::sources::{Waker, Wakes};
 
@@ -53,18 +54,27 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
         is_following: options.follow,
     };
     let mut screen = Screen::of_stdout();
-    let frames = (options.output == Output::Table).then_some(&mut screen);
+    // What is typed moves the lines below a frame.
+    let is_typed = options.stdin && std::io::stdin().is_terminal();
+    if is_typed {
+        eprintln!("reading standard input; Ctrl-D ends it");
+    }
+    let frames = (options.output == Output::Table && !is_typed).then_some(&mut screen);
     let is_complete = run.read(&wakes, &stop, frames);
     let report = run.report(is_complete);
-    match options.output {
+    let written = match options.output {
         Output::Table => {
             let lines = show::table(&report, screen.look(), show::Detail::FULL, clock::now());
-            screen.finish(&lines);
+            screen.finish(&lines)
         }
         Output::Json => {
             let json = serde_json::to_string_pretty(&report).expect("texts and numbers are JSON");
-            screen::write(&(json + "\n"));
+            screen::write(&(json + "\n"))
         }
+    };
+    if let Err(error) = written {
+        eprintln!("error: standard output: {error}");
+        return ExitCode::FAILURE;
     }
     ExitCode::from(exit_code(&report))
 }
@@ -111,7 +121,7 @@ impl Run {
         let mut next = Timestamp::MAX;
         for reading in self.readings.iter_mut().filter(|r| !r.is_done()) {
             next = next.min(reading.step(now));
-            if !self.is_following && reading.is_at_the_end() {
+            if !self.is_following && reading.has_reached_the_end() {
                 reading.finish(now);
             }
         }
@@ -122,7 +132,13 @@ impl Run {
         self.readings.iter_mut().for_each(|r| r.settle(clock::now()));
         let report = self.report(true);
         let mut lines = show::fitted(&report, look, n_lines.saturating_sub(2), clock::now());
-        lines.extend([String::new(), show::progress(&report, look, self.is_following)]);
+        let is_stream = self.readings.iter().any(|r| r.from == From::Stdin);
+        let doing = match () {
+            () if self.is_following => Doing::Following,
+            () if is_stream => Doing::Listening,
+            () => Doing::Reading,
+        };
+        lines.extend([String::new(), show::progress(&report, look, doing)]);
         lines.truncate(n_lines);
         lines
     }
@@ -153,15 +169,19 @@ fn exit_code(report: &Report) -> u8 {
 /// Asks the loop to stop on the first signal; on the second there is no more patience.
 fn stop_on_signals(stop: Arc<AtomicBool>, waker: Waker) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut hangup) = {
         let _context = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        let hear = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = hear.map(signal);
+        (interrupt?, terminate?, hangup?)
     };
     let listen = async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                // The terminal is gone: nobody looks any more.
+                _ = hangup.recv() => {}
             }
             if stop.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(STOPPED));

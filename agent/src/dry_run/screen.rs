@@ -65,14 +65,15 @@ impl Screen {
     pub(super) fn draw(&mut self, lines: impl FnOnce(Look, usize) -> Vec<String>) {
         let size = size();
         let lines = lines(self.look(), size.1.saturating_sub(1).max(1));
-        write(&self.drawn.frame(&lines, size));
+        // What can't be drawn is drawn with the next frame, or not at all.
+        let _ = write(&self.drawn.frame(&lines, size));
         self.drawn = Drawn { n_lines: lines.len(), size };
         self.next = Some(Instant::now() + FRAME);
     }
 
     /// Writes lines that stay in place of the last frame.
-    pub(super) fn finish(self, lines: &[String]) {
-        write(&self.drawn.last(lines));
+    pub(super) fn finish(self, lines: &[String]) -> io::Result<()> {
+        write(&self.drawn.last(lines))
     }
 }
 
@@ -109,10 +110,13 @@ impl Drawn {
     }
 }
 
-/// Writes to standard output. Nobody may be reading any more, and then there is nobody to tell.
-pub(super) fn write(text: &str) {
+/// Writes to standard output. If nobody reads any more, there is nobody to tell.
+pub(super) fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Columns and rows of the terminal.

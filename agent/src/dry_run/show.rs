@@ -1,24 +1,36 @@
 //! A report as a table for people.
 //!
-//! Owns what is said where, and what is left out where there is no room for all. Never computes a number.
+//! Owns what is left out where there is no room for all. What stands about one source is its `sheet`'s business.
 
-use watchkeeper_config::format;
-use watchkeeper_model::{SkipReason, Timestamp};
+use watchkeeper_model::Timestamp;
 
-use super::layout::{Look, Page, Side, Tone, aligned, plain};
-use super::report::{
-    EventReport, ExampleReport, Report, SignalReport, SkippedReport, SourceReport, Value,
-};
+use super::layout::{Look, Page, Tone, plain};
+use super::report::{Report, SourceReport};
+use super::sheet::Sheet;
 use super::words;
+
+/// What a run does while its table grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// It reads files to their end.
+    Reading,
+    /// It reads standard input to its end.
+    Listening,
+    /// It goes on until it is stopped.
+    Following,
+}
 
 /// How much of a report is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Detail {
     /// Label sets of each signal.
-    n_label_sets: usize,
-    has_examples: bool,
-    has_why: bool,
-    has_advice: bool,
+    pub(super) n_label_sets: usize,
+    /// Lines, and the names of their fields.
+    pub(super) has_examples: bool,
+    /// What is wrong with them.
+    pub(super) has_why: bool,
+    /// What could be done.
+    pub(super) has_advice: bool,
 }
 
 impl Detail {
@@ -51,8 +63,7 @@ pub(super) fn table(report: &Report, look: Look, detail: Detail, now: Timestamp)
     page.say(0, "", &(Tone::Faint, title));
     for source in &report.sources {
         page.gap();
-        let is_asked = source.wanted + source.unwanted.n > 0;
-        Sheet { page: &mut page, detail, now, is_asked }.source(source);
+        Sheet::on(&mut page, source, detail, now).draw();
     }
     for source in &report.left_out {
         page.gap();
@@ -81,338 +92,18 @@ pub(super) fn fitted(report: &Report, look: Look, n_lines: usize, now: Timestamp
 }
 
 /// What goes on, below a table that grows.
-pub(super) fn progress(report: &Report, look: Look, is_following: bool) -> String {
+pub(super) fn progress(report: &Report, look: Look, doing: Doing) -> String {
     let sum = |of: fn(&SourceReport) -> u64| report.sources.iter().map(of).sum::<u64>();
     let (read, left) = (sum(|s| s.bytes), sum(|s| s.left_bytes));
-    let said = if is_following {
-        "following; Ctrl-C ends it".to_owned()
-    } else {
-        let all = read + left;
-        format!(
-            "reading: {} of {} ({}); Ctrl-C stops it",
-            words::bytes(read),
-            words::bytes(all),
-            words::share(read, all)
-        )
+    let said = match doing {
+        Doing::Following => "following; Ctrl-C ends it".to_owned(),
+        Doing::Listening => "reading standard input; Ctrl-C stops it".to_owned(),
+        Doing::Reading => {
+            let (all, share) = (words::bytes(read + left), words::share(read, read + left));
+            format!("reading: {} of {all} ({share}); Ctrl-C stops it", words::bytes(read))
+        }
     };
     let mut page = Page::new(look);
     page.line(0, &[(Tone::Faint, said)]);
     page.into_lines().concat()
-}
-
-/// One source on the page.
-struct Sheet<'a> {
-    page: &'a mut Page,
-    detail: Detail,
-    now: Timestamp,
-    /// Any line got as far as the conditions.
-    is_asked: bool,
-}
-
-impl Sheet<'_> {
-    fn source(&mut self, source: &SourceReport) {
-        let service = format!(" (service {})", source.service);
-        self.page.line(0, &[(Tone::Strong, source.name.clone()), plain(service)]);
-        self.files(source);
-        if source.lines == 0 {
-            return;
-        }
-        if !source.fields.is_empty() && self.detail.has_examples {
-            self.page.say(2, "fields   ", &plain(source.fields.join(", ")));
-        }
-        self.time(source);
-        self.page.gap();
-        self.lines(source);
-        if !source.signals.is_empty() {
-            self.page.gap();
-            self.signals(&source.signals);
-        }
-        if !source.events.is_empty() {
-            self.page.gap();
-            self.events(&source.events);
-        }
-        if source.signals.is_empty() && source.events.is_empty() {
-            self.note((
-                Tone::Warning,
-                "this source has no signals and no events: nothing is counted",
-            ));
-        }
-    }
-
-    fn files(&mut self, source: &SourceReport) {
-        let what = match (source.n_files, source.files.first()) {
-            (0, _) => (Tone::Bad, format!("no file matches {}", source.paths.join(", "))),
-            (1, Some(file)) => plain(file.path.clone()),
-            (n, _) => plain(format!("{} of {}", words::things(n, "file"), source.paths.join(", "))),
-        };
-        self.page.say(2, "files    ", &what);
-        for problem in source.problems.iter().take(5) {
-            self.page.say(2, "problem  ", &(Tone::Bad, problem.clone()));
-        }
-        if source.n_problems > 5 {
-            let more = format!("{} more", words::count(source.n_problems - 5));
-            self.page.say(2, "         ", &(Tone::Bad, more));
-        }
-        if source.n_files > 0 {
-            self.page.say(2, "read     ", &plain(read(source)));
-        }
-    }
-
-    fn time(&mut self, source: &SourceReport) {
-        let time = &source.time;
-        let said = match (&time.field, time.earliest, time.latest) {
-            (None, ..) => "lines count by the time they are read: there is no `time:`".to_owned(),
-            (Some(_), Some(earliest), Some(latest)) => format!(
-                "{} to {} UTC, the latest {}",
-                words::moment(earliest),
-                words::moment(latest),
-                words::age(latest, self.now),
-            ),
-            (Some(field), ..) => format!("no line has a time in field `{field}`"),
-        };
-        self.page.say(2, "time     ", &plain(said));
-        if time.clamped > 0 {
-            let clamped = format!(
-                "{} more than a minute ahead of this clock: counted by the time of reading",
-                words::things(time.clamped, "line")
-            );
-            self.page.say(2, "         ", &(Tone::Warning, clamped));
-        }
-        if !time.advice.is_empty() && self.detail.has_advice {
-            self.page.say(2, "         ", &(Tone::Faint, time.advice.clone()));
-        }
-    }
-
-    /// What became of the lines. It adds up.
-    fn lines(&mut self, source: &SourceReport) {
-        let row = |tone, name: &str, n: u64, what: &str| {
-            vec![
-                (tone, name.to_owned()),
-                plain(words::count(n)),
-                plain(words::share(n, source.lines)),
-                (Tone::Faint, what.to_owned()),
-            ]
-        };
-        let wanted = if source.wanted == 0 { Tone::Bad } else { Tone::Plain };
-        let head = |name: &str| (Tone::Strong, name.to_owned());
-        let mut rows = vec![
-            vec![head("LINES"), head(&words::count(source.lines)), head(""), head("")],
-            row(wanted, "wanted", source.wanted, "met the condition of a signal or event"),
-        ];
-        if source.unwanted.n > 0 {
-            rows.push(row(Tone::Plain, "unwanted", source.unwanted.n, "met none of them"));
-        }
-        let skipped = || source.skipped.iter().filter(|s| s.reason != SkipReason::NoValue.as_str());
-        for skipped in skipped() {
-            let tone = tone_of(skipped, source.lines);
-            rows.push(row(tone, skipped.reason, skipped.n, &skipped.meaning));
-        }
-        let sides = [Side::Left, Side::Right, Side::Right, Side::Left];
-        let mut notes = vec![None, None];
-        notes.extend(
-            (source.unwanted.n > 0).then_some((source.unwanted.first.as_ref(), "")).map(Some),
-        );
-        notes.extend(skipped().map(|s| Some((s.first.as_ref(), &*s.advice))));
-        for (cells, note) in aligned(&sides, rows).iter().zip(notes) {
-            self.page.line(2, cells);
-            if let Some((Some(first), advice)) = note {
-                self.example(first);
-                self.advice(&first.why, advice);
-            }
-        }
-        if !self.is_asked {
-            self.note((Tone::Bad, "no line got as far as the conditions of signals and events"));
-        }
-        let left = words::bytes(source.left_bytes);
-        let left = match source.complete {
-            _ if source.left_bytes == 0 => return,
-            true => {
-                format!("{left} behind the last line end: a line counts once its end is written")
-            }
-            false => format!("{left} not read"),
-        };
-        self.page.say(2, "left  ", &(Tone::Warning, left));
-    }
-
-    fn signals(&mut self, signals: &[SignalReport]) {
-        let head = ["SIGNAL", "OBSERVED", "LABEL SETS", "P50", "P95", "P99", "MAX"];
-        let has_values = signals.iter().any(|s| s.values.is_some());
-        let n_columns = if has_values { head.len() } else { 3 };
-        let heads = head[..n_columns].iter().map(|h| (Tone::Strong, (*h).to_owned())).collect();
-        let row = |signal: &SignalReport| {
-            let tone = if signal.observed == 0 { Tone::Bad } else { Tone::Plain };
-            let mut cells = vec![
-                plain(signal.name.clone()),
-                (tone, words::count(signal.observed)),
-                plain(words::count(signal.label_sets)),
-            ];
-            if let Some(values) = &signal.values {
-                // Percentiles are known to 1 %, the greatest value exactly.
-                let percentiles = [values.p50, values.p95, values.p99].map(|v| (v, 3));
-                let all = percentiles.into_iter().chain([(values.max, 4)]);
-                cells.extend(all.map(|(v, n)| plain(words::value(v.base, v.unit, n))));
-            }
-            cells
-        };
-        let rows = std::iter::once(heads).chain(signals.iter().map(row)).collect();
-        let mut sides = [Side::Right; 7];
-        sides[0] = Side::Left;
-        let mut rows = aligned(&sides, rows).into_iter();
-        rows.next().into_iter().for_each(|cells| self.page.line(2, &cells));
-        for (signal, cells) in signals.iter().zip(rows) {
-            self.page.line(2, &cells);
-            self.signal(signal);
-        }
-    }
-
-    fn signal(&mut self, signal: &SignalReport) {
-        self.bounds(signal);
-        self.label_sets(signal);
-        for overflow in &signal.overflowed {
-            let (label, n) = (&overflow.label, words::things(overflow.n, "value"));
-            let said = format!("label `{label}` overflows: {n} became `__overflow__`");
-            self.note((Tone::Warning, &said));
-            self.advice("", &overflow.advice);
-        }
-        if signal.matched == 0 {
-            self.condition(&signal.condition, &signal.advice);
-        }
-        let without = &signal.without_value;
-        if without.n > 0 {
-            let n = words::things(without.n, "line");
-            let said = format!("no_value: {n} met its condition without a usable value");
-            self.note((Tone::Warning, &said));
-            if let Some(first) = &without.first {
-                self.example(first);
-                self.advice(&first.why, &without.advice);
-            }
-        }
-    }
-
-    /// A condition that no line met, and why.
-    fn condition(&mut self, condition: &str, why: &str) {
-        if !self.is_asked {
-            return;
-        }
-        if !condition.is_empty() && self.detail.has_examples {
-            self.note((Tone::Faint, &format!("where {condition}")));
-        }
-        self.advice(why, "");
-    }
-
-    fn bounds(&mut self, signal: &SignalReport) {
-        if signal.values.is_none() {
-            return;
-        }
-        let rows = signal.bounds.iter().map(|bound| {
-            let Value { base, unit } = bound.at;
-            vec![
-                plain(format!("at most {}", format::value(base, unit.dimension()))),
-                plain(words::count(bound.within)),
-                plain(words::share(bound.within, bound.of)),
-            ]
-        });
-        for cells in aligned(&[Side::Left, Side::Right, Side::Right], rows.collect()) {
-            self.page.line(4, &cells);
-        }
-    }
-
-    fn label_sets(&mut self, signal: &SignalReport) {
-        // A signal without labels has one set that says nothing.
-        let is_told = signal.top.iter().any(|set| !set.labels.is_empty());
-        let n = self.detail.n_label_sets.min(signal.top.len());
-        if !is_told || n == 0 {
-            return;
-        }
-        let rows = signal.top[..n].iter().map(|set| {
-            vec![
-                plain(words::count(set.n)),
-                plain(words::share(set.n, signal.observed)),
-                plain(words::labels(&set.labels)),
-            ]
-        });
-        for cells in aligned(&[Side::Right, Side::Right, Side::Left], rows.collect()) {
-            self.page.line(4, &cells);
-        }
-        let n_more = signal.label_sets - n as u64;
-        if n_more > 0 {
-            let more = format!("and {}", words::things(n_more, "more label set"));
-            self.note((Tone::Faint, &more));
-        }
-    }
-
-    fn events(&mut self, events: &[EventReport]) {
-        let head = ["EVENT", "KEPT", "SEVERITY", "FIRST"].map(|h| (Tone::Strong, h.to_owned()));
-        let row = |event: &EventReport| {
-            let tone = if event.n == 0 { Tone::Bad } else { Tone::Plain };
-            let message = event.message.as_deref().unwrap_or_default();
-            vec![
-                plain(event.name.clone()),
-                (tone, words::count(event.n)),
-                plain(event.severity.as_str()),
-                plain(words::line(message, false)),
-            ]
-        };
-        let rows = std::iter::once(head.to_vec()).chain(events.iter().map(row)).collect();
-        let sides = [Side::Left, Side::Right, Side::Left, Side::Left];
-        let mut rows = aligned(&sides, rows).into_iter();
-        rows.next().into_iter().for_each(|cells| self.page.line(2, &cells));
-        for (event, cells) in events.iter().zip(rows) {
-            self.page.line(2, &cells);
-            if event.n == 0 {
-                self.condition(&event.condition, &event.advice);
-            }
-        }
-    }
-
-    /// Where a line stood and what it says, on one line.
-    fn example(&mut self, example: &ExampleReport) {
-        let has_place = !example.short_file.is_empty();
-        if !self.detail.has_examples || (example.line.is_empty() && !has_place) {
-            return;
-        }
-        let number = example.number.map_or_else(String::new, |n| format!(":{n}"));
-        let place = format!("{}{number}  ", example.short_file);
-        let line = words::line(&example.line, example.cut);
-        self.page.line(4, &[(Tone::Faint, place), plain(line)]);
-    }
-
-    /// What is wrong, and what could be done.
-    fn advice(&mut self, why: &str, advice: &str) {
-        if !self.detail.has_why {
-            return;
-        }
-        let advice = if self.detail.has_advice { advice } else { "" };
-        let between = if why.is_empty() || advice.is_empty() { "" } else { "; " };
-        if !why.is_empty() || !advice.is_empty() {
-            self.page.say(4, "→ ", &plain(format!("{why}{between}{advice}")));
-        }
-    }
-
-    fn note(&mut self, (tone, text): (Tone, &str)) {
-        self.page.say(4, "", &(tone, text.to_owned()));
-    }
-}
-
-/// How much was read, and how fast.
-fn read(source: &SourceReport) -> String {
-    if source.lines == 0 {
-        return match source.left_bytes {
-            0 => "nothing: there is no line yet".to_owned(),
-            n => format!("nothing: {} without a line end", words::bytes(n)),
-        };
-    }
-    let (lines, bytes) = (words::things(source.lines, "line"), words::bytes(source.bytes));
-    let rate = words::rate(source.bytes, source.seconds);
-    let rate = rate.map_or_else(String::new, |rate| format!(", {rate}"));
-    format!("{lines}, {bytes} in {}{rate}", words::seconds(source.seconds))
-}
-
-/// How much attention a reason deserves.
-fn tone_of(skipped: &SkippedReport, n_lines: u64) -> Tone {
-    match skipped.reason {
-        reason if reason == SkipReason::Blank.as_str() => Tone::Plain,
-        _ if skipped.n * 2 >= n_lines => Tone::Bad,
-        _ => Tone::Warning,
-    }
 }

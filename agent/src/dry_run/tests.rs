@@ -97,13 +97,13 @@ fn a_report_says_what_became_of_every_line() {
         ("files", json!([{"path": "/l/a.log", "read_bytes": LINES.len(), "left_bytes": 0}])),
         ("complete", json!(true)),
         ("lines", json!(9)),
-        ("wanted", json!(6)),
+        ("matched", json!(6)),
         ("fields", json!(["ms", "status", "time", "user"])),
     ] {
         assert_eq!(json[name], wanted, "{name}");
     }
-    assert_eq!(json["unwanted"]["n"], 1);
-    assert_eq!(json["unwanted"]["first"]["number"], 8);
+    assert_eq!(json["unmatched"]["n"], 1);
+    assert_eq!(json["unmatched"]["first"]["number"], 8);
     let skipped = json["skipped"].as_array().unwrap();
     let skipped: Vec<_> =
         skipped.iter().map(|s| (s["reason"].as_str().unwrap(), &s["n"])).collect();
@@ -175,7 +175,7 @@ fn lines_with_a_time_are_told_by_when_they_are() {
     let time = "time: {field: time}, signals: [{name: all}]";
     let (report, code) = run(sources(dir.path(), time), &DryRunOptions::default());
     let json = json(&report);
-    assert_eq!((code, &json["wanted"], &json["time"]["clamped"]), (0, &json!(3), &json!(1)));
+    assert_eq!((code, &json["matched"], &json["time"]["clamped"]), (0, &json!(3), &json!(1)));
     assert_eq!(json["time"]["earliest"], "2001-09-09T01:46:40Z");
     assert_eq!(json["time"]["latest"], at(3_600));
     let whys: Vec<_> =

@@ -115,12 +115,15 @@ pub(super) fn age(at: Timestamp, now: Timestamp) -> String {
 
 /// A line on one line: what does not print is escaped, what is long is cut.
 pub(super) fn line(text: &str, is_cut: bool) -> String {
-    let mut shown = String::new();
-    for (n_chars, c) in text.chars().enumerate() {
-        if n_chars >= MAX_LINE_CHARS {
+    let (mut shown, mut n_shown) = (String::new(), 0);
+    for c in text.chars() {
+        let begin = shown.len();
+        push(c, &mut shown);
+        n_shown += shown[begin..].chars().count();
+        if n_shown > MAX_LINE_CHARS {
+            shown.truncate(begin);
             return shown + "…";
         }
-        push(c, &mut shown);
     }
     if is_cut { shown + "…" } else { shown }
 }
@@ -213,6 +216,7 @@ mod tests {
     fn what_a_log_says_can_not_move_the_cursor() {
         assert_eq!(line("a\u{1b}[2J\tb\u{202e}é\n", false), "a\\u{1b}[2J\\tb\\u{202e}é\\n");
         assert_eq!(line(&"é".repeat(121), false), "é".repeat(120) + "…");
+        assert_eq!(line(&"\u{1}".repeat(50), false), "\\u{1}".repeat(24) + "…");
         assert_eq!((line("a", true), line("", false)), ("a…".into(), String::new()));
         let labels_of = |value: &str| labels(&Labels::new([("a", value), ("b", "x")]));
         assert_eq!(labels_of("1"), "a=1 b=x");

@@ -79,7 +79,7 @@ fn number(child: &Child, file: &str, name: &str) -> u64 {
     let path = format!("/proc/{}/{file}", child.id());
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let digits = line.trim().split_whitespace().next().unwrap_or_default();
+    let digits = line.split_whitespace().next().unwrap_or_default();
     digits.parse().unwrap_or(0)
 }
 
@@ -94,7 +94,7 @@ fn a_dry_run_shows_every_source_and_leaves_nothing_behind() {
     assert_eq!(code(&output), 0);
     let (shop, other) = (&report["sources"][0], &report["sources"][1]);
     assert_eq!(
-        (&shop["name"], &shop["lines"], &shop["wanted"]),
+        (&shop["name"], &shop["lines"], &shop["matched"]),
         (&"shop-log".into(), &3.into(), &2.into())
     );
     assert_eq!(shop["signals"][0]["observed"], 2);
@@ -147,7 +147,7 @@ fn standard_input_and_named_files_stand_for_one_source() {
     let named =
         |source: &str, file: &str| site.run(&["--output", "json", "--source", source, file]);
     let output = named("shop-log", "elsewhere/sample[1].log");
-    assert_eq!((code(&output), &json(&output)["sources"][0]["wanted"]), (0, &1.into()));
+    assert_eq!((code(&output), &json(&output)["sources"][0]["matched"]), (0, &1.into()));
     let output = named("other", "elsewhere/none.log");
     assert_eq!(code(&output), 1);
     let problem = json(&output)["sources"][0]["problems"][0].to_string();

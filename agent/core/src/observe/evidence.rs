@@ -1,6 +1,6 @@
 //! What the lines of a source have shown about its settings, for a person who asks why something is counted or not.
 //!
-//! Owns the first example of everything that can become of a line but good, and how many lines each rule wanted. It is
+//! Owns the first example of everything that can become of a line but good, and how many lines each rule matched. It is
 //! kept only where somebody asked for it: without it a good line costs nothing more. Bounded: one line of each kind,
 //! cut, and a number for each file. Never decides what becomes of a line: it is told.
 
@@ -11,14 +11,14 @@ use watchkeeper_expr::{Condition, Verdict};
 use watchkeeper_model::{FileRef, SkipReason, Timestamp};
 
 use super::event::head;
+use super::explain::{json_fields, json_flaw};
 use super::fields::{Field, Fields};
-use super::time::TimeFormat;
 
 /// How much of an example's line is kept.
 const MAX_EXAMPLE_BYTES: usize = 1024;
 
 /// How many names of fields are kept.
-pub(super) const MAX_FIELDS: usize = 40;
+const MAX_FIELDS: usize = 40;
 
 /// How much of a field's text stands in an explanation.
 const MAX_QUOTED_BYTES: usize = 60;
@@ -66,23 +66,35 @@ pub struct RuleEvidence {
     pub without_value: Option<Example>,
 }
 
+/// What an explanation needs of the settings.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Words {
+    /// Names of wanted fields, by slot.
+    pub(super) fields: Vec<String>,
+    /// The slot of the time, and how it is written.
+    pub(super) time: Option<(usize, String)>,
+    /// A line is to be one JSON object.
+    pub(super) is_json: bool,
+}
+
 /// Everything kept of one source since its start.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     skipped: BTreeMap<SkipReason, Example>,
     signals: Vec<RuleEvidence>,
     events: Vec<RuleEvidence>,
-    n_wanted: u64,
-    n_unwanted: u64,
-    unwanted: Option<Example>,
+    n_matched_lines: u64,
+    n_unmatched_lines: u64,
+    unmatched: Option<Example>,
     times: Option<(Timestamp, Timestamp)>,
-    /// Of the first line that could be read.
-    fields: Option<Vec<String>>,
-    /// Names of wanted fields, by slot.
-    names: Vec<String>,
+    /// Of the line at hand.
+    time: Option<Timestamp>,
+    /// Of the first line that has any.
+    fields: Vec<String>,
+    words: Words,
     reading: Option<Reading>,
     numbers: BTreeMap<FileRef, u64>,
-    is_wanted: bool,
+    is_matched: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +117,7 @@ pub(super) trait Notice {
     fn time(&mut self, _at: Timestamp) {}
     /// A rule's condition was asked about it.
     fn judged(&mut self, _: Rule, _: &Condition, _: Verdict, _: &str, _: &Fields<'_>) {}
-    /// A signal wanted it, but what stands in this slot is no value.
+    /// It met the condition of a signal, but what stands in this slot is no value.
     fn without_value(&mut self, _signal: usize, _slot: usize, _: &str, _: &Fields<'_>) {}
     /// All rules were asked.
     fn asked(&mut self, _: &str) {}
@@ -115,13 +127,13 @@ impl Notice for () {}
 
 impl Evidence {
     pub(super) fn new<'a>(
-        names: &[String],
+        words: &Words,
         signals: impl Iterator<Item = &'a str>,
         events: impl Iterator<Item = &'a str>,
     ) -> Self {
         let named = |name: &str| RuleEvidence { name: name.to_owned(), ..RuleEvidence::default() };
         Self {
-            names: names.to_vec(),
+            words: words.clone(),
             signals: signals.map(named).collect(),
             events: events.map(named).collect(),
             ..Self::default()
@@ -144,13 +156,13 @@ impl Evidence {
     }
 
     /// Lines that met the condition of a signal or event.
-    pub fn n_wanted(&self) -> u64 {
-        self.n_wanted
+    pub fn n_matched_lines(&self) -> u64 {
+        self.n_matched_lines
     }
 
     /// Lines that met none, and the first of them.
-    pub fn unwanted(&self) -> (u64, Option<&Example>) {
-        (self.n_unwanted, self.unwanted.as_ref())
+    pub fn unmatched(&self) -> (u64, Option<&Example>) {
+        (self.n_unmatched_lines, self.unmatched.as_ref())
     }
 
     /// The earliest and the latest time that a line said, whatever became of it.
@@ -158,18 +170,9 @@ impl Evidence {
         self.times
     }
 
-    /// The names of the fields in the first line that could be read, as settings call them; at most 40.
+    /// The names of the fields in the first line that has any, as settings call them; at most 40.
     pub fn fields(&self) -> &[String] {
-        self.fields.as_deref().unwrap_or_default()
-    }
-
-    /// Whether the names of fields are still to be told.
-    pub(super) fn wants_fields(&self) -> bool {
-        self.fields.is_none()
-    }
-
-    pub(super) fn set_fields(&mut self, names: Vec<String>) {
-        self.fields = Some(names);
+        &self.fields
     }
 
     /// The next records are of this file, from this byte on.
@@ -199,17 +202,49 @@ impl Evidence {
 
     /// Another record.
     pub(super) fn begin(&mut self) {
-        self.is_wanted = false;
+        self.is_matched = false;
+        self.time = None;
         if let Some(Reading { number: Some(number), .. }) = &mut self.reading {
             *number += 1;
         }
     }
 
-    /// This record was skipped. `why` is asked only for the first of its reason.
-    pub(super) fn skip(&mut self, reason: SkipReason, line: &[u8], why: impl FnOnce() -> String) {
-        if !self.skipped.contains_key(&reason) {
-            let example = self.example(line, why());
-            self.skipped.insert(reason, example);
+    /// Whether no record was skipped for this reason yet.
+    pub(super) fn is_first(&self, reason: SkipReason) -> bool {
+        !self.skipped.contains_key(&reason)
+    }
+
+    /// This record is the first that was skipped for its reason; `time` is what stands in the place of its time.
+    pub(super) fn skip(&mut self, reason: SkipReason, line: &[u8], time: Option<Field<'_>>) {
+        let why = match (reason, std::str::from_utf8(line)) {
+            // Its text was never kept.
+            (_, Ok("")) => String::new(),
+            (_, Err(error)) => format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
+            (SkipReason::Unparsable, Ok(line)) if self.words.is_json => json_flaw(line),
+            (SkipReason::NoTime, _) => self.why_no_time(time),
+            (SkipReason::TooLate, _) => {
+                self.time.map_or_else(String::new, |at| format!("its time is {}", at.rfc3339()))
+            }
+            _ => String::new(),
+        };
+        let example = self.example(line, why);
+        self.skipped.insert(reason, example);
+    }
+
+    fn why_no_time(&self, time: Option<Field<'_>>) -> String {
+        match (&self.words.time, time) {
+            (Some((slot, format)), Some(field)) => {
+                describe_time(&self.words.fields[*slot], field, format)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// A line that could be read, whatever became of it.
+    pub(super) fn note_fields(&mut self, line: &[u8]) {
+        if self.fields.is_empty() && self.words.is_json {
+            let line = std::str::from_utf8(line).unwrap_or_default();
+            self.fields = json_fields(line, MAX_FIELDS);
         }
     }
 
@@ -226,7 +261,7 @@ impl Evidence {
 
     /// Why a condition has no answer, as far as its fields tell.
     fn why_unjudged(&self, condition: &Condition, fields: &Fields<'_>) -> String {
-        let slot = |name: &String| self.names.iter().position(|n| n == name);
+        let slot = |name: &String| self.words.fields.iter().position(|n| n == name);
         let field = |name: &String| slot(name).map_or(Field::Absent, |s| fields.get(s));
         let of_kind = |absent: bool| {
             let names = condition.fields().iter();
@@ -240,6 +275,7 @@ impl Evidence {
 
 impl Notice for Evidence {
     fn time(&mut self, at: Timestamp) {
+        self.time = Some(at);
         let (earliest, latest) = self.times.unwrap_or((at, at));
         self.times = Some((earliest.min(at), latest.max(at)));
     }
@@ -260,7 +296,7 @@ impl Notice for Evidence {
             Verdict::NoMatch => {}
             Verdict::Match => {
                 rules[i].n_matched += 1;
-                self.is_wanted = true;
+                self.is_matched = true;
             }
             Verdict::Unjudged => {
                 rules[i].n_unjudged += 1;
@@ -280,7 +316,7 @@ impl Notice for Evidence {
         self.signals[signal].n_without_value += 1;
         if self.signals[signal].without_value.is_none() {
             let field = fields.get(slot);
-            let said = describe(&self.names[slot], field);
+            let said = describe(&self.words.fields[slot], field);
             let why = match field {
                 Field::Text(_) => format!("{said}, which is no number or out of range"),
                 Field::Number(_) => format!("{said}, which is out of range"),
@@ -291,19 +327,19 @@ impl Notice for Evidence {
     }
 
     fn asked(&mut self, line: &str) {
-        if self.is_wanted {
-            self.n_wanted += 1;
+        if self.is_matched {
+            self.n_matched_lines += 1;
             return;
         }
-        self.n_unwanted += 1;
-        if self.unwanted.is_none() {
-            self.unwanted = Some(self.example(line.as_bytes(), String::new()));
+        self.n_unmatched_lines += 1;
+        if self.unmatched.is_none() {
+            self.unmatched = Some(self.example(line.as_bytes(), String::new()));
         }
     }
 }
 
 /// "`time` is absent", "`status` is the text \"200\"".
-pub(super) fn describe(name: &str, field: Field<'_>) -> String {
+fn describe(name: &str, field: Field<'_>) -> String {
     let is = match field {
         Field::Absent => "absent".to_owned(),
         Field::Null => "null".to_owned(),
@@ -317,22 +353,21 @@ pub(super) fn describe(name: &str, field: Field<'_>) -> String {
 }
 
 /// "`ts` is the number 1661140339572, which is no rfc3339 time, but may be unix_ms".
-pub(super) fn describe_time(name: &str, field: Field<'_>, format: TimeFormat) -> String {
+fn describe_time(name: &str, field: Field<'_>, format: &str) -> String {
     let said = describe(name, field);
     let (Field::Number(text) | Field::Text(text)) = field else { return said };
     let n_digits = text.bytes().take_while(u8::is_ascii_digit).count();
     // Times of this century, by their number of digits.
-    let alike = match (n_digits, &text.as_bytes().get(n_digits)) {
-        (10, None | Some(b'.')) => Some(TimeFormat::Unix),
-        (13, None | Some(b'.')) => Some(TimeFormat::UnixMs),
-        (16, None) => Some(TimeFormat::UnixUs),
-        (19, None) => Some(TimeFormat::UnixNs),
-        (4, Some(b'-')) => Some(TimeFormat::Rfc3339),
-        _ => None,
+    let alike = match (n_digits, text.as_bytes().get(n_digits)) {
+        (10, None | Some(b'.')) => "unix",
+        (13, None | Some(b'.')) => "unix_ms",
+        (16, None) => "unix_us",
+        (19, None) => "unix_ns",
+        (4, Some(b'-')) if text.len() >= "2026-11-22T18:07:09Z".len() => "rfc3339",
+        _ => format,
     };
-    let alike = alike.filter(|alike| *alike != format && alike.read(field).is_some());
-    let maybe = alike.map_or_else(String::new, |alike| format!(", but may be {}", alike.as_str()));
-    format!("{said}, which is no {} time{maybe}", format.as_str())
+    let maybe = if alike == format { String::new() } else { format!(", but may be {alike}") };
+    format!("{said}, which is no {format} time{maybe}")
 }
 
 fn quoted(text: &str) -> String {
@@ -444,8 +479,8 @@ mod tests {
         let error = &evidence.events()[0];
         assert_eq!((error.n_matched, error.n_unjudged), (1, 3));
         assert_eq!(why(&error.unjudged), "`level` is absent");
-        assert_eq!((evidence.n_wanted(), evidence.unwanted().0), (4, 1));
-        assert!(evidence.unwanted().1.unwrap().line.contains(r#""status":"200""#));
+        assert_eq!((evidence.n_matched_lines(), evidence.unmatched().0), (4, 1));
+        assert!(evidence.unmatched().1.unwrap().line.contains(r#""status":"200""#));
         assert_eq!(evidence.fields(), ["ms", "status", "time"]);
     }
 

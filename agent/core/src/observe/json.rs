@@ -4,10 +4,6 @@
 //! by its path; of a key that stands twice the last one holds. Never allocates for fields without escapes, never
 //! decides what a field means.
 
-use serde_json::error::Category;
-use serde_json::{Map, Value};
-
-use super::event::head;
 use super::fields::{Found, Malformed, Shape};
 use super::slots::{Child, Node, Slots};
 
@@ -30,44 +26,6 @@ impl JsonParser {
     pub(super) fn read(&mut self, line: &str, found: &mut Found) -> Result<(), Malformed> {
         let mut scan = Scan { text: line, bytes: line.as_bytes(), at: 0, found };
         scan.line(self.slots.root()).ok_or(Malformed)
-    }
-}
-
-/// What a malformed line was stumbled over. Another parser says it: the scanner above has only to be fast.
-pub(super) fn explain(line: &str) -> String {
-    let start = line.trim_start();
-    if !start.starts_with('{') {
-        let first = head(start, 20);
-        return format!("it begins with {first:?}, not with {{");
-    }
-    let Err(error) = serde_json::from_str::<Map<String, Value>>(line) else { return String::new() };
-    let said = error.to_string();
-    let said = said.rsplit_once(" at line ").map_or(&*said, |(said, _)| said);
-    match error.classify() {
-        Category::Eof => "it ends in the middle of the object".to_owned(),
-        _ => format!("{said} at byte {}", error.column()),
-    }
-}
-
-/// The names of the fields in a line, as settings call them: `a.b` for `b` inside `a`. At most so many.
-pub(super) fn names(line: &str, at_most: usize) -> Vec<String> {
-    let mut names = Vec::new();
-    if let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) {
-        name_all(&object, "", &mut names);
-    }
-    names.truncate(at_most);
-    names
-}
-
-fn name_all(object: &Map<String, Value>, above: &str, names: &mut Vec<String>) {
-    for (key, value) in object {
-        let name = format!("{above}{key}");
-        match value {
-            Value::Object(inside) if !inside.is_empty() => {
-                name_all(inside, &format!("{name}."), names);
-            }
-            _ => names.push(name),
-        }
     }
 }
 
@@ -476,31 +434,6 @@ mod tests {
         ] {
             assert_eq!(e.read(line).err(), Some(Malformed), "{line:?}");
         }
-    }
-
-    #[test]
-    fn what_a_line_was_stumbled_over_is_said_for_people() {
-        for (line, said) in [
-            ("level=info msg=x", r#"it begins with "level=info msg=x", not with {"#),
-            (r#"{"a":1 "b":2}"#, "expected `,` or `}` at byte 8"),
-            (r#"{"a":1} x"#, "trailing characters at byte 9"),
-            (r#"{"a":"#, "it ends in the middle of the object"),
-            (r#"{'a':1}"#, "key must be a string at byte 2"),
-            (
-                "{\"a\":\"\t\"}",
-                "control character (\\u0000-\\u001F) found while parsing a string at byte 7",
-            ),
-        ] {
-            assert_eq!(explain(line), said, "{line}");
-        }
-    }
-
-    #[test]
-    fn fields_are_named_as_settings_call_them() {
-        let line = r#"{"b":1,"a":{"y":[1],"x":{"z":null}},"e":{}}"#;
-        assert_eq!(names(line, 9), ["a.x.z", "a.y", "b", "e"]);
-        assert_eq!(names(line, 2), ["a.x.z", "a.y"]);
-        assert!(names("no json", 9).is_empty());
     }
 
     #[test]

@@ -11,11 +11,11 @@ use watchkeeper_model::{Event, FileRef, Severity, SkipReason, TimeBasis, Timesta
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
 use super::event;
-use super::evidence::{Evidence, MAX_FIELDS, Notice, Rule, describe_time};
+use super::evidence::{Evidence, Notice, Rule, Words};
 use super::fields::{Field, Fields};
 use super::in_use::InUse;
 use super::number::scaled;
-use super::parser::Parser;
+use super::parser::{Format, Parser};
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
@@ -33,8 +33,8 @@ pub struct LineObserver {
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
     labels: LabelKey,
-    /// Names of fields, by slot.
-    names: Vec<String>,
+    /// What explanations need.
+    words: Words,
     /// What lines have shown, if anybody asked.
     evidence: Option<Box<Evidence>>,
 }
@@ -72,7 +72,7 @@ impl LineObserver {
         let events = settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
         Self {
             source: into.source(&settings.source, &settings.service),
-            names: slots.names().to_vec(),
+            words: words(settings, &slots),
             parser: Parser::new(&settings.format, slots),
             time,
             signals,
@@ -82,11 +82,11 @@ impl LineObserver {
         }
     }
 
-    /// Keeps, from now on, what lines show: examples of what is skipped and why, and which rules want how many.
+    /// Keeps, from now on, what lines show: examples of what is skipped and why, and how many each rule matches.
     pub fn keep_evidence(&mut self) {
         let signals = self.signals.iter().map(|rule| &*rule.name);
         let events = self.events.iter().map(|rule| &*rule.name);
-        self.evidence = Some(Box::new(Evidence::new(&self.names, signals, events)));
+        self.evidence = Some(Box::new(Evidence::new(&self.words, signals, events)));
     }
 
     /// What lines have shown since [`Self::keep_evidence`].
@@ -126,7 +126,9 @@ impl LineObserver {
         tally.skip(reason, 1);
         if let Some(evidence) = &mut self.evidence {
             evidence.begin();
-            evidence.skip(reason, &[], String::new);
+            if evidence.is_first(reason) {
+                evidence.skip(reason, &[], None);
+            }
         }
     }
 
@@ -151,36 +153,20 @@ impl LineObserver {
     ) -> Result<(), SkipReason> {
         evidence.begin();
         let looked = self.look_into(line, now, into, &mut *evidence);
-        if let Err(reason) = looked {
-            evidence.skip(reason, line, || self.why(reason, line));
+        if matches!(looked, Ok(()) | Err(SkipReason::NoTime | SkipReason::TooLate)) {
+            evidence.note_fields(line);
         }
-        let is_read = matches!(looked, Ok(()) | Err(SkipReason::NoTime | SkipReason::TooLate));
-        if is_read && evidence.wants_fields() {
-            let text = std::str::from_utf8(line).unwrap_or_default();
-            evidence.set_fields(self.parser.names(text, MAX_FIELDS));
+        if let Err(reason) = looked
+            && evidence.is_first(reason)
+        {
+            // Read again: what was found the first time does not outlive the look.
+            let text = std::str::from_utf8(line).ok();
+            let fields = text.and_then(|text| self.parser.read(text).ok());
+            let slot = self.words.time.as_ref().map(|(slot, _)| *slot);
+            evidence.skip(reason, line, fields.zip(slot).map(|(fields, slot)| fields.get(slot)));
         }
         self.evidence = Some(evidence);
         looked
-    }
-
-    /// What is wrong with a line that was skipped.
-    fn why(&mut self, reason: SkipReason, line: &[u8]) -> String {
-        let text = match std::str::from_utf8(line) {
-            Ok(text) => text,
-            Err(error) => return format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
-        };
-        match (reason, self.time) {
-            (SkipReason::Unparsable, _) => self.parser.explain(text),
-            (SkipReason::NoTime, Some((slot, format))) => {
-                let Ok(fields) = self.parser.read(text) else { return String::new() };
-                describe_time(&self.names[slot], fields.get(slot), format)
-            }
-            (SkipReason::TooLate, Some((slot, format))) => {
-                let at = self.parser.read(text).ok().and_then(|f| format.read(f.get(slot)));
-                at.map_or_else(String::new, |at| format!("its time is {}", at.rfc3339()))
-            }
-            _ => String::new(),
-        }
     }
 
     fn look_into(
@@ -232,6 +218,16 @@ impl LineObserver {
         }
         notice.asked(line);
         Ok(())
+    }
+}
+
+fn words(settings: &LineSettings, slots: &Slots) -> Words {
+    let slot_of = |field: &String| slots.names().iter().position(|name| name == field);
+    let time = settings.time.as_ref();
+    Words {
+        fields: slots.names().to_vec(),
+        time: time.and_then(|t| Some((slot_of(&t.field)?, t.format.as_str().to_owned()))),
+        is_json: settings.format == Format::Json,
     }
 }
 

@@ -4,13 +4,14 @@
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
 //! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed;
 //! `in_use` says what of it can be forgotten after a reload. `evidence` is what lines showed on the way, for a person who
-//! asks.
+//! asks, in the words of `explain`.
 //! Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
 mod evidence;
+mod explain;
 mod fields;
 mod in_use;
 mod json;

@@ -4,7 +4,7 @@
 //! format is written is its own module's business.
 
 use super::fields::{Fields, Found, Malformed};
-use super::json::{self, JsonParser};
+use super::json::JsonParser;
 use super::slots::Slots;
 
 /// How lines are written.
@@ -44,20 +44,6 @@ impl Parser {
             Read::Json(json) => json.read(line, &mut self.found)?,
         }
         Ok(self.found.of(line))
-    }
-
-    /// What a malformed line was stumbled over, for people; "" if there is nothing more to say.
-    pub(super) fn explain(&self, line: &str) -> String {
-        match &self.read {
-            Read::Json(_) => json::explain(line),
-        }
-    }
-
-    /// The names of the fields that a line has, as settings call them, at most so many.
-    pub(super) fn names(&self, line: &str, at_most: usize) -> Vec<String> {
-        match &self.read {
-            Read::Json(_) => json::names(line, at_most),
-        }
     }
 
     /// Gives a field that does not come from the line, from the next line on; an empty text is absent.
