@@ -217,6 +217,14 @@ fn a_removed_source_that_comes_back_reads_what_it_missed() {
     agent.lines("a.log", 1);
     agent.reload("b:b.log c:a.log");
     assert_eq!(agent.settle(), totals(&[("a", 7), ("c", 1)]), "even under another name");
+    agent.reload("b:b.log");
+    agent.lines("a.log", 1);
+    agent.reload("b:a.log");
+    agent.lines("b.log", 1);
+    let all = [("a", 7), ("b", 1), ("c", 1)];
+    assert_eq!(agent.settle(), totals(&all), "even under that of one that read something else");
+    agent.reload("d:b.log b:a.log");
+    assert_eq!(agent.settle()["d"], 1, "whose places are not lost");
 }
 
 #[test]
@@ -293,8 +301,8 @@ fn a_crash_at_any_place_of_a_reload_is_a_restart_with_the_new_file() {
         if moved {
             let settings = agent.settings("b:a.log");
             let worker = agent.worker();
-            let plan = Plan::new(&worker.settings, &settings);
-            worker.spool.configure(&plan.sources, &plan.moves, &plan.asked(), now).unwrap();
+            let plan = Plan::new(&worker.settings, &[], &settings);
+            worker.spool.configure(&plan.sources, &plan.moves(), &plan.asked(), now).unwrap();
         }
         agent.lines("a.log", 1);
         agent.start(file);
@@ -384,7 +392,7 @@ fn what_is_bad_changes_nothing_and_is_said() {
 fn a_reload_says_what_it_changes_and_what_needs_a_restart() {
     let agent = Agent::new("");
     let (running, same) = (agent.settings("a:a.log b:b.log c:c.log"), |text| agent.settings(text));
-    let summary = |wanted: &AgentSettings| Plan::new(&running, wanted).summary();
+    let summary = |wanted: &AgentSettings| Plan::new(&running, &[], wanted).summary();
     assert_eq!(summary(&running), "3 unchanged");
     assert_eq!(
         summary(&same("a:a.log b:b.log:other d:c.log e:e.log f:f.log")),
@@ -400,11 +408,11 @@ fn a_reload_says_what_it_changes_and_what_needs_a_restart() {
     let mut other = running.clone();
     other.flush = Duration::from_secs(1);
     assert_eq!(summary(&other), "3 unchanged, agent.flush is 1s now");
-    assert!(Plan::new(&running, &other).needs_restart.is_empty());
+    assert!(Plan::new(&running, &[], &other).needs_restart.is_empty());
     let changed = "agent: {id: web-2, data_dir: /d, admin: 127.0.0.1:1, labels: {env: prod}, spool: {keep: 2h}}\n\
                    collector: {grpc: {endpoint: 'https://127.0.0.1:7700', token: secret, tls: {server_name: n}}}";
     assert_eq!(
-        Plan::new(&running, &read(changed).unwrap()).needs_restart,
+        Plan::new(&running, &[], &read(changed).unwrap()).needs_restart,
         [
             "agent.id",
             "agent.data_dir",
