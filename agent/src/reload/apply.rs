@@ -1,7 +1,8 @@
 //! The worker going over to new settings.
 //!
 //! Owns the order: seal, let the spool move places, change the sources. What can fail comes first and changes nothing;
-//! it is tried again with the seals that follow, so a full disk delays a reload and spoils nothing.
+//! it is tried again with the seals that follow, so a full disk delays a reload and spoils nothing. An agent that has
+//! still to hear how far its files were read hears it under the names it has asked for, and goes over then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +44,16 @@ impl Worker {
         self.tell_waiting("what was counted can't be sealed");
     }
 
+    /// Whether there is something to go over to with the next seal.
+    pub(crate) fn wants_to_go_over(&self) -> bool {
+        self.pending.is_some() && !self.waits_for_welcome()
+    }
+
     /// What waits, after a seal: nothing was polled since, so nothing is counted that is not durable.
     pub(crate) fn go_over(&mut self, now: Timestamp) {
+        if self.waits_for_welcome() {
+            return self.tell_waiting("the collector has to say first how far files were read");
+        }
         let Some(pending) = self.pending.take() else { return };
         crash::point("agent.before_configured");
         match self.plan(&pending.settings, now) {
@@ -126,11 +135,9 @@ impl Worker {
         let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
         let waker = self.wakes.waker();
         let mut source = sources::build(settings.clone(), stored, &mut self.counted, waker);
-        if !self.waits_for_welcome() {
-            // As after a start: it looks what there is, and then hears what the collector knows of it.
-            poll_source(source.as_mut(), now, false, &mut self.counted);
-            source.adopt(now, self.heard.as_deref().unwrap_or_default());
-        }
+        // As after a start: it looks what there is, and then hears what the collector knows of it.
+        poll_source(source.as_mut(), now, false, &mut self.counted);
+        source.adopt(now, self.heard.as_deref().unwrap_or_default());
         source
     }
 

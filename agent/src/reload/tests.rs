@@ -148,6 +148,23 @@ impl Agent {
         self.read()
     }
 
+    /// A place in a file as a collector knows it.
+    fn known_to_collector(&self, source: &str, name: &str, to: u64) -> Frontier {
+        let path = self.path(name);
+        let content = fs::read(&path).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        Frontier {
+            source: source.into(),
+            path: path.display().to_string(),
+            file: FileRef { inode, born: self.now },
+            prefix: Guard::of(&content),
+            begin: 0,
+            from: to,
+            to,
+            guard: Guard::of(&content[..to as usize]),
+        }
+    }
+
     fn names(&mut self) -> Vec<String> {
         self.worker().sources.iter().map(|s| s.name().to_owned()).collect()
     }
@@ -322,38 +339,45 @@ fn a_source_added_later_waits_only_as_long_as_its_agent_does() {
     agent.lines("c.log", 3);
     agent.reload("a:a.log b:b.log");
     assert!(agent.settle().is_empty(), "a new spool reads nothing before it is welcomed");
-    let waits = |s: &Box<dyn crate::sources::Source>| matches!(s.health(), Health::Waiting(_));
-    assert!(agent.worker().sources.iter().all(waits));
+    assert!(matches!(agent.worker().sources[0].health(), Health::Waiting(_)));
+    assert!(matches!(agent.status(), Reload::Waiting { .. }), "and goes over to nothing");
+    assert!(!agent.worker().wants_to_go_over(), "nor is there anything to seal for it");
     agent.welcome(&[]);
+    assert!(agent.worker().wants_to_go_over());
+    agent.settle();
     assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2)]));
     agent.reload("a:a.log b:b.log c:c.log");
-    assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2), ("c", 3)]));
+    assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2), ("c", 3)]), "the welcome has been");
     agent.start("a:a.log");
     agent.reload("a:a.log d:c.log");
     agent.lines("c.log", 1);
-    agent.poll();
-    assert_eq!(agent.settle().get("d"), None, "a known spool is patient for a moment");
-    agent.welcome(&[]);
+    agent.settle();
+    assert_eq!(agent.names(), ["a"], "a known spool is patient for a moment");
+    agent.worker().patience_until = None;
+    agent.settle();
     assert_eq!(agent.settle()["d"], 1);
+}
+
+#[test]
+fn a_rename_before_the_welcome_does_not_miss_what_it_says() {
+    let mut agent = Agent::unwelcomed("a:b.log");
+    agent.lines("b.log", 5);
+    let known = agent.known_to_collector("a", "b.log", 9);
+    agent.settle();
+    agent.reload("b:b.log");
+    agent.welcome(&[known]);
+    agent.settle();
+    agent.lines("b.log", 1);
+    assert_eq!(agent.settle().values().sum::<u64>(), 3, "3 of 6 lines were delivered before");
+    assert_eq!(agent.names(), ["b"]);
 }
 
 #[test]
 fn a_source_added_later_goes_on_where_the_collector_knows_it_was() {
     let mut agent = Agent::unwelcomed("a:a.log");
     agent.lines("b.log", 5);
-    let content = fs::read(agent.path("b.log")).unwrap();
-    let inode = fs::metadata(agent.path("b.log")).unwrap().ino();
     // Of the spool that was lost, with a source that was not configured when the new one was welcomed.
-    let known = Frontier {
-        source: "b".into(),
-        path: agent.path("b.log").display().to_string(),
-        file: FileRef { inode, born: agent.now },
-        prefix: Guard::of(&content),
-        begin: 0,
-        from: 9,
-        to: 9,
-        guard: Guard::of(&content[..9]),
-    };
+    let known = agent.known_to_collector("b", "b.log", 9);
     agent.welcome(&[known]);
     agent.settle();
     agent.reload("a:a.log b:b.log");

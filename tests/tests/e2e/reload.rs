@@ -106,7 +106,7 @@ impl Service {
                     log.line([200, 200, 404, 500][n % 4], 1.0).unwrap();
                 }
                 counted.store(log.n_lines(), Ordering::Relaxed);
-                if log.n_lines() % 2_000 == 0 {
+                if log.n_lines().is_multiple_of(2_000) {
                     log.rotate_by_rename().unwrap();
                 }
                 // The pace of a busy service.
@@ -152,7 +152,7 @@ async fn site_with(sources: &[Tail]) -> Site {
 async fn counts_are_exact_through_reloads_while_files_grow_and_rotate() {
     let still = || tail("still", &["still.log"]);
     let busy = || tail("busy", &["busy.log"]);
-    let mut site = site_with(&[still(), busy()]).await;
+    let site = site_with(&[still(), busy()]).await;
     let mut quiet = LogWriter::open(&site.logs().join("still.log")).unwrap();
     quiet.line(200, 1.0).unwrap();
     site.wait_counted(&quiet.written, SOON).await;
