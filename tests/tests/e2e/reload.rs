@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually, get_text};
+use watchkeeper_tests::harness::{LogWriter, Site, Totals, eventually, get_text};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -27,10 +27,13 @@ const fn tail(name: &'static str, paths: &'static [&'static str]) -> Tail {
 
 /// Writes the agent's file with these sources, each counting `requests`.
 fn configure(site: &Site, sources: &[Tail]) {
-    site.configure_agent(&AgentOptions::default()).unwrap();
-    let path = site.path().join("agent.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut text = text.split("sources:").next().unwrap().to_owned() + "sources:\n";
+    let mut text = format!(
+        "agent: {{id: web-1, data_dir: '{}', admin: '127.0.0.1:{}', labels: {{env: test}}}}\n\
+         collector: {{grpc: {{endpoint: 'http://127.0.0.1:{}'}}}}\nsources:\n",
+        site.path().join("agent").display(),
+        site.admin_port,
+        site.port,
+    );
     for Tail { name, paths, more } in sources {
         let paths: Vec<String> =
             paths.iter().map(|p| format!("'{}'", site.logs().join(p).display())).collect();
@@ -40,10 +43,14 @@ fn configure(site: &Site, sources: &[Tail]) {
             paths.join(", ")
         );
     }
-    // Never half of it: an editor replaces a file whole.
+    replace(site, &text);
+}
+
+/// Never half of it: the agent may read the file at any time.
+fn replace(site: &Site, text: &str) {
     let new = site.path().join("agent.yaml.new");
     std::fs::write(&new, text).unwrap();
-    std::fs::rename(&new, &path).unwrap();
+    std::fs::rename(&new, site.path().join("agent.yaml")).unwrap();
 }
 
 fn hang_up(site: &Site) {
@@ -163,7 +170,7 @@ async fn counts_are_exact_through_reloads_while_files_grow_and_rotate() {
     (0..50).for_each(|n| other.line(200, f64::from(n)).unwrap());
     service.goes_on().await;
 
-    std::fs::write(site.path().join("agent.yaml"), "sources:\n  - tale: {}\n").unwrap();
+    replace(&site, "sources:\n  - tale: {}\n");
     hang_up(&site);
     eventually("the bad file is told", SOON, || async {
         (n_told(&site, "unknown key `tale`") > 0).then_some(())
@@ -414,11 +421,11 @@ async fn keys_that_need_a_restart_are_named() {
     let mut site = site_with(&[tail("a", &["a.log"])]).await;
     ask(&site, "readyz").await;
     let text = std::fs::read_to_string(site.path().join("agent.yaml")).unwrap();
-    let edited = text.replace("labels: {env: test}", "labels: {env: prod}\n  flush: 100ms");
+    let edited = text.replace("labels: {env: test}", "labels: {env: prod}, flush: 100ms");
     assert_ne!(text, edited);
     for _ in 0..2 {
         let n = n_told(&site, "configuration reloaded");
-        std::fs::write(site.path().join("agent.yaml"), &edited).unwrap();
+        replace(&site, &edited);
         hang_up(&site);
         eventually("it is told", SOON, || async {
             (n_told(&site, "configuration reloaded") > n).then_some(())
