@@ -180,11 +180,11 @@ fn configure(
     now: Timestamp,
 ) -> Result<BTreeMap<String, StoredSource>, SpoolError> {
     let readings = reload::readings(sources);
-    let moves = reload::moves(&spool.configured()?, &readings);
+    let moves = reload::moves(spool.known()?, &readings);
     let names = readings.iter().map(|r| r.name.clone()).collect();
-    let configured = spool.configure(&readings, &moves, &names, now)?;
-    for Move { from, to } in moves.iter().chain(&configured.taken_over) {
+    let stored = spool.configure(&readings, &moves, &names, now)?;
+    for Move { from, to } in &moves {
         facts::places_taken_over(from, to);
     }
-    Ok(configured.stored)
+    Ok(stored)
 }

@@ -77,7 +77,7 @@ impl Worker {
             let now = clock::now();
             self.lose_patience(now);
             let (next, dirty) = self.poll(now);
-            let dirty = dirty || self.pending.is_some();
+            let dirty = dirty || self.wants_to_go_over();
             let next = match self.next_seal(clock::now(), dirty) {
                 Some(at) if at <= clock::now() => {
                     self.seal(clock::now());

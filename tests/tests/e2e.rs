@@ -12,6 +12,7 @@ mod e2e {
     mod nginx;
     mod pages;
     mod real_logs;
+    mod reload;
     mod rotation;
     mod security;
 }

@@ -1,9 +1,10 @@
 //! The worker going over to new settings.
 //!
 //! Owns the order: seal, let the spool move places, change the sources. What can fail comes first and changes nothing;
-//! it is tried again with the seals that follow, so a full disk delays a reload and spoils nothing.
+//! it is tried again with the seals that follow, so a full disk delays a reload and spoils nothing. An agent that has
+//! still to hear how far its files were read hears it under the names it has asked for, and goes over then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watchkeeper_agent_core::observe::InUse;
 use watchkeeper_daemon::crash;
@@ -13,9 +14,12 @@ use super::plan::{Fate, Plan};
 use crate::config::AgentSettings;
 use crate::facts;
 use crate::sources::{self, Source, SourceSettings, Stored};
-use crate::spool::{Configured, Move};
+use crate::spool::{Move, SpoolError, StoredSource};
 use crate::status::Reload;
 use crate::worker::{Worker, poll_source};
+
+/// What is stored of sources, by name.
+type Rows = BTreeMap<String, StoredSource>;
 
 /// Settings that wait to be gone over to.
 #[derive(Debug)]
@@ -40,15 +44,22 @@ impl Worker {
         self.tell_waiting("what was counted can't be sealed");
     }
 
+    /// Whether there is something to go over to with the next seal.
+    pub(crate) fn wants_to_go_over(&self) -> bool {
+        self.pending.is_some() && !self.waits_for_welcome()
+    }
+
     /// What waits, after a seal: nothing was polled since, so nothing is counted that is not durable.
     pub(crate) fn go_over(&mut self, now: Timestamp) {
+        if self.waits_for_welcome() {
+            return self.tell_waiting("the collector has to say first how far files were read");
+        }
         let Some(pending) = self.pending.take() else { return };
-        let plan = Plan::new(&self.settings, &pending.settings);
         crash::point("agent.before_configured");
-        match self.spool.configure(&plan.sources, &plan.moves, &plan.asked(), now) {
-            Ok(configured) => {
+        match self.plan(&pending.settings, now) {
+            Ok((plan, stored)) => {
                 crash::point("agent.after_configured");
-                self.apply(plan, *pending.settings, configured, now);
+                self.apply(plan, *pending.settings, stored, now);
                 let told = Reload::Succeeded { at: now };
                 self.status.update(|s| s.reload.replace(told, pending.asked_at));
             }
@@ -59,6 +70,13 @@ impl Worker {
         }
     }
 
+    /// What is to change; the spool has changed already.
+    fn plan(&self, wanted: &AgentSettings, now: Timestamp) -> Result<(Plan, Rows), SpoolError> {
+        let plan = Plan::new(&self.settings, &self.spool.known()?.gone, wanted);
+        let stored = self.spool.configure(&plan.sources, &plan.moves(), &plan.asked(), now)?;
+        Ok((plan, stored))
+    }
+
     fn tell_waiting(&mut self, why: &str) {
         let Some(pending) = self.pending.as_mut().filter(|p| !p.told) else { return };
         pending.told = true;
@@ -67,7 +85,7 @@ impl Worker {
         self.status.update(|s| s.reload.replace(waiting, pending.asked_at));
     }
 
-    fn apply(&mut self, plan: Plan, wanted: AgentSettings, configured: Configured, now: Timestamp) {
+    fn apply(&mut self, plan: Plan, wanted: AgentSettings, mut stored: Rows, now: Timestamp) {
         let before: BTreeSet<String> = self.names();
         let running = std::mem::take(&mut self.sources);
         let mut running: Vec<Option<Box<dyn Source>>> = running.into_iter().map(Some).collect();
@@ -85,55 +103,41 @@ impl Worker {
             let source = match *fate {
                 Fate::Unchanged(i) => running[i].take(),
                 Fate::Edited(i) | Fate::Renamed(i) => {
-                    self.change(running[i].take(), settings, &configured)
+                    let mut changed =
+                        |s: &mut Box<dyn Source>| s.reconfigure(settings, &mut self.counted);
+                    running[i].take().and_then(|mut s| changed(&mut s).then_some(s))
                 }
                 Fate::Added => None,
             };
-            let source = source.unwrap_or_else(|| self.begin(settings, &configured, now));
+            let stored = stored.remove(settings.name()).unwrap_or_default();
+            let source = source.unwrap_or_else(|| self.begin(settings, stored, now));
             self.sources.push(source);
         }
-        drop(running);
         if let Some(flush) = plan.flush {
             self.policy.set_flush(flush);
         }
         self.settings.flush = wanted.flush;
         self.settings.sources = wanted.sources;
         self.forget_what_is_gone(&before);
-        for Move { from, to } in &configured.taken_over {
+        for Move { from, to } in &plan.taken_over {
             facts::places_taken_over(from, to);
         }
         facts::reloaded(&plan.summary(), &plan.needs_restart);
     }
 
-    /// The source with other settings, if it can go on; `None` if it has to begin again where it is sealed.
-    fn change(
-        &mut self,
-        source: Option<Box<dyn Source>>,
-        settings: &SourceSettings,
-        configured: &Configured,
-    ) -> Option<Box<dyn Source>> {
-        // It had nothing to go on from, and now the spool has.
-        let was_given = configured.taken_over.iter().any(|m| m.to == settings.name());
-        source.filter(|_| !was_given).and_then(|mut source| {
-            source.reconfigure(settings, &mut self.counted).then_some(source)
-        })
-    }
-
+    /// A source that begins, or begins again where it is sealed.
     fn begin(
         &mut self,
         settings: &SourceSettings,
-        configured: &Configured,
+        stored: StoredSource,
         now: Timestamp,
     ) -> Box<dyn Source> {
-        let stored = configured.stored.get(settings.name()).cloned().unwrap_or_default();
         let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
         let waker = self.wakes.waker();
         let mut source = sources::build(settings.clone(), stored, &mut self.counted, waker);
-        if !self.waits_for_welcome() {
-            // As after a start: it looks what there is, and then hears what the collector knows of it.
-            poll_source(source.as_mut(), now, false, &mut self.counted);
-            source.adopt(now, self.heard.as_deref().unwrap_or_default());
-        }
+        // As after a start: it looks what there is, and then hears what the collector knows of it.
+        poll_source(source.as_mut(), now, false, &mut self.counted);
+        source.adopt(now, self.heard.as_deref().unwrap_or_default());
         source
     }
 

@@ -2,13 +2,16 @@
 //!
 //! Owns one decision, made for a reload and for a start alike: a name stays the same source as long as it reads something
 //! of what it read; what a source read whose name is gone, or reads something else altogether, belongs to whoever reads
-//! exactly that now. So positions follow what is read, and a name that the agent made up (`shop`, `shop-2`) can pass to
-//! another source without a line being counted again. Never looks at anything but names and what they read.
+//! exactly that now. So positions follow what is read: a source that was taken out long ago can come back under another
+//! name, and a name that the agent made up (`shop`, `shop-2`) can pass to another source, without a line being counted
+//! again. Never looks at anything but names and what they read.
 
 use std::collections::BTreeSet;
 
+use glob::{MatchOptions, Pattern};
+
 use crate::sources::SourceSettings;
-use crate::spool::{Move, Reading};
+use crate::spool::{Known, Move, Reading};
 
 /// For each source there shall be, which of the sources before it is, if any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,14 +59,20 @@ pub fn readings(sources: &[SourceSettings]) -> Vec<Reading> {
     sources.iter().map(reading).collect()
 }
 
-/// The moves from what was configured at last to what is configured now.
-pub fn moves(was: &[Reading], now: &[Reading]) -> Vec<Move> {
-    Pairing::of(was, now, |_, _| true).moves(was, now)
+/// The moves from what the spool knows to what is configured now.
+pub fn moves(known: Known, now: &[Reading]) -> Vec<Move> {
+    let was = [known.configured, known.gone].concat();
+    Pairing::of(&was, now, |_, _| true).moves(&was, now)
 }
 
-/// Whether something is read that was read before.
+/// Whether something is read that was read before, as far as patterns can tell.
 fn goes_on(was: &str, now: &str) -> bool {
-    was == now || was.lines().skip(1).any(|part| now.lines().skip(1).any(|p| p == part))
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    let holds = |pattern: &str, text: &str| {
+        Pattern::new(pattern).is_ok_and(|p| p.matches_with(text, options))
+    };
+    let same = |a: &str, b: &str| a == b || holds(a, b) || holds(b, a);
+    was == now || was.lines().skip(1).any(|part| now.lines().skip(1).any(|p| same(part, p)))
 }
 
 #[cfg(test)]
@@ -91,6 +100,8 @@ mod tests {
             ("more paths under another name too", "a:P", "b:P+Q", ""),
             ("a name goes on that reads something of it", "a:P", "a:P+Q b:P", ""),
             ("even if another reads exactly that", "a:P b:P+Q", "b:P", ""),
+            ("a pattern that holds what was read reads it too", "a:/l/P", "a:/l/* b:/l/P", ""),
+            ("and one that is held by it", "a:/l/*", "a:/l/P b:/l/*", ""),
             ("a name that passes to another does not keep its places", "a:P", "a:Q b:P", "a>b"),
             ("names move up", "s:P s-2:Q", "s:R s-2:P s-3:Q", "s-2>s-3 s>s-2"),
             ("names move down", "s:P s-2:Q s-3:R", "s:Q s-2:R", "s-2>s s-3>s-2"),
@@ -98,12 +109,22 @@ mod tests {
             ("two that read the same are taken in order", "a:P b:P", "c:P d:P", "a>c b>d"),
             ("one of two that read the same is renamed", "a:P b:P", "b:P c:P", "a>c"),
             ("what nobody has said is known by name only", "a: b:", "b:Q c:P", ""),
+            ("it comes back", "|a:P", "a:P", ""),
+            ("it comes back under another name", "|a:P", "b:P", "a>b"),
+            ("what went last comes back first", "|b:P a:P", "c:P", "b>c"),
+            ("what is there goes on before what is gone", "a:P|b:P", "c:P", "a>c"),
+            ("a name comes back for what another read", "a:P|b:Q", "a:Q", "b>a"),
+            ("even if it had places of its own once", "|a:P b:Q", "a:Q", "b>a"),
+            ("but not if it still reads something of it", "|a:P+Q b:Q", "a:Q", ""),
             ("everything goes", "a:P", "", ""),
             ("everything comes", "", "a:P", ""),
         ] {
-            let (was, now) = (readings(was), readings(now));
+            // What is gone stands behind a bar.
+            let (configured, gone) = was.split_once('|').unwrap_or((was, ""));
+            let known = Known { configured: readings(configured), gone: readings(gone) };
+            let now = readings(now);
             let mut told: Vec<String> =
-                super::moves(&was, &now).iter().map(|m| format!("{}>{}", m.from, m.to)).collect();
+                super::moves(known, &now).iter().map(|m| format!("{}>{}", m.from, m.to)).collect();
             told.sort();
             assert_eq!(told.join(" "), moves, "{sentence}");
         }
@@ -114,6 +135,7 @@ mod tests {
         let (was, now) = (readings("a:P b:P"), readings("c:P d:P"));
         let pairing = Pairing::of(&was, &now, |w, n| w != n);
         assert_eq!(pairing, Pairing(vec![Some(1), Some(0)]));
-        assert_eq!(Pairing::of(&was, &now[..1], |w, _| w == 1).gone(2).collect::<Vec<_>>(), [0]);
+        let pairing = Pairing::of(&was, &now[..1], |w, _| w == 1);
+        assert_eq!(pairing.gone(2).collect::<Vec<_>>(), [0]);
     }
 }

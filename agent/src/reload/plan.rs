@@ -36,7 +36,9 @@ pub struct Plan {
     /// Sources there shall be, and what they read.
     pub sources: Vec<Reading>,
     /// Those that get another name.
-    pub moves: Vec<Move>,
+    pub renamed: Vec<Move>,
+    /// Those that begin where one stood that is gone and read the same.
+    pub taken_over: Vec<Move>,
     /// The time between two seals, if it changes.
     pub flush: Option<Duration>,
     /// Keys whose change needs a restart.
@@ -44,28 +46,40 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// From the settings that an agent runs with to those it is given.
-    pub fn new(running: &AgentSettings, wanted: &AgentSettings) -> Self {
-        let (was, now) = (readings(&running.sources), readings(&wanted.sources));
+    /// From the settings that an agent runs with to those it is given; `gone` are sources it had before.
+    pub fn new(running: &AgentSettings, gone: &[Reading], wanted: &AgentSettings) -> Self {
+        let (mut was, now) = (readings(&running.sources), readings(&wanted.sources));
+        let n_running = was.len();
+        was.extend_from_slice(gone);
         let pairing = Pairing::of(&was, &now, |w, n| {
-            let mut renamed = running.sources[w].clone();
-            renamed.set_name(&now[n].name);
-            renamed == wanted.sources[n]
+            let mut renamed = running.sources.get(w).cloned();
+            renamed.iter_mut().for_each(|settings| settings.set_name(&now[n].name));
+            renamed.as_ref() == Some(&wanted.sources[n])
         });
         let fate = |(n, w): (usize, &Option<usize>)| match *w {
             None => Fate::Added,
+            Some(w) if w >= n_running => Fate::Added,
             Some(w) if was[w].name != now[n].name => Fate::Renamed(w),
             Some(w) if running.sources[w] == wanted.sources[n] => Fate::Unchanged(w),
             Some(w) => Fate::Edited(w),
         };
+        let is_gone = |name: &str| gone.iter().any(|g| g.name == name);
+        let moves = pairing.moves(&was, &now);
+        let (taken_over, renamed) = moves.into_iter().partition(|m| is_gone(&m.from));
         Self {
             fates: pairing.0.iter().enumerate().map(fate).collect(),
-            removed: pairing.gone(was.len()).map(|w| was[w].name.clone()).collect(),
-            moves: pairing.moves(&was, &now),
+            removed: pairing.gone(n_running).map(|w| was[w].name.clone()).collect(),
+            renamed,
+            taken_over,
             sources: now,
             flush: (running.flush != wanted.flush).then_some(wanted.flush),
             needs_restart: needs_restart(running, wanted),
         }
+    }
+
+    /// All moves of places.
+    pub fn moves(&self) -> Vec<Move> {
+        [self.renamed.as_slice(), &self.taken_over].concat()
     }
 
     /// Names of sources that may need what is stored of them.
@@ -92,7 +106,7 @@ impl Plan {
             parts.push(format!("{} {what} ({})", names.len(), listed(names)));
         }
         let moves: Vec<String> =
-            self.moves.iter().map(|m| format!("{} -> {}", m.from, m.to)).collect();
+            self.renamed.iter().map(|m| format!("{} -> {}", m.from, m.to)).collect();
         if !moves.is_empty() {
             parts.push(format!("renamed {}", listed(&moves)));
         }

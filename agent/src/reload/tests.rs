@@ -148,6 +148,23 @@ impl Agent {
         self.read()
     }
 
+    /// A place in a file as a collector knows it.
+    fn known_to_collector(&self, source: &str, name: &str, to: u64) -> Frontier {
+        let path = self.path(name);
+        let content = fs::read(&path).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        Frontier {
+            source: source.into(),
+            path: path.display().to_string(),
+            file: FileRef { inode, born: self.now },
+            prefix: Guard::of(&content),
+            begin: 0,
+            from: to,
+            to,
+            guard: Guard::of(&content[..to as usize]),
+        }
+    }
+
     fn names(&mut self) -> Vec<String> {
         self.worker().sources.iter().map(|s| s.name().to_owned()).collect()
     }
@@ -217,6 +234,14 @@ fn a_removed_source_that_comes_back_reads_what_it_missed() {
     agent.lines("a.log", 1);
     agent.reload("b:b.log c:a.log");
     assert_eq!(agent.settle(), totals(&[("a", 7), ("c", 1)]), "even under another name");
+    agent.reload("b:b.log");
+    agent.lines("a.log", 1);
+    agent.reload("b:a.log");
+    agent.lines("b.log", 1);
+    let all = [("a", 7), ("b", 1), ("c", 1)];
+    assert_eq!(agent.settle(), totals(&all), "even under that of one that read something else");
+    agent.reload("d:b.log b:a.log");
+    assert_eq!(agent.settle()["d"], 1, "whose places are not lost");
 }
 
 #[test]
@@ -293,8 +318,8 @@ fn a_crash_at_any_place_of_a_reload_is_a_restart_with_the_new_file() {
         if moved {
             let settings = agent.settings("b:a.log");
             let worker = agent.worker();
-            let plan = Plan::new(&worker.settings, &settings);
-            worker.spool.configure(&plan.sources, &plan.moves, &plan.asked(), now).unwrap();
+            let plan = Plan::new(&worker.settings, &[], &settings);
+            worker.spool.configure(&plan.sources, &plan.moves(), &plan.asked(), now).unwrap();
         }
         agent.lines("a.log", 1);
         agent.start(file);
@@ -314,38 +339,45 @@ fn a_source_added_later_waits_only_as_long_as_its_agent_does() {
     agent.lines("c.log", 3);
     agent.reload("a:a.log b:b.log");
     assert!(agent.settle().is_empty(), "a new spool reads nothing before it is welcomed");
-    let waits = |s: &Box<dyn crate::sources::Source>| matches!(s.health(), Health::Waiting(_));
-    assert!(agent.worker().sources.iter().all(waits));
+    assert!(matches!(agent.worker().sources[0].health(), Health::Waiting(_)));
+    assert!(matches!(agent.status(), Reload::Waiting { .. }), "and goes over to nothing");
+    assert!(!agent.worker().wants_to_go_over(), "nor is there anything to seal for it");
     agent.welcome(&[]);
+    assert!(agent.worker().wants_to_go_over());
+    agent.settle();
     assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2)]));
     agent.reload("a:a.log b:b.log c:c.log");
-    assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2), ("c", 3)]));
+    assert_eq!(agent.settle(), totals(&[("a", 1), ("b", 2), ("c", 3)]), "the welcome has been");
     agent.start("a:a.log");
     agent.reload("a:a.log d:c.log");
     agent.lines("c.log", 1);
-    agent.poll();
-    assert_eq!(agent.settle().get("d"), None, "a known spool is patient for a moment");
-    agent.welcome(&[]);
+    agent.settle();
+    assert_eq!(agent.names(), ["a"], "a known spool is patient for a moment");
+    agent.worker().patience_until = None;
+    agent.settle();
     assert_eq!(agent.settle()["d"], 1);
+}
+
+#[test]
+fn a_rename_before_the_welcome_does_not_miss_what_it_says() {
+    let mut agent = Agent::unwelcomed("a:b.log");
+    agent.lines("b.log", 5);
+    let known = agent.known_to_collector("a", "b.log", 9);
+    agent.settle();
+    agent.reload("b:b.log");
+    agent.welcome(&[known]);
+    agent.settle();
+    agent.lines("b.log", 1);
+    assert_eq!(agent.settle().values().sum::<u64>(), 3, "3 of 6 lines were delivered before");
+    assert_eq!(agent.names(), ["b"]);
 }
 
 #[test]
 fn a_source_added_later_goes_on_where_the_collector_knows_it_was() {
     let mut agent = Agent::unwelcomed("a:a.log");
     agent.lines("b.log", 5);
-    let content = fs::read(agent.path("b.log")).unwrap();
-    let inode = fs::metadata(agent.path("b.log")).unwrap().ino();
     // Of the spool that was lost, with a source that was not configured when the new one was welcomed.
-    let known = Frontier {
-        source: "b".into(),
-        path: agent.path("b.log").display().to_string(),
-        file: FileRef { inode, born: agent.now },
-        prefix: Guard::of(&content),
-        begin: 0,
-        from: 9,
-        to: 9,
-        guard: Guard::of(&content[..9]),
-    };
+    let known = agent.known_to_collector("b", "b.log", 9);
     agent.welcome(&[known]);
     agent.settle();
     agent.reload("a:a.log b:b.log");
@@ -384,7 +416,7 @@ fn what_is_bad_changes_nothing_and_is_said() {
 fn a_reload_says_what_it_changes_and_what_needs_a_restart() {
     let agent = Agent::new("");
     let (running, same) = (agent.settings("a:a.log b:b.log c:c.log"), |text| agent.settings(text));
-    let summary = |wanted: &AgentSettings| Plan::new(&running, wanted).summary();
+    let summary = |wanted: &AgentSettings| Plan::new(&running, &[], wanted).summary();
     assert_eq!(summary(&running), "3 unchanged");
     assert_eq!(
         summary(&same("a:a.log b:b.log:other d:c.log e:e.log f:f.log")),
@@ -400,11 +432,11 @@ fn a_reload_says_what_it_changes_and_what_needs_a_restart() {
     let mut other = running.clone();
     other.flush = Duration::from_secs(1);
     assert_eq!(summary(&other), "3 unchanged, agent.flush is 1s now");
-    assert!(Plan::new(&running, &other).needs_restart.is_empty());
+    assert!(Plan::new(&running, &[], &other).needs_restart.is_empty());
     let changed = "agent: {id: web-2, data_dir: /d, admin: 127.0.0.1:1, labels: {env: prod}, spool: {keep: 2h}}\n\
                    collector: {grpc: {endpoint: 'https://127.0.0.1:7700', token: secret, tls: {server_name: n}}}";
     assert_eq!(
-        Plan::new(&running, &read(changed).unwrap()).needs_restart,
+        Plan::new(&running, &[], &read(changed).unwrap()).needs_restart,
         [
             "agent.id",
             "agent.data_dir",

@@ -15,7 +15,7 @@ pub use identity::Identity;
 pub use schema::{SpoolError, SpoolSettings};
 pub use seal::{SealRequest, SourceCheckpoint};
 pub use serve::Outgoing;
-pub use sources::{Configured, Move, Reading, StoredSource};
+pub use sources::{Known, Move, Reading, StoredSource};
 
 use std::path::Path;
 use std::sync::Mutex;

@@ -1,13 +1,12 @@
 //! Which sources the spool holds places for, and under which names.
 //!
 //! Owns what becomes of stored places when sources get other names, go and come back. Never decides which source is
-//! which: it is told the moves, and finds by itself only what nobody reads any more. Bounded: what is gone is kept for
-//! 30 days, and of everything that is gone at most 100 000 rows.
+//! which: it is told the moves. Bounded: what is gone is kept for 30 days, and of all that at most 100 000 rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use watchkeeper_daemon::crash;
 use watchkeeper_model::Timestamp;
 
@@ -47,27 +46,35 @@ pub struct StoredSource {
     pub positions: Vec<String>,
 }
 
-/// What a change of sources came to.
+/// The sources of which the spool holds places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configured {
-    /// Sources without places of their own that go on where one stood that is gone and read the same.
-    pub taken_over: Vec<Move>,
-    /// What is stored of the sources asked for.
-    pub stored: BTreeMap<String, StoredSource>,
+pub struct Known {
+    /// Those configured at last, in the order in which they came.
+    pub configured: Vec<Reading>,
+    /// Those that were before, those that went last first.
+    pub gone: Vec<Reading>,
 }
 
 impl Spool {
-    /// The sources configured at last, in the order in which they came.
+    /// The sources it knows.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn configured(&self) -> Result<Vec<Reading>, SpoolError> {
+    pub fn known(&self) -> Result<Known, SpoolError> {
         let connection = lock(&self.serving);
-        let sql = "SELECT name, reads FROM source WHERE gone_at IS NULL ORDER BY rowid";
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows =
-            statement.query_map([], |r| Ok(Reading { name: r.get(0)?, reads: r.get(1)? }))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let read = |sql: &str| -> rusqlite::Result<Vec<Reading>> {
+            let mut statement = connection.prepare_cached(sql)?;
+            let reading = |r: &Row<'_>| Ok(Reading { name: r.get(0)?, reads: r.get(1)? });
+            statement.query_map([], reading)?.collect()
+        };
+        Ok(Known {
+            configured: read(
+                "SELECT name, reads FROM source WHERE gone_at IS NULL ORDER BY rowid",
+            )?,
+            gone: read(
+                "SELECT name, reads FROM source WHERE gone_at IS NOT NULL ORDER BY gone_at DESC, rowid",
+            )?,
+        })
     }
 
     /// From now on these are the sources: places move where they are told to, those of other sources are kept for a
@@ -81,7 +88,7 @@ impl Spool {
         moves: &[Move],
         asked: &BTreeSet<String>,
         now: Timestamp,
-    ) -> Result<Configured, SpoolError> {
+    ) -> Result<BTreeMap<String, StoredSource>, SpoolError> {
         let mut connection = lock(&self.sealing);
         let path = connection.path().unwrap_or_default().to_owned();
         configure(&mut connection, sources, moves, asked, now)
@@ -103,15 +110,13 @@ fn configure(
     moves: &[Move],
     asked: &BTreeSet<String>,
     now: Timestamp,
-) -> rusqlite::Result<Configured> {
+) -> rusqlite::Result<BTreeMap<String, StoredSource>> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     move_all(&transaction, moves, now)?;
-    let mut configured = Configured::default();
     set_aside_other_kinds(&transaction, sources, now)?;
     mark_gone(&transaction, sources, now)?;
     for source in sources {
-        configured.taken_over.extend(take_over(&transaction, source)?);
         transaction
             .prepare_cached(
                 "INSERT INTO source (name, reads) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE \
@@ -120,13 +125,12 @@ fn configure(
             .execute([&source.name, &source.reads])?;
     }
     forget_gone(&transaction, now)?;
-    for name in asked {
-        configured.stored.insert(name.clone(), stored(&transaction, name)?);
-    }
+    let given = |name: &String| Ok((name.clone(), stored(&transaction, name)?));
+    let given = asked.iter().map(given).collect::<rusqlite::Result<_>>()?;
     crash::point("spool.before_configured");
     transaction.commit()?;
     crash::point("spool.after_configured");
-    Ok(configured)
+    Ok(given)
 }
 
 /// All at once: names may be swapped, or go from one to the next. Whoever has a name that another gets, and gets none
@@ -195,23 +199,6 @@ fn mark_gone(connection: &Connection, sources: &[Reading], now: Timestamp) -> ru
             .execute(params![name, now.nanos()])?;
     }
     Ok(())
-}
-
-/// A source that has nothing stored goes on where one stood that is gone and read the same.
-fn take_over(connection: &Connection, source: &Reading) -> rusqlite::Result<Option<Move>> {
-    if stored(connection, &source.name)? != StoredSource::default() {
-        return Ok(None);
-    }
-    let sql = "SELECT name FROM source WHERE gone_at IS NOT NULL AND reads = ?1 AND name <> ?2 \
-               ORDER BY gone_at DESC, rowid LIMIT 1";
-    let from: Option<String> = connection
-        .prepare_cached(sql)?
-        .query_row([&source.reads, &source.name], |r| r.get(0))
-        .optional()?;
-    let Some(from) = from else { return Ok(None) };
-    connection.prepare_cached("DELETE FROM source WHERE name = ?1")?.execute([&source.name])?;
-    rename(connection, &from, &source.name)?;
-    Ok(Some(Move { from, to: source.name.clone() }))
 }
 
 fn forget_gone(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {

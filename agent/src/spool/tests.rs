@@ -194,7 +194,8 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 fn sources(text: &str) -> Vec<Reading> {
     let one = |source: &str| {
         let (name, paths) = source.split_once(':').unwrap();
-        Reading { name: name.to_owned(), reads: format!("tail\n{paths}") }
+        let reads = format!("tail\n{}", paths.replace('+', "\n"));
+        Reading { name: name.to_owned(), reads }
     };
     text.split_whitespace().map(one).collect()
 }
@@ -202,16 +203,15 @@ fn sources(text: &str) -> Vec<Reading> {
 /// Configures these sources, and each new one stores one position that bears its name.
 fn configure(spool: &Spool, text: &str, now: Timestamp) -> Vec<String> {
     let wanted = sources(text);
-    let moves = crate::reload::moves(&spool.configured().unwrap(), &wanted);
+    let moves = crate::reload::moves(spool.known().unwrap(), &wanted);
     let names = wanted.iter().map(|s| s.name.clone()).collect();
-    let configured = spool.configure(&wanted, &moves, &names, now).unwrap();
-    for (name, stored) in &configured.stored {
+    for (name, stored) in &spool.configure(&wanted, &moves, &names, now).unwrap() {
         assert_eq!(*stored, spool.stored(name).unwrap(), "what is given is what is there");
         if stored.positions.is_empty() {
             store(spool, name, 1);
         }
     }
-    configured.taken_over.iter().map(|m| format!("{}>{}", m.from, m.to)).collect()
+    moves.iter().map(|m| format!("{}>{}", m.from, m.to)).collect()
 }
 
 fn store(spool: &Spool, source: &str, n_positions: u64) {
@@ -251,7 +251,7 @@ fn a_spool_of_version_1_is_taken_further_with_everything_in_it() {
         let spool = opened.spool;
         assert_eq!(spool.pending_bytes(), 2);
         assert_eq!(stored_by(&spool, "b"), "where b stood");
-        let known = spool.configured().unwrap();
+        let known = spool.known().unwrap().configured;
         let known: Vec<&str> = known.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(known, ["b", "a"]);
         drop(spool);
@@ -259,7 +259,7 @@ fn a_spool_of_version_1_is_taken_further_with_everything_in_it() {
     let spool = open(directory.path()).unwrap().spool;
     assert_eq!(configure(&spool, "a:P c:Q", T0), [""; 0], "nobody has said what b read");
     assert_eq!(spool.stored("a").unwrap().looked_at, Some(Timestamp(8)));
-    assert_eq!(configure(&spool, "a:P d:Q", T0), [""; 0]);
+    assert_eq!(configure(&spool, "a:P d:Q", T0), ["c>d"]);
     assert_eq!(stored_by(&spool, "d"), "by c");
     assert_eq!(stored_by(&spool, "a"), "where a stood");
 }
@@ -276,7 +276,7 @@ fn a_spool_of_a_newer_version_is_left_alone() {
 
 #[test]
 fn places_go_where_what_they_are_of_is_read() {
-    let rows: [(&str, &[&str], &str); 9] = [
+    let rows: [(&str, &[&str], &str); 10] = [
         ("nothing changes", &["a:P b:Q", "b:Q a:P"], "a=a b=b"),
         ("renamed", &["a:P b:Q", "c:P b:Q"], "c=a b=b a="),
         ("renamed there and back", &["a:P", "b:P", "a:P"], "a=a b="),
@@ -285,7 +285,8 @@ fn places_go_where_what_they_are_of_is_read() {
         ("gone and back", &["a:P b:Q", "b:Q", "a:P b:Q"], "a=a b=b"),
         ("gone and back under another name", &["a:P", "b:Q", "c:P b:Q"], "c=a b=b a="),
         ("gone, and its name is another's", &["a:P b:Q", "b:P", "b:P c:Q"], "b=a c=b"),
-        ("its own places come first", &["a:P b:Q", "b:Q", "b:P"], "b=b a=a"),
+        ("its own places come first", &["a:P+R b:Q+R", "b:Q+R", "b:P+R"], "b=b a=a"),
+        ("but not if it reads something else", &["a:P b:Q", "b:Q", "b:P", "b:P c:Q"], "b=a c=b"),
     ];
     for (sentence, steps, wanted) in rows {
         let directory = tempfile::tempdir().unwrap();
@@ -318,8 +319,8 @@ fn places_of_another_kind_of_source_mean_nothing_and_are_kept_aside() {
     configure(&spool, "a:P", T0);
     let other = [Reading { name: "a".into(), reads: "journal\nP".into() }];
     let asked = ["a".to_owned()].into();
-    let configured = spool.configure(&other, &[], &asked, T0).unwrap();
-    assert_eq!(configured.stored["a"], StoredSource::default());
+    let stored = spool.configure(&other, &[], &asked, T0).unwrap();
+    assert_eq!(stored["a"], StoredSource::default());
     configure(&spool, "b:P", T0);
     assert_eq!(stored_by(&spool, "b"), "by a");
 }

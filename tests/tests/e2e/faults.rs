@@ -117,11 +117,26 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     for n in 0..1000 {
         log.line(404, n as f64).unwrap();
     }
+    // New settings wait for room, like everything else.
+    let file_of_agent = site.path().join("agent.yaml");
+    let text = std::fs::read_to_string(&file_of_agent).unwrap();
+    std::fs::write(&file_of_agent, text.replace("name: shop-log", "name: renamed")).unwrap();
+    site.agent.as_ref().unwrap().signal(rustix::process::Signal::HUP);
+    let says = |words: &'static str| {
+        let metrics = metrics.clone();
+        move || {
+            let metrics = metrics.clone();
+            async move { get_text(&metrics).await.ok().filter(|(_, text)| text.contains(words)) }
+        }
+    };
+    eventually("the reload waits", Duration::from_secs(20), says("config: reload of")).await;
     // There is room again: sealing goes on by itself, and with a road everything arrives.
     drop(file);
     std::fs::remove_file(&ballast).unwrap();
     let ready = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
     eventually("the agent seals again", Duration::from_secs(60), ready).await;
+    eventually("it is reloaded", Duration::from_secs(20), says("config: reloaded at")).await;
+    eventually("by its new name", Duration::from_secs(20), says("source renamed: ok")).await;
     site.agent.as_mut().unwrap().stop(Duration::from_secs(15)).unwrap();
     let back = AgentOptions { data_dir: without_collector.data_dir, ..AgentOptions::default() };
     site.configure_agent(&back).unwrap();
