@@ -10,13 +10,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use watchkeeper_tests::harness::{Site, Totals, eventually};
+use watchkeeper_tests::harness::{LogWriter, Site, Totals, eventually};
 
 /// Lines of one value of the label `block`.
 const BLOCK: u64 = 100_000;
-
-/// Rotated files that are kept; older ones are deleted.
-const KEEP: u32 = 3;
 
 /// What a write gives to the kernel: a logger's buffer, which ends anywhere in a line.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -37,10 +34,12 @@ struct Writer {
     next: u64,
     n_bytes: u64,
     n_rotations: u32,
+    /// Rotated files that are kept; older ones are deleted.
+    keep: u32,
 }
 
 impl Writer {
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path, keep: u32) -> Self {
         Self {
             path: path.to_path_buf(),
             file: append(path),
@@ -48,6 +47,7 @@ impl Writer {
             next: 1,
             n_bytes: 0,
             n_rotations: 0,
+            keep,
         }
     }
 
@@ -88,7 +88,7 @@ impl Writer {
     /// notices late and goes on writing into the renamed file.
     fn rotate(&mut self, late_bytes: usize) {
         let numbered = |n: u32| PathBuf::from(format!("{}.{n}", self.path.display()));
-        for n in (1..KEEP).rev().filter(|n| numbered(*n).exists()) {
+        for n in (1..self.keep).rev().filter(|n| numbered(*n).exists()) {
             std::fs::rename(numbered(n), numbered(n + 1)).unwrap();
         }
         std::fs::rename(&self.path, numbered(1)).unwrap();
@@ -107,7 +107,7 @@ fn append(path: &Path) -> File {
 
 /// Writes `mb_per_second` for so long.
 fn write(path: &Path, mb_per_second: u64, lasting: Duration, every: Duration) -> Writer {
-    let mut writer = Writer::open(path);
+    let mut writer = Writer::open(path, setting("ROTATION_KEEP", 10) as u32);
     let per_second = mb_per_second as f64 * 1e6;
     let (began, mut due) = (Instant::now(), every);
     while began.elapsed() < lasting {
@@ -187,4 +187,31 @@ async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_n
         (&n.into(), &0.into(), &0.into())
     );
     assert_eq!(source["skipped"], serde_json::json!({}));
+}
+
+#[tokio::test]
+async fn a_file_made_anew_is_read_at_once_however_often_it_was_renamed() {
+    let site = Site::running("").await.unwrap();
+    let path = site.logs().join("app.log");
+    let numbered = |n: u32| PathBuf::from(format!("{}.{n}", path.display()));
+    let (mut all, mut waits) = (Totals::new(), Vec::new());
+    for round in 0..15 {
+        // After a while every name is known: each is that of the file before it.
+        for n in (1..3).rev().filter(|n| numbered(*n).exists()) {
+            std::fs::rename(numbered(n), numbered(n + 1)).unwrap();
+        }
+        if round > 0 {
+            std::fs::rename(&path, numbered(1)).unwrap();
+        }
+        LogWriter::open(&path).unwrap().line(200, 1.0).unwrap();
+        *all.entry("200".to_owned()).or_default() += 1;
+        let written = Instant::now();
+        site.wait_counted_once(&all, Duration::from_secs(20)).await;
+        waits.push(written.elapsed());
+    }
+    println!("{waits:?}");
+    waits.sort_unstable();
+    // Looking through the directory once a second would find it after half a second and more.
+    let median = waits[waits.len() / 2];
+    assert!(median < Duration::from_millis(500), "a new file is read after {median:?}");
 }
