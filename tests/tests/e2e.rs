@@ -7,6 +7,7 @@ mod e2e {
     mod crashes;
     mod faults;
     mod input;
+    mod mtail;
     mod nginx;
     mod pages;
     mod real_logs;
