@@ -9,6 +9,7 @@ mod e2e {
     mod faults;
     mod input;
     mod journal;
+    mod mtail;
     mod nginx;
     mod pages;
     mod real_logs;

@@ -7,5 +7,5 @@ mod lines;
 mod yaml;
 
 pub use feed::Feed;
-pub use lines::{NOW, Seen, formats, settings, with_time};
+pub use lines::{NOW, Seen, formats, settings, time_formats, with_time};
 pub use yaml::{Allowed, check_problems, document};

@@ -1,6 +1,7 @@
 //! A source of lines with everything that can be said about lines, for any format.
 //!
-//! Owns the settings, and sums of what was sealed. A format that is new gets a row in [`formats`].
+//! Owns the settings, and sums of what was sealed. A format that is new gets a row in [`formats`] or in
+//! [`time_formats`].
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,11 @@ pub const NOW: Timestamp = Timestamp(1_793_491_200 * 1_000_000_000);
 /// Every format, with the scope of its conditions.
 pub fn formats() -> Vec<(Format, Scope<'static>)> {
     vec![(Format::Json, Scope::Line)]
+}
+
+/// Every way to write a time.
+pub fn time_formats() -> Vec<TimeFormat> {
+    TimeFormat::ALL.to_vec()
 }
 
 /// A source whose signals and events use everything there is.

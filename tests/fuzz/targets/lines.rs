@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use watchkeeper_agent_core::observe::{Accumulator, LineObserver, LineSettings, TimeFormat};
+use watchkeeper_agent_core::observe::{Accumulator, LineObserver, LineSettings};
 use watchkeeper_agent_core::seal::SealOrder;
-use watchkeeper_fuzz::{Feed, NOW, Seen, formats, settings, with_time};
+use watchkeeper_fuzz::{Feed, NOW, Seen, formats, settings, time_formats, with_time};
 use watchkeeper_model::{AgentId, Labels, SkipReason};
 
 /// Settings of each format without a time and with each format of times; compiling conditions takes longer than reading
@@ -16,15 +16,15 @@ fn all_settings() -> &'static [Vec<LineSettings>] {
     ALL.get_or_init(|| {
         let of = |(format, scope)| {
             let plain = settings(format, scope);
-            let timed = TimeFormat::ALL.into_iter().map(Some).chain([None]);
+            let timed = time_formats().into_iter().map(Some).chain([None]);
             timed.map(|format| with_time(&plain, format)).collect()
         };
         formats().into_iter().map(of).collect()
     })
 }
 
-// The format in the first byte, the format of times in the second (5 is none), how often to seal in the third, then
-// lines.
+// The format in the first byte, the format of times in the second (none behind the last), how often to seal in the third,
+// then lines.
 fuzz_target!(|data: &[u8]| {
     let mut feed = Feed::new(data);
     let of_format = &all_settings()[feed.choice(all_settings().len())];

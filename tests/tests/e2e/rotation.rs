@@ -10,16 +10,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use watchkeeper_tests::harness::{Site, Totals, eventually};
+use watchkeeper_tests::harness::{LogWriter, Site, Totals, eventually};
 
 /// Lines of one value of the label `block`.
 const BLOCK: u64 = 100_000;
 
-/// Rotated files that are kept; older ones are deleted.
-const KEEP: u32 = 3;
-
 /// What a write gives to the kernel: a logger's buffer, which ends anywhere in a line.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// What lines say, of various length.
+const PAD: &str = "request done, as every request before it was, and as every request after it will be, one hopes; \
+                   what else should a shop do with a request but to do it?";
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
@@ -31,17 +32,22 @@ struct Writer {
     file: File,
     buffer: Vec<u8>,
     next: u64,
+    n_bytes: u64,
     n_rotations: u32,
+    /// Rotated files that are kept; older ones are deleted.
+    keep: u32,
 }
 
 impl Writer {
-    fn open(path: &Path) -> Self {
+    fn open(path: &Path, keep: u32) -> Self {
         Self {
             path: path.to_path_buf(),
             file: append(path),
             buffer: Vec::new(),
             next: 1,
+            n_bytes: 0,
             n_rotations: 0,
+            keep,
         }
     }
 
@@ -50,14 +56,19 @@ impl Writer {
         let mut written = 0;
         while written < bytes {
             let before = self.buffer.len();
-            let (seq, block) = (self.next, self.next / BLOCK);
-            writeln!(
-                self.buffer,
-                "{{\"level\":\"info\",\"seq\":{seq},\"block\":{block},\"path\":\"/cart/{seq}\",\"msg\":\"{:width$}\"}}",
-                "request done",
-                width = 40 + (seq % 97) as usize
-            )
-            .unwrap();
+            let (seq, block) = (self.next.to_string(), (self.next / BLOCK).to_string());
+            let pad = &PAD[..40 + (self.next % 97) as usize];
+            for part in [
+                "{\"level\":\"info\",\"seq\":",
+                &seq,
+                ",\"block\":",
+                &block,
+                ",\"msg\":\"",
+                pad,
+                "\"}\n",
+            ] {
+                self.buffer.extend_from_slice(part.as_bytes());
+            }
             self.next += 1;
             written += self.buffer.len() - before;
             if self.buffer.len() >= BUFFER_BYTES {
@@ -65,6 +76,7 @@ impl Writer {
                 self.buffer.drain(..BUFFER_BYTES);
             }
         }
+        self.n_bytes += written as u64;
     }
 
     fn flush(&mut self) {
@@ -76,7 +88,7 @@ impl Writer {
     /// notices late and goes on writing into the renamed file.
     fn rotate(&mut self, late_bytes: usize) {
         let numbered = |n: u32| PathBuf::from(format!("{}.{n}", self.path.display()));
-        for n in (1..KEEP).rev().filter(|n| numbered(*n).exists()) {
+        for n in (1..self.keep).rev().filter(|n| numbered(*n).exists()) {
             std::fs::rename(numbered(n), numbered(n + 1)).unwrap();
         }
         std::fs::rename(&self.path, numbered(1)).unwrap();
@@ -93,24 +105,26 @@ fn append(path: &Path) -> File {
     File::options().create(true).append(true).open(path).unwrap()
 }
 
-/// Writes `mb_per_second` for so long; how many lines, and how often the file was rotated.
-fn write(path: &Path, mb_per_second: u64, lasting: Duration, every: Duration) -> (u64, u32) {
-    let mut writer = Writer::open(path);
+/// Writes `mb_per_second` for so long.
+fn write(path: &Path, mb_per_second: u64, lasting: Duration, every: Duration) -> Writer {
+    let mut writer = Writer::open(path, setting("ROTATION_KEEP", 10) as u32);
     let per_second = mb_per_second as f64 * 1e6;
-    let (began, mut due, mut written) = (Instant::now(), every, 0.0);
+    let (began, mut due) = (Instant::now(), every);
     while began.elapsed() < lasting {
-        let ahead = (began.elapsed().as_secs_f64() * per_second - written).max(0.0);
-        writer.write(ahead as usize);
-        written += ahead;
+        let ahead = began.elapsed().as_secs_f64() * per_second - writer.n_bytes as f64;
+        // Never so much that a rotation would have to wait for it.
+        writer.write(ahead.clamp(0.0, per_second / 50.0) as usize);
         if began.elapsed() >= due {
             writer.rotate((per_second / 50.0) as usize);
             due += every;
         }
-        // The pace of writing.
-        std::thread::sleep(Duration::from_millis(2));
+        if ahead < per_second / 100.0 {
+            // The pace of writing.
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
     writer.flush();
-    (writer.next - 1, writer.n_rotations)
+    writer
 }
 
 /// What a block has to add up to.
@@ -139,8 +153,8 @@ async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_n
     site.start_agent(&[]).unwrap();
     let lasting = Duration::from_secs(seconds);
     let writing = tokio::task::spawn_blocking(move || write(&path, mb, lasting, every));
-    let (n, n_rotations) = writing.await.unwrap();
-    let done = Instant::now();
+    let written = writing.await.unwrap();
+    let (done, n) = (Instant::now(), written.next - 1);
     let all = || async {
         let counted = site.counted_by("lines", "block").await.ok()?;
         (counted.values().sum::<u64>() >= n).then_some(counted)
@@ -148,8 +162,10 @@ async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_n
     let counted = eventually("every line is counted", Duration::from_secs(120), all).await;
     let (agent, caught_up) = (site.agent.as_ref().unwrap(), done.elapsed());
     println!(
-        "{n} lines, {mb} MB/s for {seconds} s, {n_rotations} rotations; all counted {caught_up:.1?} after the last one; \
-         the agent used {:.1?} of processor time, at most {} MiB",
+        "{n} lines, {} MB in {seconds} s, {} rotations; all counted {caught_up:.1?} after the last one; the agent used \
+         {:.1?} of processor time, at most {} MiB",
+        written.n_bytes / 1_000_000,
+        written.n_rotations,
         agent.cpu().unwrap_or_default(),
         agent.peak_rss_bytes().unwrap_or_default() >> 20,
     );
@@ -171,4 +187,31 @@ async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_n
         (&n.into(), &0.into(), &0.into())
     );
     assert_eq!(source["skipped"], serde_json::json!({}));
+}
+
+#[tokio::test]
+async fn a_file_made_anew_is_read_at_once_however_often_it_was_renamed() {
+    let site = Site::running("").await.unwrap();
+    let path = site.logs().join("app.log");
+    let numbered = |n: u32| PathBuf::from(format!("{}.{n}", path.display()));
+    let (mut all, mut waits) = (Totals::new(), Vec::new());
+    for round in 0..15 {
+        // After a while every name is known: each is that of the file before it.
+        for n in (1..3).rev().filter(|n| numbered(*n).exists()) {
+            std::fs::rename(numbered(n), numbered(n + 1)).unwrap();
+        }
+        if round > 0 {
+            std::fs::rename(&path, numbered(1)).unwrap();
+        }
+        LogWriter::open(&path).unwrap().line(200, 1.0).unwrap();
+        *all.entry("200".to_owned()).or_default() += 1;
+        let written = Instant::now();
+        site.wait_counted_once(&all, Duration::from_secs(20)).await;
+        waits.push(written.elapsed());
+    }
+    println!("{waits:?}");
+    waits.sort_unstable();
+    // Looking through the directory once a second would find it after half a second and more.
+    let median = waits[waits.len() / 2];
+    assert!(median < Duration::from_millis(500), "a new file is read after {median:?}");
 }

@@ -296,6 +296,11 @@ impl<D: Disk> Tail<D> {
         }
     }
 
+    /// Something was made, renamed or removed: what is known under a name may be another file by now.
+    pub fn names_changed(&mut self) {
+        self.next_scan = Timestamp(i64::MIN);
+    }
+
     /// What to store with the seal that is made now. Nothing may be polled until it is known whether it was stored.
     pub fn checkpoint(&mut self) -> Checkpoint {
         let source = &self.settings.source;

@@ -704,6 +704,20 @@ fn idle_files_are_looked_at_rarely_and_a_hint_is_enough() {
 }
 
 #[test]
+fn a_file_made_anew_under_a_known_name_is_read_at_once_if_names_changed() {
+    let mut agent = following(1);
+    agent.world().rename("/l/app.log", "/l/app.log.1");
+    agent.world().append("/l/app.log", lines(1..2));
+    // A hint about the name alone is one about the file that is known under it.
+    let path = std::path::Path::new("/l/app.log");
+    agent.tail().hint(Some(path));
+    agent.tail().names_changed();
+    agent.poll();
+    agent.seal();
+    assert_eq!(agent.sealed.lines, wanted(0..2));
+}
+
+#[test]
 fn a_new_epoch_begins_where_the_last_one_sealed() {
     let mut agent = following(3);
     agent.world().append("/l/app.log", lines(3..4));

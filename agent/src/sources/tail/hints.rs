@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::facts;
@@ -29,6 +29,8 @@ const REST: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) paths: BTreeSet<PathBuf>,
+    /// Something was made, renamed or removed: a name that is known may be another file's by now.
+    pub(super) names_changed: bool,
     /// Too much, or something that names no path.
     pub(super) everything: bool,
 }
@@ -44,6 +46,12 @@ impl Heard {
             Ok(Event { kind: EventKind::Access(kind), .. })
                 if kind != AccessKind::Close(AccessMode::Write) => {}
             Ok(event) if !event.need_rescan() && !event.paths.is_empty() => {
+                self.names_changed |= matches!(
+                    event.kind,
+                    EventKind::Create(_)
+                        | EventKind::Remove(_)
+                        | EventKind::Modify(ModifyKind::Name(_))
+                );
                 self.paths.extend(event.paths);
             }
             _ => self.everything = true,
@@ -131,5 +139,26 @@ impl Hints {
             }
         }
         self.watched = watched;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, DataChange, RenameMode};
+
+    #[test]
+    fn writing_changes_no_names_and_everything_else_does() {
+        for (kind, names_changed) in [
+            (EventKind::Modify(ModifyKind::Data(DataChange::Any)), false),
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), false),
+            (EventKind::Create(CreateKind::File), true),
+            (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), true),
+            (EventKind::Remove(notify::event::RemoveKind::File), true),
+        ] {
+            let mut heard = Heard::default();
+            heard.note(Ok(Event::new(kind).add_path("/l/app.log".into())));
+            assert_eq!((heard.names_changed, heard.paths.len()), (names_changed, 1), "{kind:?}");
+        }
     }
 }

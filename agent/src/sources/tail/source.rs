@@ -116,6 +116,9 @@ impl<D: Places> TailSource<D> {
         if heard.everything {
             self.tail.hint(None);
         }
+        if heard.names_changed {
+            self.tail.names_changed();
+        }
         heard.paths.iter().for_each(|path| self.tail.hint(Some(path)));
         None
     }
