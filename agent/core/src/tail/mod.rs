@@ -34,6 +34,8 @@ mod scan;
 mod settings;
 
 #[cfg(test)]
+mod joined;
+#[cfg(test)]
 mod tests;
 mod turn;
 
