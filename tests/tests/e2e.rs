@@ -6,6 +6,7 @@ mod e2e {
     mod crashes;
     mod faults;
     mod input;
+    mod joining;
     mod nginx;
     mod pages;
     mod security;
