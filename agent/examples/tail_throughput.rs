@@ -3,7 +3,8 @@
 //! Owns a benchmark that checks what it counts: every line must be in the sealed distributions, by label set and at the
 //! bound. Beside it, in the same run, runs the least a typed program could do: `serde_json` into a struct of the
 //! four fields that matter, without counting anything. Run it as
-//! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000` (megabytes).
+//! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000 cri` (megabytes, and the wrap of the lines:
+//! `none`, `cri` or `docker`; with ` multiline` behind it each line is held until the next one).
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -25,22 +26,25 @@ type Counts = BTreeMap<(String, String), (u64, u64)>;
 
 fn main() -> Result<()> {
     let megabytes: usize = std::env::args().nth(1).map_or(Ok(500), |n| n.parse())?;
+    let join: Vec<String> = std::env::args().skip(2).collect();
     let dir = std::env::temp_dir().join(format!("tail-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     let file = dir.join("access.log");
-    let outcome = run(&file, megabytes);
+    let outcome = run(&file, megabytes, &join);
     std::fs::remove_dir_all(&dir)?;
     outcome
 }
 
-fn run(file: &Path, megabytes: usize) -> Result<()> {
+fn run(file: &Path, megabytes: usize, join: &[String]) -> Result<()> {
     let n_lines = megabytes * 1_000_000 / LINE_BYTES;
-    let wanted = write_lines(file, n_lines)?;
+    let wrap = join.first().map_or("none", String::as_str);
+    let wanted = write_lines(file, n_lines, wrap)?;
     let bytes = std::fs::metadata(file)?.len();
     println!("{n_lines} lines, {} MB", bytes / 1_000_000);
 
     let before = cpu()?;
-    let (counts, n_seals, n_parts) = tail(file)?;
+    let multiline = if join.len() > 1 { ", multiline: {start: '^\\{', timeout: 10ms}" } else { "" };
+    let (counts, n_seals, n_parts) = tail(file, &format!("wrap: {wrap}{multiline}"))?;
     let spent = cpu()? - before;
     ensure!(counts == wanted, "counted {counts:?}, written {wanted:?}");
     let rate = |spent: Duration| bytes as f64 / 1e6 / spent.as_secs_f64();
@@ -49,6 +53,9 @@ fn run(file: &Path, megabytes: usize) -> Result<()> {
         rate(spent)
     );
 
+    if wrap != "none" {
+        return Ok(());
+    }
     let content = std::fs::read(file)?;
     let before = cpu()?;
     let n_parsed = parse(&content)?;
@@ -59,7 +66,7 @@ fn run(file: &Path, megabytes: usize) -> Result<()> {
 }
 
 /// Access lines of one length, a thousand for each second up to now.
-fn write_lines(file: &Path, n_lines: usize) -> Result<Counts> {
+fn write_lines(file: &Path, n_lines: usize, wrap: &str) -> Result<Counts> {
     let mut out = BufWriter::new(std::fs::File::create(file)?);
     let mut counts = Counts::new();
     let start = now().nanos() - n_lines as i64 * 1_000_000;
@@ -86,7 +93,15 @@ fn write_lines(file: &Path, n_lines: usize) -> Result<Counts> {
         }
         line.push_str("\"}\n");
         ensure!(line.len() == LINE_BYTES, "a line of {} bytes", line.len());
-        out.write_all(line.as_bytes())?;
+        let at = Timestamp(start + i as i64 * 1_000_000).rfc3339();
+        match wrap {
+            "cri" => write!(out, "{at} stdout F {line}")?,
+            "docker" => {
+                let log = serde_json::to_string(&line)?;
+                writeln!(out, "{{\"log\":{log},\"stream\":\"stdout\",\"time\":\"{at}\"}}")?;
+            }
+            _ => out.write_all(line.as_bytes())?,
+        }
         let count = counts.entry((method.to_owned(), status.to_owned())).or_default();
         count.0 += 1;
         count.1 += u64::from(micros as f64 / 1_000.0 <= BOUND_MS);
@@ -95,9 +110,9 @@ fn write_lines(file: &Path, n_lines: usize) -> Result<Counts> {
     Ok(counts)
 }
 
-fn settings(file: &Path) -> Result<SourceSettings> {
+fn settings(file: &Path, join: &str) -> Result<SourceSettings> {
     let yaml = format!(
-        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, time: {{field: time}}, \
+        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, {join}, time: {{field: time}}, \
          signals: [{{name: requests, value: {{field: duration_ms, unit: ms}}, \
          labels: {{status: status, method: method}}, bounds: [{BOUND_MS}ms]}}]}}"
     );
@@ -108,10 +123,10 @@ fn settings(file: &Path) -> Result<SourceSettings> {
 }
 
 /// What the agent's worker does, with seals that go nowhere.
-fn tail(file: &Path) -> Result<(Counts, usize, usize)> {
+fn tail(file: &Path, join: &str) -> Result<(Counts, usize, usize)> {
     let mut counted = Accumulator::new(AgentId::new("bench"), Labels::new([("env", "bench")]));
     let wakes = Wakes::new();
-    let mut source = build(settings(file)?, Stored::default(), &mut counted, wakes.waker());
+    let mut source = build(settings(file, join)?, Stored::default(), &mut counted, wakes.waker());
     let mut policy = SealPolicy::new(Duration::from_millis(250));
     let (mut counts, mut n_seals, mut n_parts) = (Counts::new(), 0, 0);
     loop {

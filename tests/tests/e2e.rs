@@ -10,6 +10,7 @@ mod e2e {
     mod input;
     mod journal;
     mod mtail;
+    mod joining;
     mod nginx;
     mod pages;
     mod real_logs;

@@ -92,6 +92,11 @@ impl<D: Disk> Tail<D> {
         if stat.size < life.offset {
             return Some(stat.size);
         }
+        self.stands_there(life, copy)
+    }
+
+    /// Where a life was left, if the bytes before that place stand there in its copy too.
+    fn stands_there(&mut self, life: &Position, copy: &D::Handle) -> Option<u64> {
         let len = life.guard.len as usize;
         let before = read_exact(&mut self.disk, copy, life.offset - len as u64, len).ok()?;
         is_guarded_by(&before, life.guard).then_some(life.offset)
@@ -141,7 +146,12 @@ impl<D: Disk> Tail<D> {
         if stat.inode != self.files[i].id.inode {
             return;
         }
-        let offset = self.goes_on(life, &handle, &stat).unwrap_or(stat.size);
+        // Made before its original had all its first bytes, it is a copy nevertheless.
+        let offset = match self.goes_on(life, &handle, &stat) {
+            None if stat.size < u64::from(life.prefix.len) => self.stands_there(life, &handle),
+            offset => offset,
+        };
+        let offset = offset.unwrap_or(stat.size);
         let before = offset.min(MAX_GUARD_BYTES as u64);
         let Ok(bytes) = read_exact(&mut self.disk, &handle, offset - before, before as usize)
         else {

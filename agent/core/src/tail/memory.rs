@@ -444,6 +444,16 @@ impl Agent {
         self.rows.values_mut().for_each(|row| row.truncate(10));
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = &str> {
+        self.rows.values().map(String::as_str)
+    }
+
+    /// An older copy of what was stored, instead of what is.
+    pub(super) fn put_back(&mut self, rows: Vec<String>) {
+        let decode = |row: &String| super::Position::decode(row).unwrap().file;
+        self.rows = rows.into_iter().map(|row| (decode(&row), row)).collect();
+    }
+
     pub(super) fn n_rows(&self) -> usize {
         self.rows.len()
     }

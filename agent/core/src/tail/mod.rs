@@ -35,6 +35,8 @@ mod scan;
 mod settings;
 
 #[cfg(test)]
+mod joined;
+#[cfg(test)]
 mod tests;
 mod turn;
 

@@ -38,6 +38,8 @@ pub(super) struct Worker {
     pub(super) rows: BTreeMap<FileRef, String>,
     pub(super) looked_at: Option<Timestamp>,
     pub(super) counted: u64,
+    /// By label set, as text.
+    pub(super) by_labels: BTreeMap<String, u64>,
     pub(super) events: u64,
     pub(super) tally: SourceTally,
     pub(super) frontiers: Vec<Frontier>,
@@ -60,11 +62,15 @@ impl Worker {
     }
 
     pub(super) fn in_dir(dir: TempDir, pattern: &str, more: &str) -> Self {
+        let signals = "{name: requests, labels: {n: n}}";
+        let events = "events: [{name: error, where: 'level == \"error\"'}]";
+        Self::counting(dir, pattern, signals, &format!(", {events}{more}"))
+    }
+
+    fn counting(dir: TempDir, pattern: &str, signals: &str, more: &str) -> Self {
         let path = dir.path().join(pattern);
         let settings = settings(&format!(
-            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, \
-             signals: [{{name: requests, labels: {{n: n}}}}], \
-             events: [{{name: error, where: 'level == \"error\"'}}]{more}}}"
+            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, signals: [{signals}]{more}}}"
         ))
         .unwrap();
         let wakes = Wakes::new();
@@ -81,6 +87,7 @@ impl Worker {
             rows: BTreeMap::new(),
             looked_at: None,
             counted: 0,
+            by_labels: BTreeMap::new(),
             events: 0,
             tally,
             frontiers: Vec::new(),
@@ -125,8 +132,11 @@ impl Worker {
         for body in sealed.services.into_iter().flat_map(|s| s.bodies) {
             match body {
                 Body::Windows { series, tallies, frontiers, continued, .. } => {
-                    let windows = series.iter().flat_map(|s| &s.windows);
-                    self.counted += windows.map(|w| w.distribution.count).sum::<u64>();
+                    for series in &series {
+                        let n: u64 = series.windows.iter().map(|w| w.distribution.count).sum();
+                        self.counted += n;
+                        *self.by_labels.entry(series.labels.to_string()).or_default() += n;
+                    }
                     for tally in tallies {
                         self.tally.read += tally.read;
                         self.tally.bytes += tally.bytes;
@@ -323,6 +333,82 @@ fn a_notification_wakes_the_worker() {
     w.source.poll(w.now, true, &mut w.acc);
     w.seal();
     assert_eq!(w.counted, 2, "long before the file would have been looked at again");
+}
+
+fn cri(w: &Worker, stream: &str, tag: &str, text: &str) -> String {
+    format!("{} {stream} {tag} {text}\n", w.now.rfc3339())
+}
+
+fn docker(stream: &str, text: &str) -> String {
+    let log = serde_json::Value::from(text);
+    format!("{{\"log\":{log},\"stream\":\"{stream}\",\"time\":\"2026-11-22T18:07:09.512Z\"}}\n")
+}
+
+#[test]
+fn lines_of_containers_are_counted_by_where_they_come_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let pod = "var/log/pods/shop_web-1_0e9c/nginx";
+    fs::create_dir_all(dir.path().join(pod)).unwrap();
+    let signals = "{name: requests, where: '_wrap.stream == \"stdout\" && has(_file.pod)', \
+                   labels: {pod: _file.pod, namespace: _file.namespace, container: _file.container, file: _file.name, n: n}}, \
+                   {name: errors, where: '_wrap.stream == \"stderr\"', labels: {stream: _wrap.stream, n: n}}";
+    let more = ", wrap: cri, path_fields: kubernetes, time: {field: _wrap.time}";
+    let mut w = Worker::counting(dir, "var/log/pods/*/*/*.log", signals, more);
+    let log = format!("{pod}/0.log");
+    w.append(&log, &cri(&w, "stdout", "P", "{\"n\""));
+    w.append(&log, &cri(&w, "stderr", "F", "{\"n\":1}"));
+    w.append(&log, "{\"n\":5}\n");
+    w.settle();
+    w.restart();
+    // As the kubelet does.
+    fs::rename(w.path(&log), w.path(&format!("{log}.20261122-180710"))).unwrap();
+    w.append(&format!("{log}.20261122-180710"), &cri(&w, "stdout", "F", ":2}"));
+    w.append(&log, &cri(&w, "stdout", "F", "{\"n\":3}"));
+    assert_eq!(w.settle(), 3);
+    let labels = |n| {
+        let pod = [("pod", "web-1"), ("namespace", "shop"), ("container", "nginx")];
+        Labels::new(pod.into_iter().chain([("file", "0.log"), ("n", n)])).to_string()
+    };
+    let err = Labels::new([("stream", "stderr"), ("n", "1")]).to_string();
+    assert_eq!(w.by_labels.keys().cloned().collect::<Vec<_>>(), [labels("2"), labels("3"), err]);
+    assert_eq!(w.tally.skipped, [(SkipReason::Unparsable, 1)]);
+    assert_eq!((w.tally.read, w.tally.clamped), (4, 0));
+    let bytes = fs::metadata(w.path(&log)).unwrap().len()
+        + fs::metadata(w.path(&format!("{log}.20261122-180710"))).unwrap().len();
+    assert_eq!((w.tally.bytes, w.source.lag_bytes()), (bytes, 0));
+}
+
+#[test]
+fn records_of_several_lines_in_containers_are_counted_once_through_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = ", wrap: docker, multiline: {start: '^\\{', timeout: 30s}, path_fields: '/(?<app>[a-z]+)-\\d+\\.log$'";
+    let signals = "{name: records, labels: {n: n, app: _file.app, stream: _wrap.stream}}";
+    let mut w = Worker::counting(dir, "*.log", signals, more);
+    for (stream, text) in [
+        ("stdout", "{\n"),
+        ("stderr", "{\"n\":1,\n"),
+        ("stdout", "\"n\":2"),
+        ("stderr", "\"x\":0}\n"),
+        ("stdout", "}\n"),
+        ("stderr", "{\"n\":3}\n"),
+        ("stdout", "{\"n\"\n"),
+        ("stderr", "not JSON\n"),
+        ("stdout", ":4}\n"),
+    ] {
+        w.append("shop-7.log", &docker(stream, text));
+        w.now = w.now + Duration::from_secs(1);
+        w.source.poll(w.now, true, &mut w.acc);
+        w.seal();
+        w.restart();
+    }
+    w.settle();
+    w.poll();
+    assert_eq!(w.settle(), 3);
+    let labels =
+        |n, stream| Labels::new([("app", "shop"), ("n", n), ("stream", stream)]).to_string();
+    let wanted = [labels("1", "stderr"), labels("2", "stdout"), labels("4", "stdout")];
+    assert_eq!(w.by_labels.keys().cloned().collect::<Vec<_>>(), wanted);
+    assert_eq!((w.tally.read, &w.tally.skipped[..]), (4, &[(SkipReason::Unparsable, 1)][..]));
 }
 
 #[test]
