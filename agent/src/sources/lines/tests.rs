@@ -4,6 +4,7 @@
 
 use watchkeeper_agent_core::observe::{Format, LineSettings, Strftime, TimeFormat, Zone};
 use watchkeeper_config::{Problems, Reader, load_str};
+use watchkeeper_model::Service;
 
 use crate::sources::{SourceSettings, read};
 
@@ -77,6 +78,28 @@ fn a_format_that_knows_its_fields_takes_no_others() {
         "  format: text\n  events: [{name: e, where: 'message.contains(\"x\") && line != \"\"'}]",
     );
     lines("  format: logfmt\n  events: [{name: e, where: 'anything == \"x\"', message: other}]");
+}
+
+#[test]
+fn a_field_that_the_source_gives_is_known_too() {
+    let given = || vec!["_file.path".to_owned(), "_wrap.stream".to_owned()];
+    let read = |yaml: &str| {
+        let mut reader = Reader::new(&|_: &str| None);
+        let settings = load_str("agent.yaml", yaml, &mut reader).and_then(|document| {
+            document.root().fields(&mut reader, &super::KEYS, |f| {
+                super::read(f, "s", Service::new("shop"), given())
+            })
+        });
+        reader.finish(settings).map(|(settings, _)| settings)
+    };
+    let yaml = |field: &str| {
+        format!(
+            "format: text\nsignals: [{{name: a, labels: {{f: {field}}}, where: '{field} != \"\"'}}]"
+        )
+    };
+    assert_eq!(read(&yaml("_file.path")).unwrap().given, given());
+    let problems = read(&yaml("_file.pth")).expect_err("no such field").render();
+    assert_eq!(problems.matches("did you mean `_file.path`?").count(), 2, "{problems}");
 }
 
 #[test]
