@@ -84,8 +84,8 @@ impl Pattern {
     /// line first, unless it can match nowhere else.
     ///
     /// A match at the beginning is the leftmost, so the result is the same, and looking there alone lets the engine
-    /// match and find the groups in a single pass, at more than twice the speed. It does so with 16 groups at most: one more
-    /// reason to leave out the others.
+    /// match and find the groups in a single pass, at more than twice the speed. It does so with 16 groups at most, which
+    /// is why the others are left out.
     pub(super) fn searches(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Regex> {
         let mut syntax = self.0.syntax.clone();
         leave_only(&mut syntax, &is_wanted);
@@ -155,6 +155,7 @@ fn leave_only(expression: &mut Ast, is_wanted: &impl Fn(&str) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regex_syntax::hir::Hir;
 
     #[test]
     fn a_wrong_pattern_is_told_where_it_is_wrong() {
@@ -183,6 +184,29 @@ mod tests {
         }
         assert!(Pattern::new(&"(".repeat(10_000)).is_err());
         assert!(Pattern::new(&format!("{}(?P<a>x){}", "(?:".repeat(200), ")".repeat(200))).is_ok());
+    }
+
+    #[test]
+    fn what_is_printed_means_what_was_written() {
+        let meaning = |text: &str| regex_syntax::Parser::new().parse(text).unwrap();
+        for pattern in [
+            r"(?P<a>\x41\x{1F600}\u00e9\U0001F600\n\t\a\*\ \#\.\-\/)",
+            r"(?P<a>[[:alpha:]&&[^x-z]--q~~[0-9]])[\]\^\-\\a-]",
+            r"(?P<a>\p{Greek}\pL\P{scx!=Latin}\d\W\s)",
+            r"(?P<a>a{2}b{2,}?c{2,3}d??e*?f+)",
+            r"(?P<a>(?:a+)?(?:b?)+?|(?:)|)",
+            r"(?P<a>\A^$\z\b\B\b{start}\b{end}\b{start-half}\b{end-half})",
+            r"(?i)(?P<a>é(?-i)É(?s:.)(?m:^.$)(?U:a*)(?R:$))",
+            "(?x)\n(?P<a> x # one )\n  [ y ] \\  \\# ) # end",
+            "(?P<a>\u{1}\n é 😀)",
+        ] {
+            let syntax = Parser::new().parse(pattern).unwrap();
+            let printed = syntax.to_string();
+            assert_eq!(meaning(&printed), meaning(pattern), "{pattern} {printed}");
+            let nested = format!("\\A(?:{printed})");
+            let wanted = Hir::concat(vec![Hir::look(Look::Start), meaning(pattern)]);
+            assert_eq!(meaning(&nested), wanted, "{pattern}");
+        }
     }
 
     #[test]
