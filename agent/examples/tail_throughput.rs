@@ -1,10 +1,10 @@
-//! How many megabytes of log one CPU second takes from file to sealed distributions.
+//! How many megabytes of log one CPU second takes from file to sealed distributions, format by format.
 //!
 //! Owns a benchmark that checks what it counts: every line must be in the sealed distributions, by label set and at the
-//! bound. Beside it, in the same run, runs the least a typed program could do: `serde_json` into a struct of the
-//! four fields that matter, without counting anything. Run it as
-//! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000 cri` (megabytes, and the wrap of the lines:
-//! `none`, `cri` or `docker`; with ` multiline` behind it each line is held until the next one).
+//! bound. Beside it, in the same run, runs the least a typed program could do with JSON: `serde_json` into a struct of
+//! the four fields that matter, without counting anything. Run it as
+//! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000 json regex` (megabytes, and formats; all
+//! if none is named).
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -19,54 +19,159 @@ use watchkeeper_config::{Reader, load_str};
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
 
 const LINE_BYTES: usize = 290;
-const BOUND_MS: f64 = 200.0;
+const BOUND_MICROS: u64 = 200_000;
 
 /// Counts by method and status: all lines, and those at or below the bound.
 type Counts = BTreeMap<(String, String), (u64, u64)>;
 
+/// A way to write requests, and how a source is told of it.
+struct Shape {
+    name: &'static str,
+    /// Keys of the source.
+    keys: &'static str,
+    /// The field of the duration, and its unit.
+    value: &'static str,
+    /// A request up to where filling goes, and what stands behind it.
+    line: fn(&Request) -> (String, String),
+}
+
+const SHAPES: [Shape; 4] = [
+    Shape {
+        name: "json",
+        keys: "time: {field: time}",
+        value: "{field: duration_ms, unit: ms}",
+        line: json,
+    },
+    Shape {
+        name: "logfmt",
+        keys: "format: logfmt, time: {field: time}",
+        value: "{field: duration_ms, unit: ms}",
+        line: logfmt,
+    },
+    Shape {
+        name: "regex",
+        keys: r#"format: regex, time: {field: time, format: '%d/%b/%Y:%H:%M:%S %z'},
+            pattern: '^(?P<remote>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) (?P<protocol>[^"]+)" (?P<status>\d+) (?P<bytes>\d+|-) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<request_time>[0-9.]+)$'"#,
+        value: "{field: request_time, unit: s}",
+        line: combined,
+    },
+    Shape {
+        name: "cri",
+        keys: "wrap: cri, time: {field: time}",
+        value: "{field: duration_ms, unit: ms}",
+        line: cri,
+    },
+];
+
+/// What a line tells.
+struct Request {
+    at: Timestamp,
+    random: u64,
+    id: u64,
+    method: &'static str,
+    status: &'static str,
+    micros: u64,
+}
+
+fn json(r: &Request) -> (String, String) {
+    let head = format!(
+        r#"{{"time":"{}","level":"info","method":"{}","path":"/api/v1/products/{}","status":{},"duration_ms":{}.{:03},"bytes":{},"remote":"10.0.{}.{}","request_id":"{:016x}","agent":""#,
+        r.at.rfc3339(),
+        r.method,
+        r.random % 10_000,
+        r.status,
+        r.micros / 1_000,
+        r.micros % 1_000,
+        r.random % 90_000,
+        r.random % 256,
+        (r.random >> 5) % 256,
+        r.id,
+    );
+    (head, "\"}".to_owned())
+}
+
+/// As Kubernetes keeps it.
+fn cri(r: &Request) -> (String, String) {
+    let (head, end) = json(r);
+    (format!("{} stdout F {head}", r.at.rfc3339()), end)
+}
+
+fn logfmt(r: &Request) -> (String, String) {
+    let head = format!(
+        r#"time={} level=info method={} path=/api/v1/products/{} status={} duration_ms={}.{:03} bytes={} remote=10.0.{}.{} request_id={:016x} cached agent=""#,
+        r.at.rfc3339(),
+        r.method,
+        r.random % 10_000,
+        r.status,
+        r.micros / 1_000,
+        r.micros % 1_000,
+        r.random % 90_000,
+        r.random % 256,
+        (r.random >> 5) % 256,
+        r.id,
+    );
+    (head, "\"".to_owned())
+}
+
+/// The combined log of nginx, with the time a request took behind it.
+fn combined(r: &Request) -> (String, String) {
+    let head = format!(
+        r#"10.0.{}.{} - - [{}] "{} /api/v1/products/{} HTTP/1.1" {} {} "https://shop.example/{:016x}" ""#,
+        r.random % 256,
+        (r.random >> 5) % 256,
+        r.at.to_jiff().strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        r.method,
+        r.random % 10_000,
+        r.status,
+        r.random % 90_000,
+        r.id,
+    );
+    (head, format!("\" {}.{:06}", r.micros / 1_000_000, r.micros % 1_000_000))
+}
+
 fn main() -> Result<()> {
-    let megabytes: usize = std::env::args().nth(1).map_or(Ok(500), |n| n.parse())?;
-    let join: Vec<String> = std::env::args().skip(2).collect();
+    let mut args = std::env::args().skip(1);
+    let megabytes: usize = args.next().map_or(Ok(500), |n| n.parse())?;
+    let named: Vec<String> = args.collect();
+    let unknown = named.iter().find(|n| SHAPES.iter().all(|shape| shape.name != **n));
+    ensure!(unknown.is_none(), "no format is called {unknown:?}");
     let dir = std::env::temp_dir().join(format!("tail-throughput-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
-    let file = dir.join("access.log");
-    let outcome = run(&file, megabytes, &join);
+    let outcome = run(&dir.join("access.log"), megabytes * 1_000_000 / LINE_BYTES, &named);
     std::fs::remove_dir_all(&dir)?;
     outcome
 }
 
-fn run(file: &Path, megabytes: usize, join: &[String]) -> Result<()> {
-    let n_lines = megabytes * 1_000_000 / LINE_BYTES;
-    let wrap = join.first().map_or("none", String::as_str);
-    let wanted = write_lines(file, n_lines, wrap)?;
-    let bytes = std::fs::metadata(file)?.len();
-    println!("{n_lines} lines, {} MB", bytes / 1_000_000);
-
-    let before = cpu()?;
-    let multiline = if join.len() > 1 { ", multiline: {start: '^\\{', timeout: 10ms}" } else { "" };
-    let (counts, n_seals, n_parts) = tail(file, &format!("wrap: {wrap}{multiline}"))?;
-    let spent = cpu()? - before;
-    ensure!(counts == wanted, "counted {counts:?}, written {wanted:?}");
-    let rate = |spent: Duration| bytes as f64 / 1e6 / spent.as_secs_f64();
-    println!(
-        "tail to sealed distributions: {:.0} MB per CPU second ({n_seals} seals, {n_parts} window parts, all exact)",
-        rate(spent)
-    );
-
-    if wrap != "none" {
-        return Ok(());
+fn run(file: &Path, n_lines: usize, named: &[String]) -> Result<()> {
+    println!("{n_lines} lines of {LINE_BYTES} bytes; MB per CPU second:");
+    let rate = |spent: Duration| (n_lines * LINE_BYTES) as f64 / 1e6 / spent.as_secs_f64();
+    for shape in &SHAPES {
+        let is_wanted = named.is_empty() || named.iter().any(|n| n == shape.name);
+        if is_wanted {
+            let wanted = write_lines(file, shape, n_lines)?;
+            let before = cpu()?;
+            let (counts, n_seals, n_parts) = tail(file, shape)?;
+            let spent = cpu()? - before;
+            ensure!(counts == wanted, "counted {counts:?}, written {wanted:?}");
+            println!(
+                "{:>6.0}  {} to sealed distributions ({n_seals} seals, {n_parts} window parts, all exact)",
+                rate(spent),
+                shape.name
+            );
+        }
     }
+    write_lines(file, &SHAPES[0], n_lines)?;
     let content = std::fs::read(file)?;
     let before = cpu()?;
     let n_parsed = parse(&content)?;
     let spent = cpu()? - before;
     ensure!(n_parsed == n_lines, "parsed {n_parsed} lines of {n_lines}");
-    println!("typed serde_json, nothing counted: {:.0} MB per CPU second", rate(spent));
+    println!("{:>6.0}  typed serde_json, nothing counted", rate(spent));
     Ok(())
 }
 
-/// Access lines of one length, a thousand for each second up to now.
-fn write_lines(file: &Path, n_lines: usize, wrap: &str) -> Result<Counts> {
+/// Requests in lines of one length, a thousand for each second up to now.
+fn write_lines(file: &Path, shape: &Shape, n_lines: usize) -> Result<Counts> {
     let mut out = BufWriter::new(std::fs::File::create(file)?);
     let mut counts = Counts::new();
     let start = now().nanos() - n_lines as i64 * 1_000_000;
@@ -75,46 +180,38 @@ fn write_lines(file: &Path, n_lines: usize, wrap: &str) -> Result<Counts> {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let random = state >> 33;
-        let method = ["GET", "GET", "GET", "POST", "PUT"][random as usize % 5];
-        let status = ["200", "200", "200", "200", "304", "404", "500"][(random >> 8) as usize % 7];
-        let micros = 1_000 + random % 400_000;
-        let mut line = format!(
-            r#"{{"time":"{}","level":"info","method":"{method}","path":"/api/v1/products/{}","status":{status},"duration_ms":{}.{:03},"bytes":{},"remote":"10.0.{}.{}","request_id":"{state:016x}","agent":""#,
-            Timestamp(start + i as i64 * 1_000_000).rfc3339(),
-            random % 10_000,
-            micros / 1_000,
-            micros % 1_000,
-            random % 90_000,
-            random % 256,
-            (random >> 5) % 256,
-        );
-        while line.len() < LINE_BYTES - 3 {
+        let request = Request {
+            at: Timestamp(start + i as i64 * 1_000_000),
+            random,
+            id: state,
+            method: ["GET", "GET", "GET", "POST", "PUT"][random as usize % 5],
+            status: ["200", "200", "200", "200", "304", "404", "500"][(random >> 8) as usize % 7],
+            micros: 1_000 + random % 400_000,
+        };
+        let (mut line, tail) = (shape.line)(&request);
+        while line.len() + tail.len() < LINE_BYTES - 1 {
             line.push(char::from(b'a' + (line.len() % 26) as u8));
         }
-        line.push_str("\"}\n");
+        line.push_str(&tail);
+        line.push('\n');
         ensure!(line.len() == LINE_BYTES, "a line of {} bytes", line.len());
-        let at = Timestamp(start + i as i64 * 1_000_000).rfc3339();
-        match wrap {
-            "cri" => write!(out, "{at} stdout F {line}")?,
-            "docker" => {
-                let log = serde_json::to_string(&line)?;
-                writeln!(out, "{{\"log\":{log},\"stream\":\"stdout\",\"time\":\"{at}\"}}")?;
-            }
-            _ => out.write_all(line.as_bytes())?,
-        }
-        let count = counts.entry((method.to_owned(), status.to_owned())).or_default();
+        out.write_all(line.as_bytes())?;
+        let key = (request.method.to_owned(), request.status.to_owned());
+        let count = counts.entry(key).or_default();
         count.0 += 1;
-        count.1 += u64::from(micros as f64 / 1_000.0 <= BOUND_MS);
+        count.1 += u64::from(request.micros <= BOUND_MICROS);
     }
     out.flush()?;
     Ok(counts)
 }
 
-fn settings(file: &Path, join: &str) -> Result<SourceSettings> {
+fn settings(file: &Path, shape: &Shape) -> Result<SourceSettings> {
+    let Shape { keys, value, .. } = shape;
     let yaml = format!(
-        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, {join}, time: {{field: time}}, \
-         signals: [{{name: requests, value: {{field: duration_ms, unit: ms}}, \
-         labels: {{status: status, method: method}}, bounds: [{BOUND_MS}ms]}}]}}"
+        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, {keys}, \
+         signals: [{{name: requests, value: {value}, \
+         labels: {{status: status, method: method}}, bounds: [{}ms]}}]}}",
+        BOUND_MICROS / 1_000
     );
     let mut reader = Reader::new(&|_: &str| None);
     let settings = load_str("bench", &yaml, &mut reader).and_then(|d| read(d.root(), &mut reader));
@@ -123,10 +220,10 @@ fn settings(file: &Path, join: &str) -> Result<SourceSettings> {
 }
 
 /// What the agent's worker does, with seals that go nowhere.
-fn tail(file: &Path, join: &str) -> Result<(Counts, usize, usize)> {
+fn tail(file: &Path, shape: &Shape) -> Result<(Counts, usize, usize)> {
     let mut counted = Accumulator::new(AgentId::new("bench"), Labels::new([("env", "bench")]));
     let wakes = Wakes::new();
-    let mut source = build(settings(file, join)?, Stored::default(), &mut counted, wakes.waker());
+    let mut source = build(settings(file, shape)?, Stored::default(), &mut counted, wakes.waker());
     let mut policy = SealPolicy::new(Duration::from_millis(250));
     let (mut counts, mut n_seals, mut n_parts) = (Counts::new(), 0, 0);
     loop {

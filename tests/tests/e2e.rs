@@ -8,9 +8,9 @@ mod e2e {
     mod dry_run;
     mod faults;
     mod input;
+    mod joining;
     mod journal;
     mod mtail;
-    mod joining;
     mod nginx;
     mod pages;
     mod real_logs;

@@ -89,7 +89,7 @@ impl SourceReport {
 
     fn add_lines(&mut self, reading: &Reading, inspection: &Inspection<'_>) {
         let (lines, evidence) = (&reading.settings.lines, inspection.lines);
-        let places = Places::of(inspection);
+        let places = Places::of(reading, inspection);
         let example = |e: &Example| ExampleReport::of(e, &places);
         self.fields = evidence.fields().to_vec();
         self.matched = evidence.n_matched_lines();
@@ -182,14 +182,15 @@ struct Places {
 }
 
 impl Places {
-    fn of(inspection: &Inspection<'_>) -> Self {
+    fn of(reading: &Reading, inspection: &Inspection<'_>) -> Self {
         let mut parents = inspection.files.iter().map(|f| f.path.parent().unwrap_or(f.path));
         let first = parents.next().unwrap_or(Path::new("")).to_owned();
         let below = parents.fold(first, |common, parent| {
             let shared = common.components().zip(parent.components()).take_while(|(a, b)| a == b);
             shared.map(|(a, _)| a).collect()
         });
-        Self { below, before_number: ":" }
+        let joins = reading.settings.tail.join.joins();
+        Self { below, before_number: if joins { ", record " } else { ":" } }
     }
 
     /// As short as it is clear among the source's files.

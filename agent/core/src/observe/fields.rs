@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use watchkeeper_expr::{Record, Value};
 
+use super::body::Body;
+
 /// The line is not of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -112,8 +114,8 @@ impl Found {
     }
 
     /// The fields of this very line.
-    pub(super) fn of<'a>(&'a self, line: &'a str) -> Fields<'a> {
-        Fields { line, spans: &self.spans, owned: &self.owned }
+    pub(super) fn of<'a>(&'a self, line: &'a str, body: &'a Body) -> Fields<'a> {
+        Fields { line, spans: &self.spans, owned: &self.owned, body }
     }
 }
 
@@ -123,6 +125,7 @@ pub struct Fields<'a> {
     line: &'a str,
     spans: &'a [Span],
     owned: &'a [String],
+    body: &'a Body,
 }
 
 impl<'a> Fields<'a> {
@@ -142,6 +145,13 @@ impl<'a> Fields<'a> {
             Shape::Text => Field::Text(written()),
             Shape::Json => Field::Json(written()),
         }
+    }
+}
+
+impl Fields<'_> {
+    /// Everything the line says, as a JSON object: what an event keeps. A line of JSON is one as it stands.
+    pub fn body(&self) -> String {
+        self.body.of(self.line)
     }
 }
 

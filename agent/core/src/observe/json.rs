@@ -1,40 +1,55 @@
 //! One pass over a line of JSON that picks the wanted fields and checks the rest.
 //!
 //! Owns the scanner: strict JSON, an object at the top, nothing behind it, at most 128 levels deep. A field is found
-//! by its path; of a key that stands twice the last one holds. Never allocates for fields without escapes, never
-//! decides what a field means.
+//! by its path; of a key that stands twice the last one holds. A string on a wanted path is read as an object if it
+//! holds one: frameworks write JSON into a string of JSON. Never allocates for fields without escapes, never decides
+//! what a field means.
 
+use std::ops::Range;
+
+use super::escapes::unescape;
 use super::fields::{Found, Malformed, Shape};
+use super::scan;
 use super::slots::{Child, Node, Slots};
 
 /// Nesting beyond this makes a line unparsable.
 const MAX_DEPTH: u32 = 128;
 
+/// How many strings deep an object may be, each inside the last.
+const MAX_STRINGS: usize = 2;
+
 /// Finds the fields of a slot table in one line of JSON after another.
 #[derive(Debug)]
 pub(super) struct JsonParser {
     slots: Slots,
+    /// The strings that are being read as objects, without their escapes.
+    strings: [String; MAX_STRINGS],
 }
 
 impl JsonParser {
     /// A parser of these fields.
     pub(super) fn new(slots: Slots) -> Self {
-        Self { slots }
+        Self { slots, strings: Default::default() }
     }
 
     /// Notes where the wanted fields of a line are.
     pub(super) fn read(&mut self, line: &str, found: &mut Found) -> Result<(), Malformed> {
-        let mut scan = Scan { text: line, bytes: line.as_bytes(), at: 0, found };
-        scan.line(self.slots.root()).ok_or(Malformed)
+        let strings = &mut self.strings;
+        let mut scan =
+            Scan { text: line, bytes: line.as_bytes(), at: 0, is_line: true, found, strings };
+        scan.whole(self.slots.root()).ok_or(Malformed)
     }
 }
 
-/// A cursor over one line. `None` from any step means: malformed.
+/// A cursor over one line, or over a string of it. `None` from any step means: malformed.
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    is_line: bool,
     found: &'a mut Found,
+    /// Room for strings inside this one.
+    strings: &'a mut [String],
 }
 
 /// The inside of a string and whether it holds escapes.
@@ -45,7 +60,7 @@ struct Quoted {
 }
 
 impl Scan<'_> {
-    fn line(&mut self, root: &Node) -> Option<()> {
+    fn whole(&mut self, root: &Node) -> Option<()> {
         self.space();
         if self.peek()? != b'{' {
             return None;
@@ -121,10 +136,7 @@ impl Scan<'_> {
             b'"' => {
                 let quoted = self.string()?;
                 if quoted.escaped {
-                    if let Some(slot) = child.slot {
-                        let raw = &self.text[quoted.start..quoted.end];
-                        unescape(raw, self.found.own(slot, Shape::Text));
-                    }
+                    self.escaped(child, &quoted);
                     return Some(());
                 }
                 (Shape::Text, quoted.start, quoted.end)
@@ -146,10 +158,46 @@ impl Scan<'_> {
                 (shape, start, self.at)
             }
         };
-        if let Some(slot) = child.slot {
-            self.found.note(slot, shape, start..end)?;
+        match child.slot {
+            Some(slot) => self.note(slot, shape, start..end),
+            None => Some(()),
         }
+    }
+
+    /// Notes where a field stands; what is not in the line itself is copied beside it.
+    fn note(&mut self, slot: usize, shape: Shape, at: Range<usize>) -> Option<()> {
+        if self.is_line {
+            return self.found.note(slot, shape, at);
+        }
+        let beside = self.found.own(slot, shape);
+        beside.clear();
+        beside.push_str(&self.text[at]);
         Some(())
+    }
+
+    /// A wanted string with escapes. One without can't hold an object with keys.
+    fn escaped(&mut self, child: &Child, quoted: &Quoted) {
+        let raw = &self.text[quoted.start..quoted.end];
+        if let Some(slot) = child.slot {
+            unescape(raw, self.found.own(slot, Shape::Text));
+        }
+        let first = raw.bytes().find(|b| *b != b' ');
+        if let Some(inside) = &child.inside
+            && let Some(b'{' | b'\\') = first
+        {
+            self.object_in(inside, raw);
+        }
+    }
+
+    /// Reads a string as an object; one that is none has no fields, and the line is fine.
+    fn object_in(&mut self, inside: &Node, raw: &str) {
+        let Some((text, strings)) = self.strings.split_first_mut() else { return };
+        unescape(raw, text);
+        let (bytes, found) = (text.as_bytes(), &mut *self.found);
+        let mut scan = Scan { text, bytes, at: 0, is_line: false, found, strings };
+        if scan.whole(inside).is_none() {
+            inside.each_slot(&mut |slot| self.found.clear(slot));
+        }
     }
 
     /// Any value, checked and passed over. Keeps one bit per level instead of recursing.
@@ -258,7 +306,7 @@ impl Scan<'_> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = next_special(self.bytes, self.at)?;
+            self.at = scan::next::<0x20, b'"', b'\\'>(self.bytes, self.at)?;
             match self.bytes[self.at] {
                 b'"' => {
                     self.at += 1;
@@ -287,70 +335,6 @@ impl Scan<'_> {
             _ => None,
         }
     }
-}
-
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGHS: u64 = ONES << 7;
-
-/// The next quote, backslash or control character at or after `at`, eight bytes at a time.
-fn next_special(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-        // Borrows can only raise false marks above a true one: the lowest mark is always true.
-        let marks = (control | quote | backslash) & HIGHS;
-        if marks != 0 {
-            return Some(at + (marks.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).map(|i| at + i)
-}
-
-/// Writes checked JSON text without its escapes; a lone surrogate becomes U+FFFD.
-fn unescape(raw: &str, into: &mut String) {
-    into.clear();
-    let mut rest = raw;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        into.push_str(&rest[..at]);
-        let kind = rest.as_bytes().get(at + 1).copied().unwrap_or(b'\\');
-        let mut used = 2;
-        into.push(match kind {
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => {
-                let (c, n) = code_point(&rest[at..]);
-                used = n;
-                c
-            }
-            other => char::from(other),
-        });
-        rest = &rest[at + used..];
-    }
-    into.push_str(rest);
-}
-
-/// The character of the `\uXXXX` that `text` begins with, or of two that are a surrogate pair, and their length.
-fn code_point(text: &str) -> (char, usize) {
-    let unit = |at: usize| {
-        let hex = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(hex, 16).ok()
-    };
-    let first = unit(0).unwrap_or(0xFFFD);
-    if let Some(second) = unit(6)
-        && let Some(Ok(c)) = char::decode_utf16([first, second]).next()
-        && c.len_utf16() == 2
-    {
-        return (c, 12);
-    }
-    (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
 }
 
 #[cfg(test)]
@@ -392,6 +376,102 @@ mod tests {
         let f = e.read(r#"{"a":1,"n":{"x":1,"y":1},"a":"\t","a":2,"n":{"y":2}}"#).unwrap();
         assert_eq!(f.get(0), Field::Number("2"));
         assert_eq!((f.get(1), f.get(2)), (Field::Absent, Field::Number("2")));
+    }
+
+    #[test]
+    fn a_string_on_a_wanted_path_is_read_as_the_object_it_holds() {
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let one = r#"{"level":"error","n":1.50,"deep":{"x":[1]},"t":true,"z":null,"e":"a\tb"}"#;
+        let names = [
+            "log.level",
+            "log",
+            "log.n",
+            "log.deep.x",
+            "log.t",
+            "log.z",
+            "log.e",
+            "log.deep",
+            "log.no",
+        ];
+        let line = format!(r#"{{"log":{},"stream":"stdout"}}"#, quoted(&format!(" \n{one}\n")));
+        let mut e = parser(&names);
+        let f = e.read(&line).unwrap();
+        let all: Vec<Field<'_>> = (0..names.len()).map(|slot| f.get(slot)).collect();
+        let wanted = [
+            Field::Text("error"),
+            Field::Text(&format!(" \n{one}\n")),
+            Field::Number("1.50"),
+            Field::Json("[1]"),
+            Field::Bool(true),
+            Field::Null,
+            Field::Text("a\tb"),
+            Field::Json(r#"{"x":[1]}"#),
+            Field::Absent,
+        ];
+        assert_eq!(all, wanted);
+        for (level, found) in [
+            (r#"{"a":{"b":{"c":"d"}}}"#.to_owned(), Field::Text("d")),
+            (format!(r#"{{"a":{}}}"#, quoted(r#"{"b":{"c":"d"}}"#)), Field::Text("d")),
+            (format!(r#"{{"a":{{"b":{}}}}}"#, quoted(r#"{"c":"d"}"#)), Field::Text("d")),
+            (
+                format!(r#"{{"a":{}}}"#, quoted(&format!(r#"{{"b":{}}}"#, quoted(r#"{"c":"d"}"#)))),
+                Field::Text("d"),
+            ),
+            (r#"{"a":"{\u0022b\u0022:{\"c\":\"\\u00e9\"}}"}"#.to_owned(), Field::Text("é")),
+            (r#"{"a":"\u007b\"b\":{\"c\":1}}"}"#.to_owned(), Field::Number("1")),
+        ] {
+            assert_eq!(parser(&["a.b.c"]).read(&level).unwrap().get(0), found, "{level}");
+        }
+    }
+
+    #[test]
+    fn a_string_that_is_no_object_has_no_fields_and_the_line_is_fine() {
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let nested = |n: usize| format!(r#"{{"x":"1","b":{}1{}}}"#, "[".repeat(n), "]".repeat(n));
+        for inside in [
+            "",
+            "{",
+            "{}",
+            "[\"x\"]",
+            "1",
+            "\"x\"",
+            r#"{"x":"1""#,
+            r#"{"x":"1"} x"#,
+            r#"{"x":"1"}{"x":"1"}"#,
+            r#"say {"x":"1"}"#,
+            "{\"x\":\"1\n\"}",
+            r#"{"x":"1","y":tru}"#,
+            &nested(10_000),
+        ] {
+            let line = format!(r#"{{"a":{{"x":"old"}},"a":{},"c":2}}"#, quoted(inside));
+            let mut e = parser(&["a.x", "c", "a"]);
+            let f = e.read(&line).expect(&line);
+            assert_eq!((f.get(0), f.get(1)), (Field::Absent, Field::Number("2")), "{inside}");
+            assert_eq!(f.get(2), Field::Text(inside));
+        }
+        let (mut line, mut names) = (r#"{"a":"x"}"#.to_owned(), vec!["a".to_owned()]);
+        for n in 1..5 {
+            line = format!(r#"{{"a":{}}}"#, quoted(&line));
+            names.push(format!("{}.a", names[n - 1]));
+            let mut e = parser(&[&names[n]]);
+            let found = e.read(&line).unwrap().get(0);
+            let wanted = if n <= 2 { Field::Text("x") } else { Field::Absent };
+            assert_eq!(found, wanted, "{n} strings deep");
+        }
+    }
+
+    #[test]
+    fn of_strings_and_objects_under_one_key_the_last_holds() {
+        for (line, x, y) in [
+            (r#"{"a":{"x":1,"y":1},"a":"{\"x\":2}"}"#, Field::Number("2"), Field::Absent),
+            (r#"{"a":"{\"x\":2}","a":{"y":1}}"#, Field::Absent, Field::Number("1")),
+            (r#"{"a":"{\"x\":2,\"y\":3}","a":"{\"x\":4}"}"#, Field::Number("4"), Field::Absent),
+            (r#"{"a":"{\"x\":2}","a.x":3}"#, Field::Number("3"), Field::Absent),
+        ] {
+            let mut e = parser(&["a.x", "a.y"]);
+            let f = e.read(line).unwrap();
+            assert_eq!((f.get(0), f.get(1)), (x, y), "{line}");
+        }
     }
 
     #[test]
@@ -492,15 +572,25 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused_without_panic(text in ".{0,80}") {
-            let _ = parser(&["a"]).read(&text);
-            let _ = parser(&["a"]).read(&format!("{{\"a\":\"{text}\"}}"));
+        fn an_object_in_a_string_is_read_as_the_object_itself(value in json()) {
+            let text = serde_json::to_string(&value.to_string()).unwrap();
+            let (mut plain, mut within) = (parser(&["v.a", "v.b.c"]), parser(&["v.a", "v.b.c"]));
+            let (plain_line, line) = (format!("{{\"v\":{value}}}"), format!("{{\"v\":{text}}}"));
+            let (plain, within) = (plain.read(&plain_line).unwrap(), within.read(&line).unwrap());
+            for slot in 0..2 {
+                prop_assert_eq!(plain.get(slot), within.get(slot), "{}", line);
+            }
         }
 
         #[test]
-        fn the_next_special_byte_is_the_first(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let slow = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-            prop_assert_eq!(next_special(&bytes, 0), slow);
+        fn any_text_is_read_or_refused_without_panic(text in ".{0,80}", more in r#"[{}:,"\\a0 u]{0,40}"#) {
+            for text in [text, more] {
+                let _ = parser(&["a", "a.a"]).read(&text);
+                let _ = parser(&["a", "a.a"]).read(&format!("{{\"a\":\"{text}\"}}"));
+                let quoted = serde_json::to_string(&text).unwrap();
+                let line = format!("{{\"a\":{quoted}}}");
+                prop_assert!(parser(&["a", "a.a"]).read(&line).is_ok());
+            }
         }
     }
 }

@@ -15,11 +15,11 @@ use super::evidence::{Evidence, Notice, Rule, Words};
 use super::fields::{Field, Fields};
 use super::in_use::InUse;
 use super::number::scaled;
-use super::parser::{Format, Parser};
+use super::parser::{Format, Parser, is_blank};
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
-use super::time::TimeFormat;
+use super::time::TimeReader;
 
 /// How much of a line stands for an event's message if no field is named.
 const LINE_AS_MESSAGE_BYTES: usize = 512;
@@ -29,7 +29,7 @@ const LINE_AS_MESSAGE_BYTES: usize = 512;
 pub struct LineObserver {
     source: SourceId,
     parser: Parser,
-    time: Option<(usize, TimeFormat)>,
+    time: Option<(usize, TimeReader)>,
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
     labels: LabelKey,
@@ -62,7 +62,8 @@ impl LineObserver {
     /// An observer of these settings, its source and signals made known to the accumulator.
     pub fn new(settings: &LineSettings, into: &mut Accumulator) -> Self {
         let mut slots = Slots::with_given(&settings.given);
-        let time = settings.time.as_ref().map(|t| (slots.slot(&t.field), t.format));
+        let time = settings.time.as_ref();
+        let time = time.map(|t| (slots.slot(&t.field), TimeReader::new(t.format.clone())));
         let basis = if time.is_some() { TimeBasis::Line } else { TimeBasis::Agent };
         let signals = settings
             .signals
@@ -178,13 +179,12 @@ impl LineObserver {
     ) -> Result<(), SkipReason> {
         let Ok(line) = std::str::from_utf8(line) else { return Err(SkipReason::InvalidUtf8) };
         let Ok(fields) = self.parser.read(line) else {
-            let blank = line.bytes().all(|b| b == 0 || b.is_ascii_whitespace());
-            return Err(if blank { SkipReason::Blank } else { SkipReason::Unparsable });
+            return Err(if is_blank(line) { SkipReason::Blank } else { SkipReason::Unparsable });
         };
-        let at = match self.time {
+        let at = match &mut self.time {
             None => now,
-            Some((slot, format)) => {
-                let at = format.read(fields.get(slot)).ok_or(SkipReason::NoTime)?;
+            Some((slot, time)) => {
+                let at = time.read(fields.get(*slot), now).ok_or(SkipReason::NoTime)?;
                 notice.time(at);
                 if at < now - RETENTION {
                     return Err(SkipReason::TooLate);
@@ -319,7 +319,7 @@ impl EventRule {
             severity: self.severity,
             message: message.to_owned(),
             correlation: text(self.correlation).to_owned(),
-            fields: line.to_owned(),
+            fields: fields.body(),
             truncated: false,
         }
     }

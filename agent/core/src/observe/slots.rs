@@ -14,6 +14,8 @@ pub struct Slots {
 #[derive(Debug, Default)]
 pub(super) struct Node {
     children: Vec<Child>,
+    /// A bit for each length of a wanted key, modulo 64: most keys of a line are of another, and known by that.
+    lengths: u64,
 }
 
 /// One wanted key: itself, something inside it, or both.
@@ -64,6 +66,19 @@ impl Slots {
         self.names.is_empty()
     }
 
+    /// The fields that come from the line as keys of one object, for formats that have no others inside.
+    pub(super) fn flat(&self) -> Node {
+        let mut node = Node::default();
+        self.of_line().for_each(|(name, slot)| node.want(&[name], slot));
+        node
+    }
+
+    /// The fields that come from the line, with their slots.
+    pub(super) fn of_line(&self) -> impl Iterator<Item = (&str, usize)> {
+        let named = self.names.iter().map(String::as_str).zip(0..);
+        named.filter(|(_, slot)| !self.given.contains(slot))
+    }
+
     pub(super) fn root(&self) -> &Node {
         &self.root
     }
@@ -77,6 +92,7 @@ impl Node {
                 self.children.push(Child { key: key.as_bytes().into(), slot: None, inside: None });
                 self.children.len() - 1
             });
+        self.lengths |= length_bit(key.as_bytes());
         let child = &mut self.children[at];
         if rest.is_empty() {
             child.slot.get_or_insert(slot);
@@ -85,7 +101,12 @@ impl Node {
         }
     }
 
+    /// The wanted key that this is.
+    #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Option<&Child> {
+        if self.lengths & length_bit(key) == 0 {
+            return None;
+        }
         self.children.iter().find(|c| *c.key == *key)
     }
 
@@ -98,6 +119,10 @@ impl Node {
             }
         }
     }
+}
+
+const fn length_bit(key: &[u8]) -> u64 {
+    1 << (key.len() % 64)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use watchkeeper_model::{
 use super::*;
 use crate::seal::SealOrder;
 
-const NOW: Timestamp = Timestamp(1_793_491_200 * 1_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp(1_793_491_200 * 1_000_000_000);
 
 fn condition(text: &str) -> Condition {
     Condition::compile(text, Scope::Line).unwrap()
 }
 
-fn settings() -> LineSettings {
+pub(super) fn settings() -> LineSettings {
     let labels = [("status", "status"), ("method", "http.method")];
     LineSettings {
         format: Format::Json,
@@ -45,34 +45,34 @@ fn settings() -> LineSettings {
     }
 }
 
-struct Shop {
-    acc: Accumulator,
-    lines: LineObserver,
+pub(super) struct Shop {
+    pub(super) acc: Accumulator,
+    pub(super) lines: LineObserver,
 }
 
 impl Shop {
-    fn new(settings: &LineSettings) -> Self {
+    pub(super) fn new(settings: &LineSettings) -> Self {
         let labels = Labels::new([("env", "prod")]);
         let mut acc = Accumulator::new(AgentId::new("web-1"), labels);
         let lines = LineObserver::new(settings, &mut acc);
         Self { acc, lines }
     }
 
-    fn see(&mut self, line: impl AsRef<[u8]>) {
+    pub(super) fn see(&mut self, line: impl AsRef<[u8]>) {
         self.lines.observe(line.as_ref(), NOW, &mut self.acc);
     }
 
-    fn seal(&mut self, width_secs: u32) -> Seen {
+    pub(super) fn seal(&mut self, width_secs: u32) -> Seen {
         let order = SealOrder { width_secs, ..SealOrder::default() };
         Seen::of(self.acc.seal(NOW, &order, Vec::new()))
     }
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    series: Vec<SeriesWindows>,
-    tallies: Vec<SourceTally>,
-    events: Vec<Event>,
+pub(super) struct Seen {
+    pub(super) series: Vec<SeriesWindows>,
+    pub(super) tallies: Vec<SourceTally>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Seen {
@@ -90,11 +90,11 @@ impl Seen {
         seen
     }
 
-    fn skipped(&self) -> Vec<(SkipReason, u64)> {
+    pub(super) fn skipped(&self) -> Vec<(SkipReason, u64)> {
         self.tallies.iter().flat_map(|t| t.skipped.clone()).collect()
     }
 
-    fn counts(&self) -> BTreeMap<String, u64> {
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
         let count = |s: &SeriesWindows| s.windows.iter().map(|w| w.distribution.count).sum();
         self.series.iter().map(|s| (s.labels.to_string(), count(s))).collect()
     }

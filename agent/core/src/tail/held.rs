@@ -47,6 +47,7 @@ impl<D: Disk> Tail<D> {
                 n_unsealed += 1;
             }
             sink.file(file.configured());
+            sink.reading(file.id, &file.path, file.read_to());
             file.joiner.give_due(joining, now, &mut |r| sink.record(r));
             let bytes = file.catch_up();
             if bytes > 0 {
@@ -75,6 +76,7 @@ impl<D: Disk> Tail<D> {
         if bytes > 0 {
             sink.report(Report::Read { bytes });
         }
+        sink.reading(file.id, &file.path, file.read_to());
         let held = file.held(&self.settings);
         (file.joiner, file.stale, file.dirty) = (Joiner::default(), None, true);
         held.into_iter().for_each(|held| self.give_held(held, now, sink));

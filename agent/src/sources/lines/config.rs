@@ -8,12 +8,13 @@ use watchkeeper_model::Service;
 
 use super::event::read_event;
 use super::format::read_format;
+use super::known::Known;
 use super::name::unique_names;
 use super::signal::read_signal;
 use super::time::read_time;
 
 /// The keys about lines.
-pub const KEYS: [&str; 4] = ["format", "time", "signals", "events"];
+pub const KEYS: [&str; 5] = ["format", "pattern", "time", "signals", "events"];
 
 /// Reads the keys about lines. `given` names the fields that the source itself gives beside those of the line.
 ///
@@ -25,9 +26,10 @@ pub fn read(
     given: Vec<String>,
 ) -> Option<LineSettings> {
     let format = read_format(f);
-    let time = f.optional("time", read_time);
-    let signals = f.list("signals", read_signal);
-    let events = f.list("events", read_event);
+    let known = Known::of(format.as_ref(), &given);
+    let time = f.optional("time", |node, reader| read_time(node, reader, &known));
+    let signals = f.list("signals", |node, reader| read_signal(node, reader, &known));
+    let events = f.list("events", |node, reader| read_event(node, reader, &known));
     unique_names(f, &signals, &events)?;
     Some(LineSettings {
         source: source.to_owned(),

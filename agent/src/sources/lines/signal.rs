@@ -4,21 +4,26 @@
 
 use watchkeeper_agent_core::observe::{DEFAULT_MAX_SERIES, SignalSettings, ValueField};
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
-use watchkeeper_expr::{Condition, Scope};
+use watchkeeper_expr::Condition;
 use watchkeeper_model::Unit;
 use watchkeeper_model::names::{RESERVED_LABELS, is_label_name};
 
+use super::known::Known;
 use super::name::read_name;
 
 /// Reads one signal.
-pub(super) fn read_signal(node: &Node, reader: &mut Reader<'_>) -> Option<Located<SignalSettings>> {
+pub(super) fn read_signal(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    known: &Known,
+) -> Option<Located<SignalSettings>> {
     let keys = ["name", "value", "labels", "where", "bounds", "max_series"];
     let signal = node.fields(reader, &keys, |f| {
         let name = f.required("name", read_name);
-        let value = f.optional("value", read_value);
-        let labels = f.optional("labels", read_labels);
+        let value = f.optional("value", |node, reader| read_value(node, reader, known));
+        let labels = f.optional("labels", |node, reader| read_labels(node, reader, known));
         let has_labels = f.has("labels");
-        let filter = f.or("where", Condition::always(), read::condition(Scope::Line));
+        let filter = f.or("where", Condition::always(), read::condition(known.scope()));
         let unit = value.as_ref().map(|v| v.unit);
         let bounds = f.optional("bounds", read::list_of(read::located(read::quantity)));
         let bounds = to_base(bounds.unwrap_or_default(), unit, f);
@@ -38,9 +43,9 @@ pub(super) fn read_signal(node: &Node, reader: &mut Reader<'_>) -> Option<Locate
     Some(Located { value: signal, place: node.place().clone() })
 }
 
-fn read_value(node: &Node, reader: &mut Reader<'_>) -> Option<ValueField> {
+fn read_value(node: &Node, reader: &mut Reader<'_>, known: &Known) -> Option<ValueField> {
     node.fields(reader, &["field", "unit"], |f| {
-        let field = f.required("field", read::string);
+        let field = f.required("field", |node, reader| known.field(node, reader));
         let unit = f.or("unit", Unit::None, read::unit);
         Some(ValueField { field: field?, unit })
     })
@@ -73,8 +78,13 @@ fn to_base(
 }
 
 /// `label: field`.
-fn read_labels(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<(String, String)>> {
-    let pairs = read::map_of(read::string)(node, reader)?;
+fn read_labels(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    known: &Known,
+) -> Option<Vec<(String, String)>> {
+    let field = |node: &Node, reader: &mut Reader<'_>| known.field(node, reader);
+    let pairs = read::map_of(field)(node, reader)?;
     let mut complete = true;
     for (label, _) in &pairs {
         let reserved = RESERVED_LABELS.contains(&label.value.as_str());
