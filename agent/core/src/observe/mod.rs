@@ -13,6 +13,7 @@ mod json;
 mod lines;
 mod number;
 mod parser;
+mod redact;
 mod series;
 mod settings;
 mod slots;
@@ -27,6 +28,7 @@ pub use fields::{Field, Fields, Malformed};
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};
+pub use redact::{Detector, OwnPattern, PatternError, RedactSettings, Redactor};
 pub use series::{LabelKey, MAX_LABEL_VALUE_BYTES};
 pub use settings::{
     DEFAULT_MAX_SERIES, EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings,
