@@ -5,6 +5,7 @@ pub mod app;
 pub mod config;
 pub mod delivery;
 mod facts;
+mod redact;
 pub mod sources;
 pub mod spool;
 pub mod status;

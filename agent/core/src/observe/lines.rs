@@ -9,17 +9,16 @@ use watchkeeper_expr::{Condition, Verdict};
 use watchkeeper_model::{Event, Severity, SkipReason, TimeBasis, Timestamp, Unit};
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
-use super::event;
+use super::event::MessageIs;
 use super::fields::{Field, Fields};
+use super::ids::{IdFinder, Ids, trace_in};
+use super::limit::Bucket;
 use super::number::scaled;
 use super::parser::Parser;
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
 use super::time::TimeFormat;
-
-/// How much of a line stands for an event's message if no field is named.
-const LINE_AS_MESSAGE_BYTES: usize = 512;
 
 /// Turns lines of one source into observations and events.
 #[derive(Debug)]
@@ -29,6 +28,7 @@ pub struct LineObserver {
     time: Option<(usize, TimeFormat)>,
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
+    ids: Option<IdFinder>,
     labels: LabelKey,
 }
 
@@ -48,6 +48,8 @@ struct EventRule {
     severity: Severity,
     message: Option<usize>,
     correlation: Option<usize>,
+    trace: Option<usize>,
+    bucket: Option<Bucket>,
 }
 
 impl LineObserver {
@@ -61,12 +63,15 @@ impl LineObserver {
             .iter()
             .map(|signal| SignalRule::new(signal, settings, basis, &mut slots, into))
             .collect();
-        let events = settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
+        let events: Vec<EventRule> =
+            settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
+        let is_unnamed = |e: &EventRule| e.correlation.is_none() || e.trace.is_none();
         Self {
             source: into.source(&settings.source, &settings.service),
             parser: Parser::new(&settings.format, slots),
             time,
             signals,
+            ids: events.iter().any(is_unnamed).then(|| IdFinder::new(&settings.format)),
             events,
             labels: LabelKey::default(),
         }
@@ -128,9 +133,16 @@ impl LineObserver {
                 rule.observe(&fields, at, &mut self.labels, self.source, now, into);
             }
         }
-        for rule in &self.events {
+        let mut ids = None;
+        for rule in &mut self.events {
             if rule.filter.evaluate(&fields) == Verdict::Match {
-                into.event(self.source, rule.event(&fields, line, at));
+                if !rule.bucket.as_mut().is_none_or(|bucket| bucket.take(now)) {
+                    into.hold_back(self.source, &rule.name);
+                    continue;
+                }
+                let find = || self.ids.as_mut().map_or(Ids::default(), |ids| ids.find(line));
+                let (event, message) = rule.event(&fields, line, at, ids.get_or_insert_with(find));
+                into.event_of_line(self.source, event, message);
             }
         }
         Ok(())
@@ -204,25 +216,40 @@ impl EventRule {
             severity: event.severity,
             message: event.message.as_ref().map(|field| slots.slot(field)),
             correlation: event.correlation.as_ref().map(|field| slots.slot(field)),
+            trace: event.trace.as_ref().map(|field| slots.slot(field)),
+            bucket: event.limit.map(Bucket::full),
         }
     }
 
-    fn event(&self, fields: &Fields<'_>, line: &str, at: Timestamp) -> Event {
+    /// The event a line is. `usual` are the ids that the line has where no field is named for them.
+    fn event(
+        &self,
+        fields: &Fields<'_>,
+        line: &str,
+        at: Timestamp,
+        usual: &Ids,
+    ) -> (Event, MessageIs) {
         let text = |slot: Option<usize>| match slot.map_or(Field::Absent, |s| fields.get(s)) {
             Field::Json(written) => written,
             other => other.as_label(),
         };
         let said = text(self.message);
-        let message = if said.is_empty() { event::head(line, LINE_AS_MESSAGE_BYTES) } else { said };
-        Event {
+        let (message, kind) = match said {
+            "" => (line, MessageIs::TheLine),
+            said => (said, MessageIs::Said),
+        };
+        let correlation = self.correlation.map_or(&*usual.correlation, |slot| text(Some(slot)));
+        let event = Event {
             at,
             source: String::new(),
             name: self.name.to_string(),
             severity: self.severity,
             message: message.to_owned(),
-            correlation: text(self.correlation).to_owned(),
+            correlation: correlation.to_owned(),
+            trace: self.trace.map_or(&*usual.trace, |slot| trace_in(fields, slot)).to_owned(),
             fields: line.to_owned(),
             truncated: false,
-        }
+        };
+        (event, kind)
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format, such as `json`; `number` and `time` read two kinds of fields, `lines` decides what becomes of a line,
-//! `series` finds its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed.
-//! Nothing here knows files, and nothing reads a clock.
+//! with `ids` that tie its events to others and a `limit` on them; `series` finds its label set, `cell` adds it up, and
+//! `accumulator` holds everything of an agent until it is sealed. `redact` knows what must not leave the host, and `event`
+//! applies it to every body. Nothing here knows files, and nothing reads a clock.
 
 mod accumulator;
 mod cell;
 mod event;
 mod fields;
+mod ids;
 mod json;
+mod limit;
 mod lines;
 mod number;
 mod parser;
@@ -22,9 +25,11 @@ mod tests;
 mod time;
 
 pub use accumulator::{
-    Accumulator, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec, SourceId,
+    Accumulator, HeldBack, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec,
+    SourceId,
 };
 pub use fields::{Field, Fields, Malformed};
+pub use limit::EventLimit;
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};
