@@ -8,5 +8,6 @@ mod e2e {
     mod input;
     mod nginx;
     mod pages;
+    mod redaction;
     mod security;
 }
