@@ -81,14 +81,14 @@ impl Bearer {
 
     pub(super) fn find(&self, text: &str, found: &mut Found) {
         for at in self.bearer.iter().flat_map(|f| f.find_iter(text.as_bytes())) {
-            if begins_with(text, at, b'b', char::is_alphanumeric) {
+            if begins_with(text, at, b'b', |c| c.is_ascii_alphanumeric()) {
                 after_bearer(text, at + "earer".len(), found);
             }
         }
         for finder in &self.authorization {
             let mut floor = 0;
             for at in finder.find_iter(text.as_bytes()) {
-                if at >= floor && begins_with(text, at, b'a', char::is_alphabetic) {
+                if at >= floor && begins_with(text, at, b'a', |c| c.is_ascii_alphabetic()) {
                     floor = authorization(text, at + "uthorization".len(), found);
                 }
             }

@@ -153,12 +153,13 @@ fn n_of_iban(text: &str, groups: &[Group]) -> Option<usize> {
     (n > 3 && country.iter().all(u8::is_ascii_uppercase) && check == 1).then_some(n)
 }
 
-/// Whether a number may begin here: not within a word, a number, or behind a decimal point.
+/// Whether a number may begin here: not within a word, a number, or behind a decimal point. Words of scripts that put no
+/// spaces between them end where a number begins.
 fn is_begin(text: &str, at: usize) -> bool {
     let mut before = text[..at].chars().rev();
     match before.next() {
         Some('.') => !before.next().is_some_and(|c| c.is_ascii_digit()),
-        other => !other.is_some_and(char::is_alphanumeric),
+        other => !other.is_some_and(|c| c.is_ascii_alphanumeric()),
     }
 }
 
@@ -166,7 +167,7 @@ fn is_end(text: &str, at: usize) -> bool {
     let mut after = text[at..].chars();
     match after.next() {
         Some('.') => !after.next().is_some_and(|c| c.is_ascii_digit()),
-        other => !other.is_some_and(char::is_alphanumeric),
+        other => !other.is_some_and(|c| c.is_ascii_alphanumeric()),
     }
 }
 

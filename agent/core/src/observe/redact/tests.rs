@@ -93,6 +93,7 @@ fn numbers_of_cards_go() {
         ("(4111111111111111)", "([card])"),
         ("-4111111111111111", "-[card]"),
         ("+4111111111111111", "+[card]"),
+        ("カード番号4111111111111111です", "カード番号[card]です"),
         ("ID42 4111 1111 1111 1111", "ID42 [card]"),
     ]);
     stay(&[
@@ -110,7 +111,6 @@ fn numbers_of_cards_go() {
         "0x4111111111111111",
         "0.4111111111111111",
         "4111111111111111.5",
-        "é4111111111111111",
         // Times.
         "1793491200000",
         "1793491200000000000",
@@ -171,6 +171,7 @@ fn tokens_of_bearers_go() {
         (&format!("jwt={jwt}&x"), "jwt=[token]&x"),
         ("eyJh.eyJi. eyJh.eyJi", "[token]. [token]"),
         ("eyJhbGci..48V1.5eym.XFBo", "[token]"),
+        ("トークンBearer xyzです", "トークンBearer [token]です"),
         ("bearer token: abc123def4", "bearer token: [token]"),
     ]);
     stay(&[
