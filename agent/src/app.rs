@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use watchkeeper_agent_core::observe::Accumulator;
+use watchkeeper_agent_core::observe::{Accumulator, Redactor};
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_daemon::clock;
 use watchkeeper_daemon::machine::entropy;
@@ -63,6 +63,7 @@ impl App {
         let status = Arc::new(Status::default());
         let wakes = Wakes::new();
         let mut counted = Accumulator::new(settings.id.clone(), settings.labels.clone());
+        counted.set_redactor(Redactor::new(&settings.redact));
         let mut stored = configure(&spool, &settings.sources, now)?;
         let mut built = Vec::new();
         for source in &settings.sources {

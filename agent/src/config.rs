@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use watchkeeper_agent_core::observe::RedactSettings;
 use watchkeeper_config::{
     Document, Environment, Fields, Located, Node, Problems, Reader, Secret, load, read,
 };
 use watchkeeper_model::{AgentId, Labels};
 
+use crate::redact::read_redact;
 use crate::sources::{self, SourceConfig, SourceSettings};
 use crate::spool::SpoolSettings;
 use crate::transports::grpc::GrpcSettings;
@@ -30,6 +32,8 @@ pub struct AgentSettings {
     pub spool: SpoolSettings,
     /// Where the admin endpoint listens.
     pub admin: SocketAddr,
+    /// What is taken out of events before they leave the host.
+    pub redact: RedactSettings,
     /// The road to the collector.
     pub grpc: GrpcSettings,
     /// What it observes.
@@ -75,6 +79,7 @@ pub fn read(document: &Document, reader: &mut Reader<'_>, insecure: bool) -> Opt
             flush: agent.flush,
             spool: agent.spool,
             admin: agent.admin,
+            redact: agent.redact,
             grpc: grpc.unwrap_or_else(default_road),
             sources,
         })
@@ -88,6 +93,7 @@ struct AgentSection {
     flush: Duration,
     spool: SpoolSettings,
     admin: SocketAddr,
+    redact: RedactSettings,
 }
 
 const DEFAULT_DATA_DIR: &str = "./data/agent";
@@ -102,12 +108,13 @@ impl AgentSection {
             flush: Duration::from_millis(250),
             spool: SpoolSettings::default(),
             admin: DEFAULT_ADMIN.parse().ok()?,
+            redact: RedactSettings::default(),
         })
     }
 }
 
 fn read_agent(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<AgentSection> {
-    let keys = ["id", "data_dir", "labels", "flush", "spool", "admin"];
+    let keys = ["id", "data_dir", "labels", "flush", "spool", "admin", "redact"];
     node.fields(reader, &keys, |f| {
         let id = f.optional("id", read_id);
         let data_dir = f.or("data_dir", DEFAULT_DATA_DIR.to_owned(), read::string);
@@ -116,6 +123,7 @@ fn read_agent(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<Ag
         let flush = f.or("flush", Duration::from_millis(250), read::duration_in(range));
         let spool = f.or("spool", SpoolSettings::default(), read_spool);
         let admin = f.or("admin", DEFAULT_ADMIN.parse().ok()?, |n, r| read_address(n, r, insecure));
+        let redact = f.or("redact", RedactSettings::default(), read_redact);
         Some(AgentSection {
             id: id.unwrap_or_else(|| AgentId::new(&host_name())),
             data_dir: data_dir.into(),
@@ -123,6 +131,7 @@ fn read_agent(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<Ag
             flush,
             spool,
             admin,
+            redact,
         })
     })
 }

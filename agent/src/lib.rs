@@ -6,6 +6,7 @@ pub mod config;
 pub mod delivery;
 pub mod dry_run;
 mod facts;
+mod redact;
 pub mod reload;
 pub mod sources;
 pub mod spool;

@@ -87,6 +87,8 @@ pub struct Snapshot {
     pub reload: Reload,
     /// Label values that became `__overflow__` of late: signal, label, how many.
     pub overflowed: Vec<(String, String, u64)>,
+    /// Event bodies that a limit held back since the start: source, definition, how many.
+    pub held_back: Vec<(String, String, u64)>,
     /// It is starting, or draining.
     pub starting: bool,
     /// It is draining.

@@ -97,7 +97,7 @@ type OfTally = fn(&SourceTally) -> u64;
 
 /// What sources did: only what is sealed, so that nothing is said that could still be lost.
 fn watch_sources(meter: &Meter, status: &Arc<Status>) {
-    let counters: [(&'static str, &'static str, OfTally); 7] = [
+    let counters: [(&'static str, &'static str, OfTally); 8] = [
         ("watchkeeper_source_lines", "Lines read, by source.", |t| t.read),
         ("watchkeeper_source_bytes", "Bytes read, by source.", |t| t.bytes),
         ("watchkeeper_source_clamped_lines", "Lines from the future, counted when read.", |t| {
@@ -108,6 +108,9 @@ fn watch_sources(meter: &Meter, status: &Arc<Status>) {
         ("watchkeeper_source_abandoned_bytes", "Bytes given up unread.", |t| t.bytes_abandoned),
         ("watchkeeper_source_dropped_events", "Event bodies dropped under pressure.", |t| {
             t.events_dropped
+        }),
+        ("watchkeeper_source_redactions", "Replacements in event bodies and labels.", |t| {
+            t.redacted
         }),
     ];
     for (name, text, of) in counters {
@@ -135,6 +138,16 @@ fn watch_sources(meter: &Meter, status: &Arc<Status>) {
                     ];
                     o.observe(n, &labels);
                 }
+            }
+        })
+        .build();
+    let held_back = status.clone();
+    meter
+        .u64_observable_counter("watchkeeper_source_held_back_events")
+        .with_description("Event bodies not kept because of their limit, by source and event.")
+        .with_callback(move |o| {
+            for (source, event, n) in held_back.get().held_back {
+                o.observe(n, &[KeyValue::new("source", source), KeyValue::new("event", event)]);
             }
         })
         .build();

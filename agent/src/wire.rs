@@ -137,6 +137,8 @@ fn tally_to_wire(tally: &SourceTally) -> v1::SourceTally {
         events_dropped: tally.events_dropped,
         overflowed: tally.overflowed,
         events: tally.events,
+        redacted: tally.redacted,
+        events_held_back: tally.events_held_back,
     }
 }
 
@@ -148,6 +150,7 @@ fn event_to_wire(event: &Event) -> v1::Event {
         severity: event.severity.as_str().to_owned(),
         message: event.message.clone(),
         correlation: event.correlation.clone(),
+        trace: event.trace.clone(),
         fields: event.fields.clone(),
         truncated: event.truncated,
     }
@@ -295,6 +298,26 @@ mod tests {
         ] {
             assert_eq!(shortest(sum), bytes, "{sum}");
         }
+    }
+
+    #[test]
+    fn what_was_taken_out_and_held_back_and_the_trace_cross_the_wire() {
+        let tally = SourceTally { redacted: 3, events_held_back: 4, ..SourceTally::default() };
+        let sent = tally_to_wire(&tally);
+        assert_eq!((sent.redacted, sent.events_held_back), (3, 4));
+        let event = Event {
+            at: Timestamp(1),
+            source: "s".into(),
+            name: "e".into(),
+            severity: watchkeeper_model::Severity::Error,
+            message: "m".into(),
+            correlation: "c".into(),
+            trace: "t".into(),
+            fields: "{}".into(),
+            truncated: false,
+        };
+        let sent = event_to_wire(&event);
+        assert_eq!((sent.correlation.as_str(), sent.trace.as_str()), ("c", "t"));
     }
 
     #[test]

@@ -199,11 +199,14 @@ fn tally_from_wire(tally: v1::SourceTally) -> Result<SourceTally, String> {
         events: tally.events,
         events_dropped: tally.events_dropped,
         overflowed: tally.overflowed,
+        redacted: tally.redacted,
+        events_held_back: tally.events_held_back,
     };
     let sums = [tally.read, tally.clamped, tally.bytes, tally.bytes_abandoned, tally.bytes_unknown];
-    let others = [tally.truncations, tally.events, tally.events_dropped, tally.overflowed];
+    let others = [tally.truncations, tally.overflowed, tally.redacted];
+    let events = [tally.events, tally.events_dropped, tally.events_held_back];
     let skips = tally.skipped.iter().map(|s| s.count);
-    if sums.into_iter().chain(others).chain(skips).any(|n| n >= MAX_COUNT) {
+    if sums.into_iter().chain(others).chain(events).chain(skips).any(|n| n >= MAX_COUNT) {
         return Err(format!("source {:?} counts more than can be", read.source));
     }
     for skipped in tally.skipped {
@@ -228,6 +231,7 @@ fn event_from_wire(event: v1::Event) -> Result<Event, String> {
         severity,
         message: event.message,
         correlation: text(event.correlation, "a correlation id")?,
+        trace: text(event.trace, "a trace id")?,
         fields: event.fields,
         truncated: event.truncated,
     })
@@ -381,6 +385,38 @@ mod tests {
         let Body::Windows { series, .. } = decoded.body else { panic!("windows") };
         let values = series[0].windows[0].distribution.values.as_ref().unwrap();
         assert_eq!((values.sum, values.last.seq, values.bounds[0].within), (10, 3, 1));
+    }
+
+    #[test]
+    fn what_an_older_agent_does_not_say_is_nothing() {
+        let event = |trace: &str| v1::Event {
+            severity: "error".into(),
+            trace: trace.into(),
+            ..v1::Event::default()
+        };
+        let tally = |redacted, events_held_back| v1::SourceTally {
+            source: "log".into(),
+            redacted,
+            events_held_back,
+            ..v1::SourceTally::default()
+        };
+        for (trace, redacted, held_back) in [("", 0, 0), ("4bf9", 5, 6)] {
+            let body = v1::Windows {
+                tallies: vec![tally(redacted, held_back)],
+                samples: vec![event(trace)],
+                ..v1::Windows::default()
+            };
+            let decoded = decode_body(&key(Kind::Windows), &packed(&body)).unwrap();
+            let Body::Windows { tallies, samples, .. } = decoded.body else { panic!("windows") };
+            assert_eq!(samples[0].trace, trace);
+            assert_eq!((tallies[0].redacted, tallies[0].events_held_back), (redacted, held_back));
+        }
+        let long =
+            v1::Windows { samples: vec![event(&"x".repeat(5_000))], ..v1::Windows::default() };
+        let refused = decode_body(&key(Kind::Windows), &packed(&long)).unwrap_err();
+        assert!(refused.contains("a trace id is longer than 4096 bytes"), "{refused}");
+        let many = v1::Windows { tallies: vec![tally(1 << 48, 0)], ..v1::Windows::default() };
+        assert!(decode_body(&key(Kind::Windows), &packed(&many)).is_err());
     }
 
     #[test]

@@ -309,6 +309,11 @@ pub struct SourceTally {
     pub events_dropped: u64,
     /// Label values that became `__overflow__`.
     pub overflowed: u64,
+    /// Replacements made in event bodies, and in label values if asked for, before anything left the host.
+    pub redacted: u64,
+    /// Event bodies that were not kept because their definition's limit was reached; what they say is counted all the
+    /// same.
+    pub events_held_back: u64,
 }
 
 impl SourceTally {
@@ -331,6 +336,8 @@ impl SourceTally {
         self.events += more.events;
         self.events_dropped += more.events_dropped;
         self.overflowed += more.overflowed;
+        self.redacted += more.redacted;
+        self.events_held_back += more.events_held_back;
     }
 
     /// Counts one more for a reason.

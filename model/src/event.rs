@@ -73,8 +73,10 @@ pub struct Event {
     pub severity: Severity,
     /// What a person reads first.
     pub message: String,
-    /// The id that ties it to other events, a request or trace id; "" if none.
+    /// The id that ties it to other events, such as that of a request; "" if none.
     pub correlation: String,
+    /// The id of its trace; "" if none.
+    pub trace: String,
     /// The whole, as JSON text; at most 256 KiB.
     pub fields: String,
     /// Whether `fields` or `message` was cut at its limit.

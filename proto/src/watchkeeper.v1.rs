@@ -385,6 +385,12 @@ pub struct SourceTally {
     /// Event bodies sealed: what the events stream must bring.
     #[prost(uint64, tag = "11")]
     pub events: u64,
+    /// Replacements made in event bodies and labels before they left the host.
+    #[prost(uint64, tag = "12")]
+    pub redacted: u64,
+    /// Event bodies not kept because their definition's limit was reached.
+    #[prost(uint64, tag = "13")]
+    pub events_held_back: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Skipped {
@@ -455,6 +461,8 @@ pub struct Event {
     pub fields: ::prost::alloc::string::String,
     #[prost(bool, tag = "8")]
     pub truncated: bool,
+    #[prost(string, tag = "9")]
+    pub trace: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -14,6 +14,7 @@ mod e2e {
     mod nginx;
     mod pages;
     mod real_logs;
+    mod redaction;
     mod reload;
     mod rotation;
     mod security;

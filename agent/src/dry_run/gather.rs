@@ -156,6 +156,7 @@ mod tests {
             severity: Severity::Error,
             message: message.into(),
             correlation: String::new(),
+            trace: String::new(),
             fields: "{}".into(),
             truncated: false,
         };

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use watchkeeper_agent_core::observe::InUse;
+use watchkeeper_agent_core::observe::{InUse, Redactor};
 use watchkeeper_daemon::crash;
 use watchkeeper_model::Timestamp;
 
@@ -116,7 +116,11 @@ impl Worker {
         if let Some(flush) = plan.flush {
             self.policy.set_flush(flush);
         }
+        if let Some(redact) = &plan.redact {
+            self.counted.set_redactor(Redactor::new(redact));
+        }
         self.settings.flush = wanted.flush;
+        self.settings.redact = wanted.redact;
         self.settings.sources = wanted.sources;
         self.forget_what_is_gone(&before);
         for Move { from, to } in &plan.taken_over {

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use watchkeeper_agent_core::observe::RedactSettings;
+
 use super::pairing::{Pairing, readings};
 use super::restart::needs_restart;
 use crate::config::AgentSettings;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub taken_over: Vec<Move>,
     /// The time between two seals, if it changes.
     pub flush: Option<Duration>,
+    /// What must not leave the host, if it changes.
+    pub redact: Option<RedactSettings>,
     /// Keys whose change needs a restart.
     pub needs_restart: Vec<&'static str>,
 }
@@ -73,6 +77,7 @@ impl Plan {
             taken_over,
             sources: now,
             flush: (running.flush != wanted.flush).then_some(wanted.flush),
+            redact: (running.redact != wanted.redact).then(|| wanted.redact.clone()),
             needs_restart: needs_restart(running, wanted),
         }
     }
@@ -115,6 +120,9 @@ impl Plan {
                 "agent.flush is {} now",
                 watchkeeper_config::format::duration(flush)
             ));
+        }
+        if self.redact.is_some() {
+            parts.push("agent.redact is another".to_owned());
         }
         parts.join(", ")
     }

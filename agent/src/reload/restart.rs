@@ -9,7 +9,8 @@ use crate::transports::grpc::GrpcSettings;
 /// The keys that differ and need a restart.
 pub(super) fn needs_restart(running: &AgentSettings, wanted: &AgentSettings) -> Vec<&'static str> {
     // Without `..`: whoever adds a setting decides here what a reload does with it.
-    let AgentSettings { id, data_dir, labels, flush: _, spool, admin, grpc, sources: _ } = running;
+    let AgentSettings { id, data_dir, labels, flush: _, spool, admin, redact: _, grpc, sources: _ } =
+        running;
     let GrpcSettings { endpoint, token, ca_pem, identity_pem, server_name } = grpc;
     let tls = (ca_pem, identity_pem, server_name);
     let other = &wanted.grpc;

@@ -122,6 +122,8 @@ pub(crate) struct Source {
     pub(crate) skipped: BTreeMap<String, u64>,
     pub(crate) bytes_abandoned: u64,
     pub(crate) bytes_unknown: u64,
+    pub(crate) redacted: u64,
+    pub(crate) events_held_back: u64,
 }
 
 /// `GET events`.
@@ -144,6 +146,7 @@ pub(crate) struct Event {
     pub(crate) severity: String,
     pub(crate) message: String,
     pub(crate) correlation: Option<String>,
+    pub(crate) trace: Option<String>,
 }
 
 /// `GET deliveries`.

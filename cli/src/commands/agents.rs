@@ -44,6 +44,8 @@ fn draw(agents: &Agents, screen: &Screen) -> String {
         Column::left("SOURCE").wraps(16),
         Column::right("READ"),
         Column::left("SKIPPED").wraps(14),
+        Column::right("REDACTED"),
+        Column::right("HELD BACK"),
     ]);
     for agent in &agents.agents {
         let mut head: Vec<Cell> = head(agent, screen);
@@ -64,9 +66,6 @@ fn head(agent: &Agent, screen: &Screen) -> Vec<Cell> {
         "silent" => Tone::Bad,
         _ => Tone::Faint,
     };
-    // Numbers that are as they should be are left out, and with them columns that say nothing.
-    let unless_zero =
-        |text: String| if text == "0" || text == "0 B" { String::new() } else { text };
     vec![
         agent.id.as_str().into(),
         Cell::new(tone, agent.state.as_str()),
@@ -81,9 +80,14 @@ fn head(agent: &Agent, screen: &Screen) -> Vec<Cell> {
     ]
 }
 
-fn tail(source: &Source) -> [Cell; 3] {
+/// Numbers that are as they should be are left out, and with them columns that say nothing.
+fn unless_zero(text: String) -> String {
+    if text == "0" || text == "0 B" { String::new() } else { text }
+}
+
+fn tail(source: &Source) -> [Cell; 5] {
     if source.name.is_empty() {
-        return ["".into(), "".into(), "".into()];
+        return ["".into(), "".into(), "".into(), "".into(), "".into()];
     }
     let is_well = matches!(source.state.as_str(), "" | "ok");
     let state = if is_well { String::new() } else { format!(": {}", source.state) };
@@ -95,6 +99,8 @@ fn tail(source: &Source) -> [Cell; 3] {
         ),
         say::count(source.read).into(),
         skipped(source).into(),
+        unless_zero(say::count(source.redacted)).into(),
+        unless_zero(say::count(source.events_held_back)).into(),
     ]
 }
 
@@ -130,7 +136,8 @@ mod tests {
             r#"{"agents":[
                 {"id":"web-1","state":"live","last_beat":"2026-11-22T18:07:05Z","skew_seconds":0.004,"spool_bytes":2048,
                  "lag_bytes":0,"version":"0.1.0","sources":[
-                    {"name":"shop-log","kind":"tail","state":"ok","read":12345,"skipped":{"unparsable":3}},
+                    {"name":"shop-log","kind":"tail","state":"ok","read":12345,"skipped":{"unparsable":3},
+                     "redacted":1200,"events_held_back":0},
                     {"name":"home","kind":"probe","state":"failing: refused","read":7,"skipped":{}}]},
                 {"id":"web-2","state":"silent","sources":[]}]}"#,
         )
@@ -138,7 +145,9 @@ mod tests {
         let shown = draw(&agents, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines.len(), 4, "{shown}");
-        assert!(!lines[0].contains("SKEW") && !lines[0].contains("LAG"), "{shown}");
+        for unsaid in ["SKEW", "LAG", "HELD BACK"] {
+            assert!(!lines[0].contains(unsaid), "{unsaid}: {shown}");
+        }
         for (line, part) in [
             (1, "live"),
             (1, "4s ago"),
@@ -146,6 +155,8 @@ mod tests {
             (1, "shop-log (tail)"),
             (1, "12,345"),
             (1, "3 (unparsable)"),
+            (0, "REDACTED"),
+            (1, "1,200"),
             (2, "home (probe): failing: refused"),
             (3, "never"),
         ] {

@@ -11,6 +11,9 @@ use crate::terminal::{Cell, Column, Grid, Screen, Tone, say};
 /// Events shown if nobody says how many.
 const DEFAULT_LIMIT: u32 = 50;
 
+/// How much of a trace's id is shown.
+const TRACE_CHARS: usize = 12;
+
 /// Options of `events`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -82,6 +85,7 @@ fn draw(events: &Events, screen: &Screen) -> String {
         Column::left("NAME").spare(),
         Column::left("MESSAGE").wraps(24),
         Column::left("CORRELATION").wraps(16),
+        Column::left("TRACE").spare(),
     ]);
     for event in &events.events {
         grid.row([
@@ -92,10 +96,19 @@ fn draw(events: &Events, screen: &Screen) -> String {
             event.name.as_str().into(),
             event.message.as_str().into(),
             Cell::new(Tone::Faint, event.correlation.as_deref().unwrap_or_default()),
+            Cell::new(Tone::Faint, short(event.trace.as_deref().unwrap_or_default())),
         ]);
     }
     let more = events.next.0.as_deref().map_or_else(String::new, more);
     grid.draw(screen) + &more
+}
+
+/// The beginning of a trace's id: enough to see which events share one. `--output json` has all of it.
+fn short(trace: &str) -> String {
+    match trace.char_indices().nth(TRACE_CHARS) {
+        Some((end, _)) => format!("{}…", &trace[..end]),
+        None => trace.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -127,14 +140,23 @@ mod tests {
     fn an_event_is_one_line() {
         let events: Events = serde_json::from_str(
             r#"{"events":[{"time":"2026-11-22T18:07:05.25Z","service":"shop","agent":"web-1","name":"error",
-                "severity":"error","message":"payment timed out","correlation":"req-4711","fields":{}}]}"#,
+                "severity":"error","message":"payment timed out","correlation":"req-4711",
+                "trace":"4bf92f3577b34da6a3ce929d0e0e4736","fields":{}}]}"#,
         )
         .unwrap();
         let shown = draw(&events, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
         let line = shown.lines().nth(1).unwrap();
         let words: Vec<&str> = line.split("  ").map(str::trim).filter(|w| !w.is_empty()).collect();
-        let expected =
-            ["18:07:05", "error", "shop", "web-1", "error", "payment timed out", "req-4711"];
+        let expected = [
+            "18:07:05",
+            "error",
+            "shop",
+            "web-1",
+            "error",
+            "payment timed out",
+            "req-4711",
+            "4bf92f3577b3…",
+        ];
         assert_eq!(words, expected);
     }
 }

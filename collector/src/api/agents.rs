@@ -40,6 +40,8 @@ struct SourceJson {
     skipped: Pairs<u64>,
     bytes_abandoned: u64,
     bytes_unknown: u64,
+    redacted: u64,
+    events_held_back: u64,
 }
 
 pub(super) async fn list(
@@ -84,6 +86,8 @@ impl From<SourceView> for SourceJson {
             read: source.read,
             bytes_abandoned: source.bytes_abandoned,
             bytes_unknown: source.bytes_unknown,
+            redacted: source.redacted,
+            events_held_back: source.events_held_back,
         }
     }
 }

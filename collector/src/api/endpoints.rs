@@ -123,7 +123,7 @@ pub(super) const EVENTS: Endpoint = Endpoint {
         optional("name", "Only of this name."),
         optional("severity", "At least this bad: info, warning, error, critical."),
         optional("text", "With this in the message or the fields, upper or lower case."),
-        optional("correlation", "With this correlation id."),
+        optional("correlation", "With this correlation id, or of this trace."),
         FROM,
         TO,
         LIMIT,

@@ -30,6 +30,7 @@ struct EventJson {
     severity: &'static str,
     message: String,
     correlation: String,
+    trace: String,
     fields: Fields,
     truncated: bool,
 }
@@ -74,6 +75,7 @@ impl From<StoredEvent> for EventJson {
             severity: event.severity.as_str(),
             message: event.message,
             correlation: event.correlation,
+            trace: event.trace,
             fields: match RawValue::from_string(event.fields.clone()) {
                 Ok(json) => Fields::Json(json),
                 Err(_) => Fields::Text(event.fields),

@@ -143,6 +143,8 @@ fn schemas() -> Value {
         ("skipped", counts()),
         ("bytes_abandoned", count()),
         ("bytes_unknown", count()),
+        ("redacted", count()),
+        ("events_held_back", count()),
     ]);
     let agent = object(&[
         ("id", text()),
@@ -164,6 +166,7 @@ fn schemas() -> Value {
         ("severity", one_of(&["info", "warning", "error", "critical"])),
         ("message", text()),
         ("correlation", text()),
+        ("trace", text()),
         ("fields", json!({})),
         ("truncated", flag()),
     ]);

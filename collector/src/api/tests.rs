@@ -102,6 +102,8 @@ fn agent() -> AgentView {
             state: "ok".to_owned(),
             read: 7,
             skipped: BTreeMap::from([(SkipReason::Blank, 2)]),
+            redacted: 8,
+            events_held_back: 9,
             ..SourceView::default()
         }],
     }
@@ -250,7 +252,7 @@ async fn answers_have_the_shapes_that_are_promised() {
             "spool_bytes": 5, "lag_bytes": 6, "version": "0.1.0",
             "sources": [{
                 "name": "shop-log", "kind": "tail", "state": "ok", "read": 7, "skipped": {"blank": 2},
-                "bytes_abandoned": 0, "bytes_unknown": 0,
+                "bytes_abandoned": 0, "bytes_unknown": 0, "redacted": 8, "events_held_back": 9,
             }],
         }]})
     );
@@ -258,10 +260,10 @@ async fn answers_have_the_shapes_that_are_promised() {
         api.ok("/api/v1/events?severity=info&service=shop").await,
         json!({"events": [
             {"time": "2026-11-01T00:00:01Z", "service": "shop", "agent": "web-1", "source": "log", "name": "error",
-             "severity": "error", "message": "b", "correlation": format!("req-{}", NOW + 1), "fields": "{\"cut",
-             "truncated": false},
+             "severity": "error", "message": "b", "correlation": format!("req-{}", NOW + 1),
+             "trace": "trace-1", "fields": "{\"cut", "truncated": false},
             {"time": AT, "service": "shop", "agent": "web-1", "source": "log", "name": "error",
-             "severity": "warning", "message": "a", "correlation": format!("req-{NOW}"),
+             "severity": "warning", "message": "a", "correlation": format!("req-{NOW}"), "trace": "trace-0",
              "fields": {"message": "a"}, "truncated": false},
         ]})
     );

@@ -59,13 +59,14 @@ fn alert(name: &str, severity: &str) -> NotifiedAlert {
     }
 }
 
-fn event(secs_before: u64, agent: &str, message: &str, correlation: &str) -> SampleEvent {
+fn event(secs_before: u64, agent: &str, message: &str, ids: (&str, &str)) -> SampleEvent {
     SampleEvent {
         at: AT - Duration::from_secs(secs_before),
         agent: agent.into(),
         name: "error".into(),
         message: message.into(),
-        correlation: correlation.into(),
+        correlation: ids.0.into(),
+        trace: ids.1.into(),
     }
 }
 
@@ -97,9 +98,14 @@ fn slo_alert(burn: [f64; 3], budget_remaining: f64) -> NotifiedAlert {
             total: 2_000_000,
         }),
         events: vec![
-            event(3, "web-1", "payment gateway timed out after 5s", "req-4711"),
-            event(4, "web-2", "payment gateway timed out after 5s", "req-4709"),
-            event(9, "web-1", "card <declined> & retried", ""),
+            event(
+                3,
+                "web-1",
+                "payment gateway timed out after 5s",
+                ("req-4711", "4bf92f3577b34da6a3ce929d0e0e4736"),
+            ),
+            event(4, "web-2", "payment gateway timed out after 5s", ("req-4709", "")),
+            event(9, "web-1", "card <declined> & retried", ("", "")),
         ],
         agents: vec!["web-1".into(), "web-2".into()],
         ..alert("shop-availability", "page")
@@ -170,7 +176,7 @@ pub(crate) fn hostile(n_alerts: usize) -> Notification {
             ("description", if i == 0 { huge.as_str() } else { &huge[..20_000] }),
             ("runbook_url", "https://evil.example/|<!channel>"),
         ]);
-        alert.events = vec![event(1, nasty, &huge[..100_000], nasty); 3];
+        alert.events = vec![event(1, nasty, &huge[..100_000], (nasty, nasty)); 3];
         alert.agents = vec![nasty.into(); 10];
         alert.slo = slo_alert([1e300, f64::NAN, -1.0], f64::INFINITY).slo;
     }

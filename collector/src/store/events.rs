@@ -21,7 +21,10 @@ pub(super) const STREAMS: Streams = Streams { file: "events", kind: Kind::Events
 
 pub(super) const KIND: FileKind = FileKind {
     name: "events",
-    migrations: &[include_str!("migrations/events_0001.sql")],
+    migrations: &[
+        include_str!("migrations/events_0001.sql"),
+        include_str!("migrations/events_0002.sql"),
+    ],
     vital_tables: &["meta", "streams", "digests"],
     loss: "every event so far and the memory of what was delivered",
     cache_kib: 16 * 1024,
@@ -65,7 +68,7 @@ pub struct EventFilter {
     pub severity: Option<Severity>,
     /// With this text in the message or the fields, upper or lower case.
     pub text: Option<String>,
-    /// With this correlation id.
+    /// With this correlation id, or of this trace.
     pub correlation: Option<String>,
     /// From here on.
     pub from: Option<Timestamp>,
@@ -117,8 +120,8 @@ fn commit(conn: &Connection, job: &EventsCommit) -> Result<Committed, StoreError
 
 fn insert(conn: &Connection, service: &str, agent: &str, event: &Event) -> Result<(), StoreError> {
     conn.prepare_cached(
-        "INSERT INTO events (at, service, agent, source, name, severity, message, correlation, fields, truncated)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO events (at, service, agent, source, name, severity, message, correlation, trace, fields,
+         truncated) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )
     .and_then(|mut s| {
         s.execute(params![
@@ -130,6 +133,7 @@ fn insert(conn: &Connection, service: &str, agent: &str, event: &Event) -> Resul
             rank(event.severity),
             event.message,
             event.correlation,
+            event.trace,
             event.fields,
             event.truncated
         ])
@@ -155,18 +159,29 @@ pub(super) fn select(
     filter: &EventFilter,
     page: &Page,
 ) -> Result<Paged<StoredEvent>, StoreError> {
+    let (sql, values) = asking(filter, page);
+    let rows: Vec<((i64, i64), StoredEvent)> = conn
+        .prepare_cached(&sql)
+        .and_then(|mut s| s.query_map(params_from_iter(values), event_in)?.collect())
+        .in_file(KIND.name)?;
+    Ok(page_out(rows, page.limit))
+}
+
+/// The question in SQL, and its values.
+fn asking(filter: &EventFilter, page: &Page) -> (String, Vec<Value>) {
     let mut conditions: Vec<&str> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
+    if let Some(id) = &filter.correlation {
+        conditions.push("((correlation = ? AND correlation != '') OR (trace = ? AND trace != ''))");
+        values.extend([id.clone().into(), id.clone().into()]);
+    }
     let mut add = |condition, value: Value| {
         conditions.push(condition);
         values.push(value);
     };
-    let texts = [
-        ("service = ?", &filter.service),
-        ("name = ?", &filter.name),
-        ("correlation = ? AND correlation != ''", &filter.correlation),
-    ];
-    for (condition, text) in texts {
+    // An id is rarer than anything else: with one, the index of services must not be taken.
+    let service = if filter.correlation.is_some() { "+service = ?" } else { "service = ?" };
+    for (condition, text) in [(service, &filter.service), ("name = ?", &filter.name)] {
         if let Some(text) = text {
             add(condition, text.clone().into());
         }
@@ -191,14 +206,11 @@ pub(super) fn select(
     }
     let wanted = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
     values.push(i64::from(page.limit + 1).into());
-    let rows: Vec<((i64, i64), StoredEvent)> = conn
-        .prepare_cached(&format!(
-            "SELECT at, id, service, agent, source, name, severity, message, correlation, fields, truncated
-             FROM events WHERE {wanted} ORDER BY at DESC, id DESC LIMIT ?"
-        ))
-        .and_then(|mut s| s.query_map(params_from_iter(values), event_in)?.collect())
-        .in_file(KIND.name)?;
-    Ok(page_out(rows, page.limit))
+    let sql = format!(
+        "SELECT at, id, service, agent, source, name, severity, message, correlation, trace, fields, truncated
+         FROM events WHERE {wanted} ORDER BY at DESC, id DESC LIMIT ?"
+    );
+    (sql, values)
 }
 
 fn event_in(row: &Row<'_>) -> rusqlite::Result<((i64, i64), StoredEvent)> {
@@ -210,8 +222,9 @@ fn event_in(row: &Row<'_>) -> rusqlite::Result<((i64, i64), StoredEvent)> {
         severity: severity_of(row.get(6)?),
         message: row.get(7)?,
         correlation: row.get(8)?,
-        fields: row.get(9)?,
-        truncated: row.get(10)?,
+        trace: row.get(9)?,
+        fields: row.get(10)?,
+        truncated: row.get(11)?,
     };
     let agent = AgentId::new(&row.get::<_, String>(3)?);
     Ok(((at, row.get(1)?), StoredEvent { service: row.get(2)?, agent, event }))
@@ -247,4 +260,37 @@ pub(super) fn delete_oldest(
         .and_then(|mut s| s.execute([at, id]))
         .in_file(KIND.name)?;
     Ok(Some(Timestamp(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_looked_up_whatever_else_is_asked() {
+        let conn = Connection::open_in_memory().unwrap();
+        KIND.migrations.iter().for_each(|sql| conn.execute_batch(sql).unwrap());
+        let at = Some(Timestamp(1));
+        let text = |text: &str| Some(text.to_owned());
+        let id = EventFilter { correlation: text("a"), ..EventFilter::default() };
+        let after = Page { after: Some((1, 1)), ..Page::first(10) };
+        for (filter, page) in [
+            (id.clone(), Page::first(10)),
+            (EventFilter { service: text("shop"), ..id.clone() }, Page::first(10)),
+            (EventFilter { service: text("shop"), from: at, to: at, name: text("e"), ..id }, after),
+        ] {
+            let (sql, values) = asking(&filter, &page);
+            let plan: Vec<String> = conn
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map(params_from_iter(values), |row| row.get(3))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            let plan = plan.join("\n");
+            for index in ["events_by_correlation (correlation=?", "events_by_trace (trace=?"] {
+                assert!(plan.contains(index), "{sql}\n{plan}");
+            }
+        }
+    }
 }

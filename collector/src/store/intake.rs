@@ -21,7 +21,10 @@ pub(super) const STREAMS: Streams = Streams { file: "intake", kind: Kind::Window
 
 pub(super) const KIND: FileKind = FileKind {
     name: "intake",
-    migrations: &[include_str!("migrations/intake_0001.sql")],
+    migrations: &[
+        include_str!("migrations/intake_0001.sql"),
+        include_str!("migrations/intake_0002.sql"),
+    ],
     vital_tables: &["meta", "streams", "digests", "tiers", "slo_counts"],
     loss: "every count so far and the memory of what was delivered",
     cache_kib: 64 * 1024,

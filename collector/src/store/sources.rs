@@ -149,11 +149,13 @@ pub(super) fn add_tally(
     tally: &SourceTally,
 ) -> Result<(), StoreError> {
     conn.prepare_cached(
-        "INSERT INTO source_totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO source_totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT DO UPDATE SET read = read + excluded.read, clamped = clamped + excluded.clamped,
          bytes = bytes + excluded.bytes, bytes_abandoned = bytes_abandoned + excluded.bytes_abandoned,
          bytes_unknown = bytes_unknown + excluded.bytes_unknown, truncations = truncations + excluded.truncations,
-         events = events + excluded.events, events_dropped = events_dropped + excluded.events_dropped, overflowed = overflowed + excluded.overflowed",
+         events = events + excluded.events, events_dropped = events_dropped + excluded.events_dropped,
+         overflowed = overflowed + excluded.overflowed, redacted = redacted + excluded.redacted,
+         events_held_back = events_held_back + excluded.events_held_back",
     )
     .and_then(|mut s| {
         s.execute(params![
@@ -167,7 +169,9 @@ pub(super) fn add_tally(
             int(tally.truncations),
             int(tally.events),
             int(tally.events_dropped),
-            int(tally.overflowed)
+            int(tally.overflowed),
+            int(tally.redacted),
+            int(tally.events_held_back)
         ])
     })
     .in_file(FILE)?;
@@ -222,6 +226,8 @@ fn totals_in(row: &Row<'_>) -> rusqlite::Result<SourceTotals> {
             events: count(8)?,
             events_dropped: count(9)?,
             overflowed: count(10)?,
+            redacted: count(11)?,
+            events_held_back: count(12)?,
         },
     })
 }

@@ -14,8 +14,9 @@ use watchkeeper_model::{
 };
 
 use super::cell::Cell;
-use super::event;
+use super::event::{self, MessageIs};
 use super::in_use::put;
+use super::redact::Redactor;
 use super::series::{LabelKey, SeriesSet};
 use crate::seal::{SealOrder, split};
 
@@ -77,6 +78,8 @@ pub(super) struct SourceEntry {
     pub(super) is_known: bool,
     service: Service,
     pub(super) tally: SourceTally,
+    /// Events held back since the start, by definition.
+    held_back: BTreeMap<String, u64>,
 }
 
 /// Which series, in the order they are sealed.
@@ -99,6 +102,17 @@ pub struct Overflowed {
     /// The label.
     pub label: String,
     /// How many of its values became `__overflow__` since its label sets were last looked through.
+    pub n: u64,
+}
+
+/// Event bodies that a limit held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// By which source.
+    pub source: String,
+    /// Of which definition.
+    pub event: String,
+    /// How many since the start.
     pub n: u64,
 }
 
@@ -126,6 +140,7 @@ pub struct SealedService {
 pub struct Accumulator {
     agent: AgentId,
     labels: Labels,
+    redactor: Arc<Redactor>,
     pub(super) sources: Vec<SourceEntry>,
     pub(super) signals: Vec<Signal>,
     wanted: BTreeMap<(Service, String), Vec<i64>>,
@@ -139,11 +154,12 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// An empty one for this agent, whose labels every series gets.
+    /// An empty one for this agent, whose labels every series gets. It takes out of events what is taken out by default.
     pub fn new(agent: AgentId, labels: Labels) -> Self {
         Self {
             agent,
             labels,
+            redactor: Arc::default(),
             sources: Vec::new(),
             signals: Vec::new(),
             wanted: BTreeMap::new(),
@@ -156,12 +172,24 @@ impl Accumulator {
         }
     }
 
+    /// Takes this out of events, and if it says so out of labels, from now on. Events that are kept already stay as they
+    /// are.
+    pub fn set_redactor(&mut self, redactor: Redactor) {
+        self.redactor = Arc::new(redactor);
+        for id in 0..self.signals.len() {
+            // What was counted so far has the labels of before.
+            self.carry_cells(id);
+            self.signals[id].set.set_redactor(self.redactor.clone());
+        }
+    }
+
     /// Makes a source known; naming it again, after a reload, gives the same id.
     pub fn source(&mut self, name: &str, service: &Service) -> SourceId {
         let same = |s: &SourceEntry| s.is_known && s.tally.source == name && s.service == *service;
         let at = self.sources.iter().position(same).unwrap_or_else(|| {
             let tally = SourceTally { source: name.to_owned(), ..SourceTally::default() };
-            let entry = SourceEntry { is_known: true, service: service.clone(), tally };
+            let service = service.clone();
+            let entry = SourceEntry { is_known: true, service, tally, held_back: BTreeMap::new() };
             put(&mut self.sources, entry, |s| s.is_known)
         });
         SourceId(at)
@@ -184,7 +212,8 @@ impl Accumulator {
             }
             None => {
                 let names = spec.labels.iter().map(|n| Arc::from(n.as_str())).collect();
-                let set = SeriesSet::new(names, self.labels.clone(), max_series);
+                let redactor = self.redactor.clone();
+                let set = SeriesSet::new(names, self.labels.clone(), max_series, redactor);
                 let signal = Signal { is_known: true, spec, bounds: Vec::new(), set };
                 put(&mut self.signals, signal, |s| s.is_known)
             }
@@ -246,6 +275,9 @@ impl Accumulator {
             None => cells[cell].count(),
         }
         self.n_observed += 1;
+        if place.n_redacted > 0 {
+            self.tally(source).redacted += place.n_redacted;
+        }
         if place.n_overflowed > 0 {
             self.note_overflow(id, source, place.n_overflowed, place.first_overflow_of, now);
         }
@@ -275,18 +307,52 @@ impl Accumulator {
                  become \"__overflow__\""
             ),
             correlation: String::new(),
+            trace: String::new(),
             fields: format!(r#"{{"signal":"{name}","label":"{label}","max_series":{limit}}}"#),
             truncated: false,
         };
         self.event(source, event);
     }
 
-    /// Keeps an event, cut to its limits. Its source is filled in.
+    /// Keeps an event, without what must not leave the host and cut to its limits. Its source is filled in.
+    ///
+    /// Every body passes here: nothing that is sealed was not redacted.
     pub fn event(&mut self, source: SourceId, event: Event) {
-        let entry = &self.sources[source.0];
-        let event = event::bounded(Event { source: entry.tally.source.clone(), ..event });
+        self.event_of_line(source, event, MessageIs::Said);
+    }
+
+    /// As [`Accumulator::event`], of a line that may stand for its message.
+    pub(super) fn event_of_line(&mut self, source: SourceId, event: Event, message: MessageIs) {
+        let entry = &mut self.sources[source.0];
+        let event = Event { source: entry.tally.source.clone(), ..event };
+        let (event, n_redacted) = event::made_fit(event, message, &self.redactor);
+        entry.tally.redacted += n_redacted;
         self.held_bytes += event::held_bytes(&event);
         self.events.push((entry.service.clone(), event));
+    }
+
+    /// Counts an event body that was not kept, because its definition has reached its limit.
+    pub(super) fn hold_back(&mut self, source: SourceId, event: &str) {
+        let entry = &mut self.sources[source.0];
+        entry.tally.events_held_back += 1;
+        match entry.held_back.get_mut(event) {
+            Some(n) => *n += 1,
+            None => _ = entry.held_back.insert(event.to_owned(), 1),
+        }
+    }
+
+    /// Event bodies held back since the start, by source and definition, for the metric that names them.
+    pub fn held_back(&self) -> Vec<HeldBack> {
+        let of_source = |entry: &SourceEntry| {
+            let source = entry.tally.source.clone();
+            let of = move |(event, &n): (&String, &u64)| HeldBack {
+                source: source.clone(),
+                event: event.clone(),
+                n,
+            };
+            entry.held_back.iter().map(of).collect::<Vec<_>>()
+        };
+        self.sources.iter().flat_map(of_source).collect()
     }
 
     /// What a source did since the last seal, to be added to.

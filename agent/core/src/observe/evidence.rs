@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use watchkeeper_expr::{Condition, Verdict};
 use watchkeeper_model::{FileRef, SkipReason, Timestamp};
 
-use super::event::head;
 use super::explain::{json_fields, json_flaw};
 use super::fields::{Field, Fields};
 
@@ -373,6 +372,11 @@ fn describe_time(name: &str, field: Field<'_>, format: &str) -> String {
 fn quoted(text: &str) -> String {
     let kept = head(text, MAX_QUOTED_BYTES);
     format!("{kept}{}", if kept.len() < text.len() { "…" } else { "" })
+}
+
+/// The longest head of `text` that has at most `max` bytes and ends between characters.
+pub(super) fn head(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
 }
 
 #[cfg(test)]

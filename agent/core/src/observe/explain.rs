@@ -6,7 +6,7 @@
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
-use super::event::head;
+use super::evidence::head;
 
 /// What keeps a line from being one JSON object; "" if nothing does.
 pub(super) fn json_flaw(line: &str) -> String {

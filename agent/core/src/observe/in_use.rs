@@ -3,6 +3,7 @@
 //! Owns forgetting the others, so that endless reloads do not let an agent grow. Never forgets what is not sealed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use watchkeeper_model::Labels;
 
@@ -37,7 +38,7 @@ impl Accumulator {
             let is_sealed = signal.set.all.iter().all(|series| series.cells.is_empty());
             signal.is_known = used.signals.contains(&SignalId(at)) || !is_sealed;
             if !signal.is_known {
-                signal.set = SeriesSet::new(Vec::new(), Labels::default(), 1);
+                signal.set = SeriesSet::new(Vec::new(), Labels::default(), 1, Arc::default());
             }
         }
     }

@@ -10,19 +10,18 @@ use watchkeeper_expr::{Condition, Verdict};
 use watchkeeper_model::{Event, FileRef, Severity, SkipReason, TimeBasis, Timestamp, Unit};
 
 use super::accumulator::{Accumulator, Observation, SignalId, SignalSpec, SourceId};
-use super::event;
+use super::event::MessageIs;
 use super::evidence::{Evidence, Notice, Rule, Words};
 use super::fields::{Field, Fields};
+use super::ids::{IdFinder, Ids, trace_in};
 use super::in_use::InUse;
+use super::limit::Bucket;
 use super::number::scaled;
 use super::parser::{Format, Parser, is_blank};
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
 use super::time::TimeReader;
-
-/// How much of a line stands for an event's message if no field is named.
-const LINE_AS_MESSAGE_BYTES: usize = 512;
 
 /// Turns lines of one source into observations and events.
 #[derive(Debug)]
@@ -32,6 +31,7 @@ pub struct LineObserver {
     time: Option<(usize, TimeReader)>,
     signals: Vec<SignalRule>,
     events: Vec<EventRule>,
+    ids: Option<IdFinder>,
     labels: LabelKey,
     /// What explanations need.
     words: Words,
@@ -56,6 +56,8 @@ struct EventRule {
     severity: Severity,
     message: Option<usize>,
     correlation: Option<usize>,
+    trace: Option<usize>,
+    bucket: Option<Bucket>,
 }
 
 impl LineObserver {
@@ -70,13 +72,16 @@ impl LineObserver {
             .iter()
             .map(|signal| SignalRule::new(signal, settings, basis, &mut slots, into))
             .collect();
-        let events = settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
+        let events: Vec<EventRule> =
+            settings.events.iter().map(|e| EventRule::new(e, &mut slots)).collect();
+        let is_unnamed = |e: &EventRule| e.correlation.is_none() || e.trace.is_none();
         Self {
             source: into.source(&settings.source, &settings.service),
             words: words(settings, &slots),
             parser: Parser::new(&settings.format, slots),
             time,
             signals,
+            ids: events.iter().any(is_unnamed).then(|| IdFinder::new(&settings.format)),
             events,
             labels: LabelKey::default(),
             evidence: None,
@@ -209,11 +214,18 @@ impl LineObserver {
                 notice.without_value(i, slot, line, &fields);
             }
         }
-        for (i, rule) in self.events.iter().enumerate() {
+        let mut ids = None;
+        for (i, rule) in self.events.iter_mut().enumerate() {
             let verdict = rule.filter.evaluate(&fields);
             notice.judged(Rule::Event(i), &rule.filter, verdict, line, &fields);
             if verdict == Verdict::Match {
-                into.event(self.source, rule.event(&fields, line, at));
+                if !rule.bucket.as_mut().is_none_or(|bucket| bucket.take(now)) {
+                    into.hold_back(self.source, &rule.name);
+                    continue;
+                }
+                let find = || self.ids.as_mut().map_or(Ids::default(), |ids| ids.find(line));
+                let (event, message) = rule.event(&fields, line, at, ids.get_or_insert_with(find));
+                into.event_of_line(self.source, event, message);
             }
         }
         notice.asked(line);
@@ -302,25 +314,40 @@ impl EventRule {
             severity: event.severity,
             message: event.message.as_ref().map(|field| slots.slot(field)),
             correlation: event.correlation.as_ref().map(|field| slots.slot(field)),
+            trace: event.trace.as_ref().map(|field| slots.slot(field)),
+            bucket: event.limit.map(Bucket::full),
         }
     }
 
-    fn event(&self, fields: &Fields<'_>, line: &str, at: Timestamp) -> Event {
+    /// The event a line is. `usual` are the ids that the line has where no field is named for them.
+    fn event(
+        &self,
+        fields: &Fields<'_>,
+        line: &str,
+        at: Timestamp,
+        usual: &Ids,
+    ) -> (Event, MessageIs) {
         let text = |slot: Option<usize>| match slot.map_or(Field::Absent, |s| fields.get(s)) {
             Field::Json(written) => written,
             other => other.as_label(),
         };
         let said = text(self.message);
-        let message = if said.is_empty() { event::head(line, LINE_AS_MESSAGE_BYTES) } else { said };
-        Event {
+        let (message, kind) = match said {
+            "" => (line, MessageIs::TheLine),
+            said => (said, MessageIs::Said),
+        };
+        let correlation = self.correlation.map_or(&*usual.correlation, |slot| text(Some(slot)));
+        let event = Event {
             at,
             source: String::new(),
             name: self.name.to_string(),
             severity: self.severity,
             message: message.to_owned(),
-            correlation: text(self.correlation).to_owned(),
+            correlation: correlation.to_owned(),
+            trace: self.trace.map_or(&*usual.trace, |slot| trace_in(fields, slot)).to_owned(),
             fields: fields.body(),
             truncated: false,
-        }
+        };
+        (event, kind)
     }
 }

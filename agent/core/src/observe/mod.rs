@@ -3,10 +3,11 @@
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format: `json`, `logfmt`, `regex` with its `pattern`, or `text`; `scan` and `escapes` are what they share, and
 //! `body` is what an event keeps. `number` and `time` read two kinds of fields, the latter with `strftime` and `zone`;
-//! `lines` decides what becomes of a line, `series` finds its label set, `cell` adds it up, and `accumulator` holds
-//! everything of an agent until it is sealed; `in_use` says what of it can be forgotten after a reload. `evidence` is what
-//! lines showed on the way, for a person who asks, in the words of `explain`.
-//! Nothing here knows files, and nothing reads a clock.
+//! `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
+//! its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed; `in_use` says what
+//! of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
+//! body. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
+//! files, and nothing reads a clock.
 
 mod accumulator;
 mod body;
@@ -19,13 +20,16 @@ mod evidence;
 mod explain;
 mod fields;
 mod flaw;
+mod ids;
 mod in_use;
 mod json;
+mod limit;
 mod lines;
 mod logfmt;
 mod number;
 mod parser;
 mod pattern;
+mod redact;
 mod regex;
 mod scan;
 mod series;
@@ -39,16 +43,19 @@ mod time;
 mod zone;
 
 pub use accumulator::{
-    Accumulator, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec, SourceId,
+    Accumulator, HeldBack, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec,
+    SourceId,
 };
 pub use evidence::{Evidence, Example, Place, RuleEvidence};
 pub use fields::{Field, Fields, Malformed};
 pub use flaw::Flaw;
 pub use in_use::InUse;
+pub use limit::EventLimit;
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};
 pub use pattern::Pattern;
+pub use redact::{Detector, OwnPattern, PatternError, RedactSettings, Redactor};
 pub use series::{LabelKey, MAX_LABEL_VALUE_BYTES};
 pub use settings::{
     DEFAULT_MAX_SERIES, EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings,

@@ -16,6 +16,7 @@ use watchkeeper_model::labels::OVERFLOW;
 use watchkeeper_model::{Labels, Timestamp};
 
 use super::cell::Cell;
+use super::redact::Redactor;
 
 /// A label's value longer than this counts as overflown: one line must not fill a batch with its labels.
 pub const MAX_LABEL_VALUE_BYTES: usize = 1024;
@@ -89,6 +90,9 @@ pub(super) struct SeriesSet {
     /// Per label, how many of its values became `__overflow__`.
     pub(super) overflowed: Vec<u64>,
     scratch: Vec<u8>,
+    redactor: Arc<Redactor>,
+    /// Replacements in values not told yet.
+    n_redacted: u64,
 }
 
 /// Where an observation belongs.
@@ -98,10 +102,23 @@ pub(super) struct Place {
     pub(super) n_overflowed: u64,
     /// The label whose values became too many just now, by position.
     pub(super) first_overflow_of: Option<usize>,
+    /// Replacements made in values, if the set is new.
+    pub(super) n_redacted: u64,
+}
+
+impl Place {
+    fn known(series: usize, key: &LabelKey) -> Self {
+        Self { series, n_overflowed: key.n_too_long, first_overflow_of: None, n_redacted: 0 }
+    }
 }
 
 impl SeriesSet {
-    pub(super) fn new(names: Vec<Arc<str>>, common: Labels, max_series: usize) -> Self {
+    pub(super) fn new(
+        names: Vec<Arc<str>>,
+        common: Labels,
+        max_series: usize,
+        redactor: Arc<Redactor>,
+    ) -> Self {
         Self {
             overflowed: vec![0; names.len()],
             names,
@@ -113,6 +130,16 @@ impl SeriesSet {
             n_overflown: 0,
             offenders: None,
             scratch: Vec::new(),
+            redactor,
+            n_redacted: 0,
+        }
+    }
+
+    /// Takes this out of values from now on; sets whose windows were taken get other labels.
+    pub(super) fn set_redactor(&mut self, redactor: Arc<Redactor>) {
+        self.redactor = redactor;
+        for series in 0..self.all.len() {
+            self.all[series].labels = self.labels_of(&self.all[series].key).0;
         }
     }
 
@@ -129,11 +156,12 @@ impl SeriesSet {
     /// The series of these label values, made if it is new and there is room.
     pub(super) fn place(&mut self, key: &LabelKey, now: Timestamp) -> Place {
         if let Some(series) = self.find(&key.bytes) {
-            return Place { series, n_overflowed: key.n_too_long, first_overflow_of: None };
+            return Place::known(series, key);
         }
         if self.all.len() - self.n_overflown < self.max_series {
             let series = self.insert(key.bytes.clone().into(), now, false);
-            return Place { series, n_overflowed: key.n_too_long, first_overflow_of: None };
+            let n_redacted = std::mem::take(&mut self.n_redacted);
+            return Place { n_redacted, ..Place::known(series, key) };
         }
         self.overflow(key, now)
     }
@@ -168,7 +196,8 @@ impl SeriesSet {
             self.insert(key, now, true)
         });
         let n_overflowed = key.n_too_long + replaced.len() as u64;
-        Place { series, n_overflowed, first_overflow_of: first }
+        let n_redacted = std::mem::take(&mut self.n_redacted);
+        Place { series, n_overflowed, first_overflow_of: first, n_redacted }
     }
 
     fn rank_offenders(&self) -> Vec<usize> {
@@ -184,11 +213,12 @@ impl SeriesSet {
     }
 
     fn insert(&mut self, key: Box<[u8]>, now: Timestamp, overflown: bool) -> usize {
-        let own = Labels::new(self.names.iter().cloned().zip(values_of(&key).map(Arc::from)));
+        let (labels, n_redacted) = self.labels_of(&key);
+        self.n_redacted += n_redacted;
         let (index, hash) = (self.all.len(), self.hasher.hash_one(&*key));
         self.n_overflown += usize::from(overflown);
         self.all.push(Series {
-            labels: self.common.with(&own),
+            labels,
             key,
             cells: Vec::new(),
             seen: true,
@@ -198,6 +228,25 @@ impl SeriesSet {
         let (all, hasher) = (&self.all, &self.hasher);
         self.table.insert_unique(hash, index as u32, |&i| hasher.hash_one(&*all[i as usize].key));
         index
+    }
+
+    /// The labels of a set as they leave the host, and how much was taken out of them. Values that differ only in what
+    /// was taken out make sets that add up when they are sealed.
+    fn labels_of(&self, key: &[u8]) -> (Labels, u64) {
+        let mut n_redacted = 0;
+        let mut leaving = |value: &str| -> Arc<str> {
+            match self.redactor.covers_labels().then(|| self.redactor.redact(value)).flatten() {
+                Some((redacted, n)) => {
+                    n_redacted += n;
+                    // A mark may be longer than what it stands for.
+                    redacted[..redacted.floor_char_boundary(MAX_LABEL_VALUE_BYTES)].into()
+                }
+                None => value.into(),
+            }
+        };
+        let values = values_of(key).map(&mut leaving);
+        let own = Labels::new(self.names.iter().cloned().zip(values));
+        (self.common.with(&own), n_redacted)
     }
 
     /// Notes when sets were seen whose windows have just been taken, and lets those go that were not for an hour.
@@ -231,6 +280,7 @@ impl SeriesSet {
 
 #[cfg(test)]
 mod tests {
+    use super::super::redact::RedactSettings;
     use super::*;
 
     fn key(values: &[&str]) -> LabelKey {
@@ -241,7 +291,8 @@ mod tests {
 
     fn set(max_series: usize) -> SeriesSet {
         let common = Labels::new([("env", "prod"), ("user", "agent's")]);
-        SeriesSet::new(vec!["status".into(), "user".into()], common, max_series)
+        let names = vec!["status".into(), "user".into()];
+        SeriesSet::new(names, common, max_series, Arc::default())
     }
 
     fn labels(set: &mut SeriesSet, values: &[&str]) -> String {
@@ -300,6 +351,22 @@ mod tests {
         let place = set.place(&key(&["200", "c"]), at(3_700));
         assert_eq!((place.series, place.n_overflowed), (1, 0));
         assert_eq!(set.place(&key(&["200", "d"]), at(3_700)).first_overflow_of, Some(1));
+    }
+
+    #[test]
+    fn values_are_redacted_when_asked_and_sets_that_become_one_stay_apart_inside() {
+        let mut set = set(10);
+        let place = |set: &mut SeriesSet, user| set.place(&key(&["200", user]), Timestamp(0));
+        assert_eq!(place(&mut set, "bob@example.com").n_redacted, 0);
+        assert_eq!(set.all[0].labels.get("user"), "bob@example.com", "labels stay unless asked");
+        let settings = RedactSettings { labels: true, ..RedactSettings::default() };
+        set.set_redactor(Arc::new(Redactor::new(&settings)));
+        assert_eq!(set.all[0].labels.get("user"), "[email]");
+        let (bob, amy) = (place(&mut set, "bob@example.com"), place(&mut set, "amy@example.com"));
+        assert_eq!((bob.series, bob.n_redacted, amy.series, amy.n_redacted), (0, 0, 1, 1));
+        assert_eq!(place(&mut set, "amy@example.com").n_redacted, 0, "counted once for each set");
+        assert_eq!(set.all[0].labels, set.all[1].labels);
+        assert_eq!(set.all[0].labels.get("status"), "200");
     }
 
     #[test]

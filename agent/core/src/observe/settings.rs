@@ -7,6 +7,7 @@ use std::time::Duration;
 use watchkeeper_expr::Condition;
 use watchkeeper_model::{Service, Severity, Unit};
 
+use super::limit::EventLimit;
 use super::parser::Format;
 use super::time::TimeFormat;
 
@@ -84,6 +85,10 @@ pub struct EventSettings {
     pub severity: Severity,
     /// The field a person reads first; without it, or if the line lacks it, the whole line.
     pub message: Option<String>,
-    /// The field that ties events together.
+    /// The field that ties events together; without it the usual names are tried.
     pub correlation: Option<String>,
+    /// The field that holds the id of the trace; without it the usual names are tried.
+    pub trace: Option<String>,
+    /// How many bodies are kept in a stretch of time; without it all are.
+    pub limit: Option<EventLimit>,
 }

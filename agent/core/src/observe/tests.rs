@@ -3,6 +3,7 @@
 //! Owns the sentences about what is counted and what is skipped, and why.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watchkeeper_expr::{Condition, Scope};
 use watchkeeper_model::{
@@ -41,6 +42,8 @@ pub(super) fn settings() -> LineSettings {
             severity: Severity::Error,
             message: Some("msg".into()),
             correlation: Some("id".into()),
+            trace: None,
+            limit: None,
         }],
     }
 }
@@ -200,6 +203,91 @@ fn an_event_keeps_the_line_and_a_line_without_message_speaks_for_itself() {
 }
 
 #[test]
+fn an_event_without_named_ids_takes_the_usual_ones() {
+    let with = |correlation: Option<&str>, trace: Option<&str>| {
+        let mut settings = settings();
+        settings.events[0].correlation = correlation.map(str::to_owned);
+        settings.events[0].trace = trace.map(str::to_owned);
+        let mut shop = Shop::new(&settings);
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        shop.see(line(&format!(
+            r#""level":"error","ms":1,"id":7,"request_id":"r-1","trace_id":"t-1","tp":"00-{trace}-00f067aa0ba902b7-01""#
+        )));
+        let event = shop.seal(1).events.remove(0);
+        (event.correlation, event.trace)
+    };
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for (correlation, trace, expected) in [
+        (None, None, ("r-1", "t-1")),
+        (Some("id"), None, ("7", "t-1")),
+        (None, Some("tp"), ("r-1", trace)),
+        (Some("none"), Some("none"), ("", "")),
+    ] {
+        let (c, t) = with(correlation, trace);
+        assert_eq!((c.as_str(), t.as_str()), expected, "{correlation:?} {trace:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_sealed_holds_what_must_not_leave_the_host() {
+    let mut shop = Shop::new(&settings());
+    shop.see(line(r#""level":"error","ms":1,"msg":"bob@example.com","id":"4111 1111 1111 1111""#));
+    shop.see(line(
+        r#""level":"error","ms":1,"status":"bob@example.com","to":"bob\u0040example.com""#,
+    ));
+    let sealed = shop.acc.seal(NOW, &SealOrder::default(), Vec::new());
+    let Body::Windows { samples, .. } = &sealed.services[0].bodies[0] else { panic!("windows") };
+    assert!(samples.len() == 2 && !format!("{samples:?}").contains("bob"), "{samples:?}");
+    let seen = Seen::of(sealed);
+    let [first, second] = &seen.events[..] else { panic!("two events") };
+    assert_eq!((first.message.as_str(), first.correlation.as_str()), ("[email]", "[card]"));
+    assert!(first.fields.ends_with(r#""msg":"[email]","id":"[card]"}"#), "{}", first.fields);
+    assert!(!format!("{second:?}").contains("example.com"), "{second:?}");
+    assert_eq!(second.message, second.fields);
+    assert_eq!(seen.tallies[0].redacted, 4 + 4);
+    assert_eq!(seen.series[1].labels.get("status"), "bob@example.com", "labels stay unless asked");
+}
+
+#[test]
+fn labels_that_become_one_add_up() {
+    let mut shop = Shop::new(&LineSettings { events: Vec::new(), ..settings() });
+    shop.see(line(r#""ms":1,"status":"bob@example.com""#));
+    let labels = RedactSettings { labels: true, ..RedactSettings::default() };
+    shop.acc.set_redactor(Redactor::new(&labels));
+    shop.see(line(r#""ms":1,"status":"bob@example.com""#));
+    shop.see(line(r#""ms":1,"status":"amy@example.com""#));
+    let seen = shop.seal(1);
+    let counts: Vec<(String, u64)> = seen.counts().into_iter().collect();
+    let expected = [
+        (r#"{env="prod", status="[email]"}"#.to_owned(), 2),
+        (r#"{env="prod", status="bob@example.com"}"#.to_owned(), 1),
+    ];
+    assert_eq!(counts, expected, "what was counted before has the labels of before");
+    assert_eq!(seen.tallies[0].redacted, 1);
+}
+
+#[test]
+fn a_limit_holds_bodies_back_and_never_counts() {
+    let mut limited = settings();
+    limited.events[0].limit = Some(EventLimit { events: 3, per: Duration::from_secs(60) });
+    let other = EventSettings { name: "other".into(), limit: None, ..limited.events[0].clone() };
+    limited.events.push(other);
+    let mut shop = Shop::new(&limited);
+    let error = line(r#""level":"error","ms":1"#);
+    (0..10).for_each(|_| shop.see(&error));
+    let held = HeldBack { source: "shop-log".into(), event: "error".into(), n: 7 };
+    assert_eq!(shop.acc.held_back(), std::slice::from_ref(&held));
+    let seen = shop.seal(1);
+    let kept = |name: &str| seen.events.iter().filter(|e| e.name == name).count();
+    assert_eq!((kept("error"), kept("other")), (3, 10));
+    assert_eq!((seen.tallies[0].events, seen.tallies[0].events_held_back), (13, 7));
+    assert_eq!(seen.counts().values().sum::<u64>(), 10, "counts are never limited");
+    shop.lines.observe(error.as_bytes(), NOW + Duration::from_secs(20), &mut shop.acc);
+    assert_eq!(shop.acc.held_back(), [held], "one has come back");
+    assert_eq!(shop.seal(1).tallies[0].events_held_back, 0);
+}
+
+#[test]
 fn label_sets_beyond_the_limit_overflow_with_an_event_and_no_count_is_lost() {
     let mut shop = Shop::new(&settings());
     for status in 0..20 {
@@ -282,6 +370,7 @@ fn event_bodies_go_by_severity_and_are_counted() {
             severity,
             message: "m".repeat(1_000),
             correlation: String::new(),
+            trace: String::new(),
             fields: "{}".into(),
             truncated: false,
         };

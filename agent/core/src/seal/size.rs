@@ -49,7 +49,7 @@ fn values(values: &Values) -> usize {
 
 /// One source's tally.
 pub(super) fn tally(tally: &SourceTally) -> usize {
-    PREFIX + text(&tally.source) + 9 * NUMBER + tally.skipped.len() * (2 * PREFIX + 16 + NUMBER)
+    PREFIX + text(&tally.source) + 11 * NUMBER + tally.skipped.len() * (2 * PREFIX + 16 + NUMBER)
 }
 
 /// One file's frontier.
@@ -60,8 +60,9 @@ pub(super) fn frontier(frontier: &Frontier) -> usize {
 
 /// One event.
 pub(super) fn event(event: &Event) -> usize {
-    let texts = [&event.source, &event.name, &event.message, &event.correlation, &event.fields];
-    PREFIX + 3 * NUMBER + PREFIX + texts.into_iter().map(|t| text(t)).sum::<usize>()
+    let ids = [&event.source, &event.name, &event.correlation, &event.trace];
+    let texts = ids.into_iter().chain([&event.message, &event.fields]);
+    PREFIX + 3 * NUMBER + PREFIX + texts.map(|t| text(t)).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -227,6 +227,7 @@ mod tests {
             severity: Severity::Info,
             message: String::new(),
             correlation: String::new(),
+            trace: String::new(),
             fields: "f".repeat(250_000),
             truncated: false,
         };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use watchkeeper_agent_core::observe::{Accumulator, Sealed};
+use watchkeeper_agent_core::observe::{Accumulator, EventLimit, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
 use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
 use watchkeeper_config::{Problems, Reader, load_str};
@@ -486,7 +486,8 @@ tail:
       bounds: [500ms, 200ms, 0.2]
       max_series: 50
   events:
-    - {name: error, where: 'level == "error"', severity: page, message: msg, correlation: id}
+    - {name: error, where: 'level == "error"', severity: page, message: msg, correlation: id, trace: tid,
+       limit: {events: 60, per: 1m}}
 "#;
     let mut read = settings(yaml).unwrap();
     read.set_name("shop-2");
@@ -506,7 +507,10 @@ tail:
     assert_eq!(signal.value.as_ref().unwrap().unit, Unit::Ms);
     assert_eq!(signal.labels[1], ("method".to_owned(), "http.method".to_owned()));
     assert_eq!(signal.max_series, 50);
-    assert_eq!(tail.lines.events[0].severity, Severity::Critical);
+    let event = &tail.lines.events[0];
+    assert_eq!((event.severity, event.trace.as_deref()), (Severity::Critical, Some("tid")));
+    let limit = EventLimit { events: 60, per: Duration::from_secs(60) };
+    assert_eq!(event.limit, Some(limit));
 }
 
 #[test]
@@ -532,6 +536,9 @@ fn what_is_wrong_is_told_where_it_stands() {
         (tail("  path_fields: kubernets"), "\"kubernets\" has no named group"),
         (tail("  path_fields: '(?<path>a)'"), "`_file.path` is a field already"),
         (tail("  pathz: []"), "unknown key `pathz`"),
+        (tail("  events: [{name: a, where: 'true', limit: {events: 0, per: 1m}}]"), "4:53: error"),
+        (tail("  events: [{name: a, where: 'true', limit: {events: 1}}]"), "`per` is missing"),
+        (tail("  events: [{name: a, where: 'true', limit: 60}]"), "a map is needed, not a number"),
         (tail("  signals: [{name: a-b}]"), "`a-b` is no name of a signal"),
         (tail("  signals: [{name: a, labels: {agent: x}}]"), "`agent` is reserved"),
         (tail("  signals: [{name: a, bounds: [1s]}]"), "bounds need a `value`"),

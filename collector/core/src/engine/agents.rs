@@ -134,6 +134,8 @@ impl AgentWatch {
             view.skipped = total.skipped.iter().copied().collect();
             view.bytes_abandoned = total.bytes_abandoned;
             view.bytes_unknown = total.bytes_unknown;
+            view.redacted = total.redacted;
+            view.events_held_back = total.events_held_back;
         }
         for health in &self.health {
             let view = views.entry(&health.name).or_default();

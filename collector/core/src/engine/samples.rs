@@ -33,6 +33,7 @@ impl Samples {
             name: event.name.clone(),
             message: event.message.chars().take(MESSAGE_CHARS).collect(),
             correlation: event.correlation.clone(),
+            trace: event.trace.clone(),
         };
         // Parts arrive nearly in order: looking from the back finds the place at once.
         let place = sort.iter().rposition(|s| s.at <= sample.at).map_or(0, |i| i + 1);

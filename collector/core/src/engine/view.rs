@@ -124,4 +124,8 @@ pub struct SourceView {
     pub bytes_abandoned: u64,
     /// Bytes whose fate is unknown, since ever.
     pub bytes_unknown: u64,
+    /// Replacements made in its events before they left the host, since ever.
+    pub redacted: u64,
+    /// Its events whose bodies a limit held back, since ever.
+    pub events_held_back: u64,
 }

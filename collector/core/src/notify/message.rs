@@ -107,6 +107,9 @@ pub struct SampleEvent {
     pub name: String,
     /// Its message.
     pub message: String,
-    /// The request or trace id; "" if none.
+    /// The id of its request or the like; "" if none.
     pub correlation: String,
+    /// The id of its trace; "" if none, as in rows of before there were any.
+    #[serde(default)]
+    pub trace: String,
 }

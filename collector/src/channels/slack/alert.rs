@@ -194,9 +194,13 @@ pub(super) fn events(events: &[SampleEvent]) -> String {
     lines.extend(events.iter().take(3).map(|event| {
         let (at, agent) = (markup::clock(event.at), markup::code(&event.agent, 40));
         let (name, message) = (markup::line(&event.name, 40), markup::line(&event.message, 300));
-        let correlation = markup::code(&event.correlation, 120);
-        let gap = if correlation.is_empty() { "" } else { "  " };
-        format!("• {at} {agent} {name}: {message}{gap}{correlation}")
+        let mut line = format!("• {at} {agent} {name}: {message}");
+        for (what, id) in [("", &event.correlation), ("trace ", &event.trace)] {
+            if !id.is_empty() {
+                line = format!("{line}  {what}{}", markup::code(id, 120));
+            }
+        }
+        line
     }));
     lines.join("\n")
 }

@@ -190,6 +190,8 @@ async fn what_sources_did_adds_up_whatever_the_order() {
             skipped: vec![(SkipReason::Blank, 1)],
             events: 2,
             overflowed: 3,
+            redacted: 4,
+            events_held_back: 5,
             ..SourceTally::default()
         }],
         frontiers: vec![frontier(from, to)],
@@ -217,6 +219,7 @@ async fn what_sources_did_adds_up_whatever_the_order() {
         (totals.tally.overflowed, &totals.tally.skipped[..]),
         (9, &[(SkipReason::Blank, 3)][..])
     );
+    assert_eq!((totals.tally.redacted, totals.tally.events_held_back), (12, 15));
     let [file] = &reads.frontiers_of(&AgentId::new("web-1")).unwrap()[..] else { panic!() };
     assert_eq!((file.file.inode, file.coverage.gap_bytes()), (u64::MAX, 0));
     assert_eq!((file.coverage.covered, file.coverage.guard.hash), (40, 50));
@@ -338,6 +341,12 @@ async fn events_are_found_by_what_is_known_of_them() {
             EventFilter { correlation: text(&format!("req-{NOW}")), ..Default::default() },
             &["payment refused 100%"],
         ),
+        (
+            "by correlation, or by trace",
+            EventFilter { correlation: text("trace-1"), ..Default::default() },
+            &["took 3 s"],
+        ),
+        ("no id is no id", EventFilter { correlation: text(""), ..Default::default() }, &[]),
         (
             "half-open in time",
             EventFilter { from: at(NOW + 1), to: at(NOW + 2), ..Default::default() },

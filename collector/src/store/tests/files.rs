@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use watchkeeper_model::Kind;
+use watchkeeper_model::{Kind, Severity, SourceTally};
 
 use super::contract::total;
 use super::parts::{NOW, event, events, open, row, settings, stream, windows};
-use crate::store::{EventFilter, Page, Store, StoreError};
-use watchkeeper_model::Severity;
+use crate::store::{EventFilter, Fate, Page, Store, StoreError};
 
 fn error(dir: &Path) -> StoreError {
     Store::open(settings(dir)).expect_err("the file is not usable")
@@ -70,6 +69,57 @@ async fn a_file_of_a_newer_version_is_refused() {
     drop(conn);
     let error = error(dir.path());
     assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error:?}");
+}
+
+/// Makes the file as the first version left it, with these rows.
+fn first_version(dir: &Path, file: &str, schema: &str, rows: &str) {
+    std::fs::create_dir_all(dir).unwrap();
+    let conn = rusqlite::Connection::open(dir.join(format!("{file}.db"))).unwrap();
+    conn.execute_batch(
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    )
+    .unwrap();
+    conn.execute_batch(schema).unwrap();
+    conn.execute_batch(&format!(
+        "INSERT INTO meta VALUES ('schema', '1'), ('file', '{file}'); {rows}"
+    ))
+    .unwrap();
+}
+
+#[tokio::test]
+async fn files_of_the_first_version_are_read_and_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    first_version(
+        dir.path(),
+        "events",
+        include_str!("../migrations/events_0001.sql"),
+        "INSERT INTO events VALUES (1, 1793491200000000000, 'shop', 'web-1', 'log', 'error', 2, 'old', 'req-1', '{}', 0);",
+    );
+    first_version(
+        dir.path(),
+        "intake",
+        include_str!("../migrations/intake_0001.sql"),
+        "INSERT INTO source_totals VALUES ('web-1', 'log', 1, 2, 3, 4, 5, 6, 7, 8, 9);",
+    );
+    let store = open(dir.path());
+    store
+        .commit_events(events(1, vec![event(NOW + 1, "error", Severity::Error, "new")]))
+        .await
+        .unwrap();
+    let tally = SourceTally { source: "log".into(), redacted: 2, ..SourceTally::default() };
+    let mut commit = windows(1, vec![row("200", NOW, 1)]);
+    let Fate::Counted(body) = &mut commit.batches[0].fate else { panic!("counted") };
+    body.tallies.push(tally);
+    store.commit_windows(commit).await.unwrap();
+    let reads = store.reads();
+    let found = reads.events(&EventFilter::default(), &Page::first(10)).unwrap().rows;
+    let found: Vec<_> = found.iter().map(|e| (&*e.event.message, &*e.event.trace)).collect();
+    assert_eq!(found, [("new", "trace-1"), ("old", "")]);
+    let [totals] = &reads.source_totals().unwrap()[..] else { panic!("one source") };
+    let SourceTally { read, overflowed, redacted, events_held_back, .. } = totals.tally;
+    assert_eq!((read, overflowed, redacted, events_held_back), (1, 9, 2, 0));
+    store.close();
+    open(dir.path());
 }
 
 #[tokio::test]

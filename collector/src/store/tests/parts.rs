@@ -90,6 +90,7 @@ pub(crate) fn event(at: i64, name: &str, severity: Severity, message: &str) -> E
         severity,
         message: message.to_owned(),
         correlation: format!("req-{at}"),
+        trace: format!("trace-{}", at % 2),
         fields: format!(r#"{{"message":"{message}"}}"#),
         truncated: false,
     }
