@@ -416,6 +416,8 @@ mod tests {
                 severity: Severity::Error,
                 message: None,
                 correlation: None,
+                trace: None,
+                limit: None,
             }],
         };
         let mut acc = Accumulator::new(AgentId::new("web-1"), Labels::default());
