@@ -27,8 +27,12 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut acc = Accumulator::new(settings.id.clone(), settings.labels.clone());
     for source in &settings.sources {
-        let SourceSettings::Tail(tail) = source;
-        let mut lines = LineObserver::new(&tail.lines, &mut acc);
+        #[allow(unreachable_patterns, reason = "kinds of sources come and go")]
+        let lines = match source {
+            SourceSettings::Tail(tail) => &tail.lines,
+            _ => continue,
+        };
+        let mut lines = LineObserver::new(lines, &mut acc);
         lines.observe(br#"{"status":500,"msg":"x","level":"error"}"#, NOW, &mut acc);
     }
 });
