@@ -369,6 +369,86 @@ fn of_a_record_that_does_not_end_no_more_is_read_again_than_is_worth_it() {
 }
 
 #[test]
+fn nor_of_a_line_that_becomes_longer_than_allowed_by_its_parts() {
+    let mut agent = agent(Wrap::Cri, None);
+    agent.settings.max_line_bytes = 400_000;
+    agent.crash();
+    for _ in 0..100 {
+        agent.world().append(PATH, cri(&format!("oP{}", "1".repeat(900))).repeat(100));
+        agent.catch_up();
+        agent.seal();
+        let unread = agent.world().content(PATH).len() as u64 - stored(&agent)[0].offset;
+        assert!(unread < 1 << 20, "{unread}");
+        assert!(agent.rows().all(|row| row.len() < 500_000));
+        agent.crash();
+    }
+    write(&agent, &["oF", "oFb"]);
+    assert_eq!(settle(&mut agent), ["b"]);
+    assert_eq!(agent.sealed.n_too_long, 1);
+}
+
+#[test]
+fn what_is_due_waits_for_what_can_be_read_but_was_not_yet() {
+    // There is no room for one more file in this seal.
+    let mut several = agent(Wrap::None, Some(several_lines()));
+    several.world().append(PATH, "a\n 1\n");
+    several.catch_up();
+    for i in 0..500 {
+        several.world().append(&format!("/l/{i}.log"), format!("{i}\n{i}\n"));
+    }
+    several.catch_up();
+    several.wait_for(2);
+    several.world().append(PATH, " 2\n");
+    several.tail().hint(None);
+    several.poll();
+    several.seal();
+    assert!(!several.sealed.lines.iter().any(|l| l.starts_with('a')));
+    several.catch_up();
+    several.wait_for(2);
+    assert!(settle(&mut several).contains(&"a\n 1\n 2".to_owned()));
+
+    // There is so much in other files that this one is not looked at.
+    let mut busy = agent(Wrap::None, Some(several_lines()));
+    busy.world().append(PATH, "a\n 1\n");
+    busy.catch_up();
+    for i in 0..20 {
+        let name = format!("/l/{i}.log");
+        busy.world().append(&name, "b\n");
+        busy.catch_up();
+        busy.world().append(&name, "c\n".repeat(200_000));
+        busy.world().rename(&name, &format!("{name}.1"));
+    }
+    busy.wait_for(2);
+    busy.world().append(PATH, " 2\n");
+    busy.poll();
+    busy.seal();
+    assert!(!busy.sealed.lines.iter().any(|l| l.starts_with('a')));
+    busy.catch_up();
+    busy.wait_for(2);
+    assert!(settle(&mut busy).contains(&"a\n 1\n 2".to_owned()));
+}
+
+#[test]
+fn what_an_older_life_of_an_inode_held_is_given_out_too() {
+    let mut agent = agent(Wrap::Cri, None);
+    write(&agent, &["oPa", "eFx"]);
+    settle(&mut agent);
+    let rows: Vec<String> = agent.rows().map(str::to_owned).collect();
+    let mut older = Position::decode(&rows[0]).unwrap();
+    let mut newer = older.clone();
+    newer.held = None;
+    older.file.born = older.file.born.shifted(-1);
+    older.offset = cri("oPa").len() as u64;
+    older.guard.len = older.offset as u32;
+    agent.crash();
+    agent.put_back(vec![older.encode(), newer.encode()]);
+    write(&agent, &["oFb"]);
+    let mut seen = settle(&mut agent);
+    seen.sort();
+    assert_eq!((seen, agent.n_rows()), (["a", "b", "x"].map(str::to_owned).to_vec(), 1));
+}
+
+#[test]
 fn lines_are_as_long_inside_of_their_wrapper_as_they_may_be() {
     for (wrap, n_full) in [(Wrap::Cri, 1), (Wrap::Docker, 0)] {
         let mut agent = agent(wrap, None);

@@ -124,10 +124,6 @@ impl<D: Disk> Tail<D> {
             if file.unread_bytes() > 0 || !self.is_quiet(file, now, wait) {
                 continue;
             }
-            if file.holds() && self.waiting {
-                // Whether it was counted elsewhere is about to be told.
-                continue;
-            }
             self.give_all(i, now, sink);
             match self.files[i].sight {
                 Sight::Present => {}

@@ -122,11 +122,10 @@ impl Joiner {
     }
 
     pub(in crate::tail) fn keep(&self) -> Keep {
-        let starts = self.held.iter().flat_map(HeldStream::texts).map(|t| t.start);
-        let was_cut = self.held.iter().any(|h| h.record.as_ref().is_some_and(|r| r.is_over));
-        match starts.min() {
+        // A record that was cut was given out, and so ends behind its beginning.
+        match self.held.iter().flat_map(HeldStream::texts).map(|t| t.start).min() {
             None => Keep::Nothing,
-            Some(start) if start >= self.given_to && !was_cut => Keep::From(start),
+            Some(start) if start >= self.given_to => Keep::From(start),
             Some(_) => Keep::Itself,
         }
     }
