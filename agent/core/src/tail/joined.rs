@@ -390,31 +390,28 @@ fn nor_of_a_line_that_becomes_longer_than_allowed_by_its_parts() {
 #[test]
 fn what_is_due_waits_for_what_can_be_read_but_was_not_yet() {
     // There is no room for one more file in this seal.
-    let mut several = agent(Wrap::None, Some(several_lines()));
-    several.world().append(PATH, "a\n 1\n");
-    several.catch_up();
+    let mut several = agent(Wrap::Cri, None);
+    write(&several, &["oPa", "eFx"]);
+    settle(&mut several);
     for i in 0..500 {
-        several.world().append(&format!("/l/{i}.log"), format!("{i}\n{i}\n"));
+        several.world().append(&format!("/l/{i}.log"), cri("oFb"));
     }
     several.catch_up();
-    several.wait_for(2);
-    several.world().append(PATH, " 2\n");
+    several.wait_for(60);
+    write(&several, &["oFc"]);
     several.tail().hint(None);
     several.poll();
     several.seal();
-    assert!(!several.sealed.lines.iter().any(|l| l.starts_with('a')));
-    several.catch_up();
-    several.wait_for(2);
-    assert!(settle(&mut several).contains(&"a\n 1\n 2".to_owned()));
+    assert!(!several.sealed.lines.contains(&"a".to_owned()));
+    assert!(settle(&mut several).contains(&"ac".to_owned()));
 
     // There is so much in other files that this one is not looked at.
     let mut busy = agent(Wrap::None, Some(several_lines()));
     busy.world().append(PATH, "a\n 1\n");
+    (0..20).for_each(|i| busy.world().append(&format!("/l/{i}.log"), "b\n"));
     busy.catch_up();
     for i in 0..20 {
         let name = format!("/l/{i}.log");
-        busy.world().append(&name, "b\n");
-        busy.catch_up();
         busy.world().append(&name, "c\n".repeat(200_000));
         busy.world().rename(&name, &format!("{name}.1"));
     }
@@ -426,6 +423,30 @@ fn what_is_due_waits_for_what_can_be_read_but_was_not_yet() {
     busy.catch_up();
     busy.wait_for(2);
     assert!(settle(&mut busy).contains(&"a\n 1\n 2".to_owned()));
+}
+
+#[test]
+fn of_a_file_that_is_given_up_what_was_read_is_counted_and_only_the_rest_reported() {
+    for unread in [0, 11] {
+        for (kept, lines, _) in KEPT {
+            let mut agent = agent(Wrap::Cri, None);
+            write(&agent, lines);
+            settle(&mut agent);
+            agent.world().append(PATH, "0123456789\n".repeat(unread / 11));
+            agent.world().remove(PATH);
+            for _ in 0..3 {
+                agent.tail().hint(None);
+                agent.poll_with(false);
+                agent.wait_for(50_000);
+            }
+            agent.poll_with(false);
+            agent.seal();
+            let case = format!("{kept}, unread: {unread}");
+            assert_eq!(agent.sealed.lines, ["x", "a"], "{case}");
+            assert_eq!(agent.sealed.abandoned, unread as u64, "{case}");
+            assert_eq!((agent.n_rows(), agent.tail().lag_bytes()), (0, 0), "{case}");
+        }
+    }
 }
 
 #[test]

@@ -110,7 +110,10 @@ impl<D: Disk> Tail<D> {
                 let Some(i) = self.files.iter().position(|f| f.id == id) else { continue };
                 // What is held of it was read.
                 self.give_all(i, now, sink);
-                sink.report(Report::Abandoned { bytes: self.files[i].unread_bytes() });
+                let bytes = self.files[i].unread_bytes();
+                if bytes > 0 {
+                    sink.report(Report::Abandoned { bytes });
+                }
                 self.close(i);
             }
         }
