@@ -22,7 +22,7 @@ use crate::tail::record::{Record, Stream};
 const PART_WAIT: Duration = Duration::from_secs(60);
 
 /// A record that was longer leaves no more memory than this behind for the next one.
-const SPARE_BYTES: usize = 64 * 1024;
+const SPARE_BYTES: usize = 4 * 1024;
 
 /// What all joiners of a source have in common.
 #[derive(Debug)]
