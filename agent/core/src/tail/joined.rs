@@ -149,6 +149,23 @@ fn what_is_stored_and_given_out_in_time_is_not_given_out_again() {
 }
 
 #[test]
+fn what_is_stored_and_given_out_by_the_next_line_is_not_given_out_again() {
+    let mut agent = agent(Wrap::None, Some(several_lines()));
+    // So long that its first bytes, which are stored too, do not change any more.
+    let long = "x".repeat(2_000);
+    agent.world().append(PATH, format!("{long}\na\n\0\0\n"));
+    settle(&mut agent);
+    assert!(stored(&agent)[0].held.is_some(), "something behind it was given out");
+    agent.world().append(PATH, "b\n");
+    assert_eq!(settle(&mut agent), [&*long, "a"]);
+    assert_eq!(stored(&agent)[0].held, None, "the next one is read again, at the same offset");
+    agent.crash();
+    agent.catch_up();
+    agent.wait_for(2);
+    assert_eq!(settle(&mut agent), [&*long, "a", "b"]);
+}
+
+#[test]
 fn at_the_end_of_a_rotated_or_deleted_file_everything_is_given_out() {
     for deleted in [false, true] {
         for (kept, lines, _) in KEPT {
