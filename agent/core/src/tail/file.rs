@@ -229,6 +229,11 @@ impl<H> File<H> {
         ahead.map_or((self.offset, &self.before), |(at, before)| (*at, before))
     }
 
+    /// Whether what is held is stored with the position, and not read again.
+    pub(super) fn stores_held(&self) -> bool {
+        self.ahead.is_none() && !self.joiner.is_empty()
+    }
+
     /// Whether something was read and not given out.
     pub(super) fn holds(&self) -> bool {
         !self.joiner.is_empty() || self.stale.is_some()

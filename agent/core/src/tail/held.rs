@@ -1,8 +1,8 @@
 //! Giving out what joiners hold.
 //!
 //! Owns when that is: in time, when settings have changed, and when its file or its life has ended. What is given out and
-//! the position without it go into the same seal. Never gives out a part while more of its file can be read, and never
-//! what the collector may have counted already.
+//! the position without it go into the same seal. Never gives out a part because of the time while more of its file can be
+//! read.
 
 use std::path::Path;
 

@@ -149,6 +149,23 @@ fn what_is_stored_and_given_out_in_time_is_not_given_out_again() {
 }
 
 #[test]
+fn what_is_stored_and_given_out_by_the_next_line_is_not_given_out_again() {
+    let mut agent = agent(Wrap::None, Some(several_lines()));
+    // So long that its first bytes, which are stored too, do not change any more.
+    let long = "x".repeat(2_000);
+    agent.world().append(PATH, format!("{long}\na\n\0\0\n"));
+    settle(&mut agent);
+    assert!(stored(&agent)[0].held.is_some(), "something behind it was given out");
+    agent.world().append(PATH, "b\n");
+    assert_eq!(settle(&mut agent), [&*long, "a"]);
+    assert_eq!(stored(&agent)[0].held, None, "the next one is read again, at the same offset");
+    agent.crash();
+    agent.catch_up();
+    agent.wait_for(2);
+    assert_eq!(settle(&mut agent), [&*long, "a", "b"]);
+}
+
+#[test]
 fn at_the_end_of_a_rotated_or_deleted_file_everything_is_given_out() {
     for deleted in [false, true] {
         for (kept, lines, _) in KEPT {
@@ -366,6 +383,107 @@ fn of_a_record_that_does_not_end_no_more_is_read_again_than_is_worth_it() {
     agent.wait_for(2);
     let seen = settle(&mut agent);
     assert_eq!(seen.iter().map(String::len).collect::<Vec<_>>(), [1 + 500 * 101 - 101, 1]);
+}
+
+#[test]
+fn nor_of_a_line_that_becomes_longer_than_allowed_by_its_parts() {
+    let mut agent = agent(Wrap::Cri, None);
+    agent.settings.max_line_bytes = 400_000;
+    agent.crash();
+    for _ in 0..100 {
+        agent.world().append(PATH, cri(&format!("oP{}", "1".repeat(900))).repeat(100));
+        agent.catch_up();
+        agent.seal();
+        let unread = agent.world().content(PATH).len() as u64 - stored(&agent)[0].offset;
+        assert!(unread < 1 << 20, "{unread}");
+        assert!(agent.rows().all(|row| row.len() < 500_000));
+        agent.crash();
+    }
+    write(&agent, &["oF", "oFb"]);
+    assert_eq!(settle(&mut agent), ["b"]);
+    assert_eq!(agent.sealed.n_too_long, 1);
+}
+
+#[test]
+fn what_is_due_waits_for_what_can_be_read_but_was_not_yet() {
+    // There is no room for one more file in this seal.
+    let mut several = agent(Wrap::Cri, None);
+    write(&several, &["oPa", "eFx"]);
+    settle(&mut several);
+    for i in 0..500 {
+        several.world().append(&format!("/l/{i}.log"), cri("oFb"));
+    }
+    several.catch_up();
+    several.wait_for(60);
+    write(&several, &["oFc"]);
+    several.tail().hint(None);
+    several.poll();
+    several.seal();
+    assert!(!several.sealed.lines.contains(&"a".to_owned()));
+    assert!(settle(&mut several).contains(&"ac".to_owned()));
+
+    // There is so much in other files that this one is not looked at.
+    let mut busy = agent(Wrap::None, Some(several_lines()));
+    busy.world().append(PATH, "a\n 1\n");
+    (0..20).for_each(|i| busy.world().append(&format!("/l/{i}.log"), "b\n"));
+    busy.catch_up();
+    for i in 0..20 {
+        let name = format!("/l/{i}.log");
+        busy.world().append(&name, "c\n".repeat(200_000));
+        busy.world().rename(&name, &format!("{name}.1"));
+    }
+    busy.wait_for(2);
+    busy.world().append(PATH, " 2\n");
+    busy.poll();
+    busy.seal();
+    assert!(!busy.sealed.lines.iter().any(|l| l.starts_with('a')));
+    busy.catch_up();
+    busy.wait_for(2);
+    assert!(settle(&mut busy).contains(&"a\n 1\n 2".to_owned()));
+}
+
+#[test]
+fn of_a_file_that_is_given_up_what_was_read_is_counted_and_only_the_rest_reported() {
+    for unread in [0, 11] {
+        for (kept, lines, _) in KEPT {
+            let mut agent = agent(Wrap::Cri, None);
+            write(&agent, lines);
+            settle(&mut agent);
+            agent.world().append(PATH, "0123456789\n".repeat(unread / 11));
+            agent.world().remove(PATH);
+            for _ in 0..3 {
+                agent.tail().hint(None);
+                agent.poll_with(false);
+                agent.wait_for(50_000);
+            }
+            agent.poll_with(false);
+            agent.seal();
+            let case = format!("{kept}, unread: {unread}");
+            assert_eq!(agent.sealed.lines, ["x", "a"], "{case}");
+            assert_eq!(agent.sealed.abandoned, unread as u64, "{case}");
+            assert_eq!((agent.n_rows(), agent.tail().lag_bytes()), (0, 0), "{case}");
+        }
+    }
+}
+
+#[test]
+fn what_an_older_life_of_an_inode_held_is_given_out_too() {
+    let mut agent = agent(Wrap::Cri, None);
+    write(&agent, &["oPa", "eFx"]);
+    settle(&mut agent);
+    let rows: Vec<String> = agent.rows().map(str::to_owned).collect();
+    let mut older = Position::decode(&rows[0]).unwrap();
+    let mut newer = older.clone();
+    newer.held = None;
+    older.file.born = older.file.born.shifted(-1);
+    older.offset = cri("oPa").len() as u64;
+    older.guard.len = older.offset as u32;
+    agent.crash();
+    agent.put_back(vec![older.encode(), newer.encode()]);
+    write(&agent, &["oFb"]);
+    let mut seen = settle(&mut agent);
+    seen.sort();
+    assert_eq!((seen, agent.n_rows()), (["a", "b", "x"].map(str::to_owned).to_vec(), 1));
 }
 
 #[test]

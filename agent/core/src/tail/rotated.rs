@@ -111,7 +111,10 @@ impl<D: Disk> Tail<D> {
                 let Some(i) = self.files.iter().position(|f| f.id == id) else { continue };
                 // What is held of it was read.
                 self.give_all(i, now, sink);
-                sink.report(Report::Abandoned { bytes: self.files[i].unread_bytes() });
+                let bytes = self.files[i].unread_bytes();
+                if bytes > 0 {
+                    sink.report(Report::Abandoned { bytes });
+                }
                 self.close(i);
             }
         }
@@ -123,10 +126,6 @@ impl<D: Disk> Tail<D> {
         for i in (0..self.files.len()).rev() {
             let file = &self.files[i];
             if file.unread_bytes() > 0 || !self.is_quiet(file, now, wait) {
-                continue;
-            }
-            if file.holds() && self.waiting {
-                // Whether it was counted elsewhere is about to be told.
                 continue;
             }
             self.give_all(i, now, sink);

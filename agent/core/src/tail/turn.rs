@@ -117,6 +117,7 @@ impl<D: Disk> Tail<D> {
         let file = &mut files[i];
         let Some(handle) = &file.handle else { return Ok(Looked::Idle) };
         let form = joining.as_ref().map_or(settings.line_form(), Joining::line_form);
+        let stored_held = file.stores_held();
         sink.file(file.configured());
         let mut want = TURN_BYTES;
         loop {
@@ -168,6 +169,8 @@ impl<D: Disk> Tail<D> {
             let offset = file.offset;
             file.size = file.size.max(read_to);
             file.advance(from, &buffer[..n], n_before, framed, settings.max_reread_bytes());
+            // What was stored may have been given out though the offset is the same.
+            file.dirty |= stored_held && framed.boundary.is_some();
             file.grown_at = now;
             file.held_at = (!is_full).then_some(file.size);
             if file.offset > offset {

@@ -23,7 +23,7 @@ use crate::tail::settings::TailSettings;
 const PART_WAIT: Duration = Duration::from_secs(60);
 
 /// A record that was longer leaves no more memory than this behind for the next one.
-const SPARE_BYTES: usize = 64 * 1024;
+const SPARE_BYTES: usize = 4 * 1024;
 
 /// What all joiners of a source have in common.
 #[derive(Debug)]
@@ -129,11 +129,10 @@ impl Joiner {
     }
 
     pub(in crate::tail) fn keep(&self) -> Keep {
-        let starts = self.held.iter().flat_map(HeldStream::texts).map(|t| t.start);
-        let was_cut = self.held.iter().any(|h| h.record.as_ref().is_some_and(|r| r.is_over));
-        match starts.min() {
+        // A record that was cut was given out, and so ends behind its beginning.
+        match self.held.iter().flat_map(HeldStream::texts).map(|t| t.start).min() {
             None => Keep::Nothing,
-            Some(start) if start >= self.given_to && !was_cut => Keep::From(start),
+            Some(start) if start >= self.given_to => Keep::From(start),
             Some(_) => Keep::Itself,
         }
     }
