@@ -36,7 +36,7 @@ pub(super) struct World {
 pub(super) struct MemoryDisk {
     pub(super) world: Rc<RefCell<World>>,
     /// Names that match begin so and end so.
-    pattern: (&'static str, &'static str),
+    pub(super) pattern: (&'static str, &'static str),
 }
 
 #[derive(Debug)]

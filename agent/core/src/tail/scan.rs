@@ -258,8 +258,8 @@ impl<D: Disk> Tail<D> {
         let is_copy = position.copy_of.is_some();
         let continued_to = if is_copy { position.size } else { position.offset };
         self.dead.push(Dead { continued_to, position, recycled });
-        if recycled && !entry.named.matched {
-            // Not the file that we knew, so it has to answer for itself.
+        if recycled {
+            // Not the file that we knew, so it has to answer for itself: it may be a copy.
             return;
         }
         let id = FileRef { inode: stat.inode, born };
@@ -273,7 +273,10 @@ impl<D: Disk> Tail<D> {
         now: Timestamp,
         sink: &mut impl Sink,
     ) {
-        for entry in entries.values() {
+        // Originals first: a copy is told by the file that it resembles.
+        let (siblings, originals): (Vec<&Entry>, Vec<&Entry>) =
+            entries.values().partition(|e| e.named.base.is_some());
+        for entry in originals.into_iter().chain(siblings) {
             if !self.is_new(&entry.stat) {
                 continue;
             }
