@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_agent::app::App;
 use watchkeeper_agent::config::{AgentSettings, load_settings};
+use watchkeeper_agent::descriptors;
 use watchkeeper_config::ProcessEnv;
 use watchkeeper_daemon::{crash, log};
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     log::start(options.log_json);
+    descriptors::raise_and_tell();
     if let Some(target) = &options.crash_at {
         crash::arm(target);
     }

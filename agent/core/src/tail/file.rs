@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
 
+use super::compressed::Decoding;
 use super::disk::Stat;
 use super::framer::{Framed, Framer};
 use super::pace::Pace;
@@ -109,6 +110,8 @@ pub(super) struct File<H> {
     pub(super) grown_at: Timestamp,
     pub(super) pace: Pace,
     pub(super) copy_of: Option<FileRef>,
+    /// It is a gzip file, and its bytes and offsets are those of what is in it.
+    pub(super) decoding: Option<Box<Decoding>>,
     /// Its offset is that of `start_at`: nothing is known of it, here at least.
     pub(super) placed_by_start: bool,
     /// Its last record without line end was taken.
@@ -147,6 +150,7 @@ impl<H> File<H> {
             grown_at: now,
             pace: Pace::new(),
             copy_of: None,
+            decoding: None,
             placed_by_start: false,
             ended: false,
             dirty: true,
@@ -222,6 +226,8 @@ impl<H> File<H> {
             guard: self.before.guard(),
             rotated: self.sight.rotated_since(),
             copy_of: self.copy_of,
+            compressed: self.decoding.is_some(),
+            exhausted: self.decoding.as_ref().and_then(|d| d.exhausted),
         }
     }
 

@@ -61,6 +61,11 @@ pub enum Report {
     },
     /// A file was rotated away in a compressed form that is not read.
     Compressed,
+    /// A compressed file is damaged.
+    Damaged {
+        /// Compressed bytes behind the damage, and what was read of the line before it.
+        bytes_unknown: u64,
+    },
 }
 
 /// What a source has stored.
@@ -205,6 +210,7 @@ impl<D: Disk> Tail<D> {
             self.scan(now, sink);
         }
         self.let_go(now, may_read, sink);
+        self.open_compressed(now, may_read);
         self.progress()
     }
 
@@ -237,11 +243,11 @@ impl<D: Disk> Tail<D> {
                 if budget == 0 {
                     return false;
                 }
-                let (was_unsealed, offset) = (self.files[i].is_unsealed(), self.files[i].offset);
+                let (was_unsealed, at) = (self.files[i].is_unsealed(), self.files[i].next_read().0);
                 let has_room = was_unsealed || n_unsealed < MAX_UNSEALED_FILES;
-                let looked = self.look(i, now, may_read && has_room, sink);
+                let looked = self.look_into(i, now, may_read && has_room, sink);
                 n_unsealed += usize::from(!was_unsealed && self.files[i].is_unsealed());
-                let n_read = self.files[i].offset.saturating_sub(offset);
+                let n_read = self.files[i].next_read().0.saturating_sub(at);
                 budget = budget.saturating_sub(LOOK_BYTES + n_read as usize);
                 looked == Looked::More
             });

@@ -1,16 +1,18 @@
 //! A small file system in memory, for tests.
 //!
 //! Owns inodes, names and handles as Linux has them: an inode lives as long as it has a name or a handle, and is used
-//! again after that. Never fails unless told to.
+//! again after that. A compressed file is kept as what is in it; it is decoded in small steps, and forgets what it may
+//! forget. Never fails unless told to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use watchkeeper_model::Timestamp;
 
-use super::disk::{Disk, Entry, Kind, Listing, Stat};
+use super::disk::{Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
 use super::names::classify;
 
 #[derive(Debug, Default)]
@@ -19,7 +21,19 @@ struct Node {
     created: Timestamp,
     modified: Timestamp,
     n_handles: usize,
+    /// If it is compressed, how it ends.
+    ending: Option<Ending>,
+    /// The size it has compressed.
+    n_compressed: u64,
+    /// How often it was replaced in place.
+    generation: u64,
 }
+
+/// How much one step decodes.
+const DECODE_STEP: u64 = 300;
+
+/// How much is kept before what was asked for.
+const LOOK_BACK: u64 = 1024;
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -29,6 +43,9 @@ pub(super) struct World {
     names: BTreeMap<PathBuf, u64>,
     pub(super) unreadable: BTreeSet<PathBuf>,
     pub(super) directories: BTreeSet<PathBuf>,
+    /// Steps of decoding done so far, and files opened to be decoded.
+    pub(super) n_steps: usize,
+    pub(super) n_opened: usize,
 }
 
 /// Shared by the test, which changes it, and by each process under test, which looks.
@@ -43,6 +60,20 @@ pub(super) struct MemoryDisk {
 pub(super) struct Open {
     world: Rc<RefCell<World>>,
     inode: u64,
+    /// What is decoded of a compressed file, and what of it is kept.
+    decoded: Cell<(u64, u64)>,
+    generation: Cell<u64>,
+    is_decoded: bool,
+}
+
+impl Open {
+    /// A file that was replaced in place is decoded anew.
+    fn follow(&self, node: &Node) -> (u64, u64) {
+        if self.generation.replace(node.generation) != node.generation {
+            self.decoded.set((0, 0));
+        }
+        self.decoded.get()
+    }
 }
 
 impl Drop for Open {
@@ -68,7 +99,7 @@ impl World {
         Stat {
             dev: self.dev,
             inode,
-            size: node.bytes.len() as u64,
+            size: if node.ending.is_some() { node.n_compressed } else { node.bytes.len() as u64 },
             created: Some(node.created),
             modified: node.modified,
             n_links: self.names.values().filter(|i| **i == inode).count() as u64,
@@ -95,6 +126,43 @@ impl World {
         let node = self.nodes.get_mut(&inode).unwrap();
         node.bytes.extend_from_slice(bytes.as_ref());
         node.modified = self.now;
+        node.n_compressed += 20 + bytes.as_ref().len() as u64 / 3;
+    }
+
+    /// Appends to a compressed file, making it if there is none, and says how it ends now.
+    pub(super) fn append_compressed(
+        &mut self,
+        path: &str,
+        bytes: impl AsRef<[u8]>,
+        ending: Ending,
+    ) {
+        self.append(path, bytes);
+        let inode = self.names[Path::new(path)];
+        self.nodes.get_mut(&inode).unwrap().ending = Some(ending);
+    }
+
+    pub(super) fn n_handles(&self) -> usize {
+        self.nodes.values().map(|n| n.n_handles).sum()
+    }
+
+    /// What `gzip` leaves behind.
+    pub(super) fn gzip(&mut self, path: &str) {
+        let bytes = self.content(path);
+        self.append_compressed(&format!("{path}.gz"), bytes, Ending::Whole);
+        self.remove(path);
+    }
+
+    /// Replaces the content in place.
+    pub(super) fn replace_compressed(
+        &mut self,
+        path: &str,
+        bytes: impl AsRef<[u8]>,
+        ending: Ending,
+    ) {
+        self.truncate(path, 0);
+        let inode = self.names[Path::new(path)];
+        self.nodes.get_mut(&inode).unwrap().generation += 1;
+        self.append_compressed(path, bytes, ending);
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) {
@@ -143,6 +211,8 @@ impl MemoryDisk {
             names: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             directories: BTreeSet::new(),
+            n_steps: 0,
+            n_opened: 0,
         };
         Self { world: Rc::new(RefCell::new(world)), pattern }
     }
@@ -190,16 +260,72 @@ impl Disk for MemoryDisk {
         let inode = *world.names.get(path).ok_or("no such file")?;
         world.nodes.get_mut(&inode).unwrap().n_handles += 1;
         let stat = world.stat_of(inode);
-        Ok((Open { world: Rc::clone(&self.world), inode }, stat))
+        assert!(world.nodes[&inode].ending.is_none(), "{path:?} is read as it is");
+        let world = Rc::clone(&self.world);
+        let (decoded, generation) = (Cell::default(), Cell::default());
+        Ok((Open { world, inode, decoded, generation, is_decoded: false }, stat))
+    }
+
+    fn open_compressed(&mut self, path: &Path) -> Result<(Open, Stat), String> {
+        let mut world = self.world.borrow_mut();
+        if world.unreadable.contains(path) {
+            return Err("permission denied".into());
+        }
+        world.n_opened += 1;
+        let inode = *world.names.get(path).ok_or("no such file")?;
+        let node = world.nodes.get_mut(&inode).unwrap();
+        node.n_handles += 1;
+        let (decoded, generation) = (Cell::default(), Cell::new(node.generation));
+        let stat = Stat { size: 0, ..world.stat_of(inode) };
+        let world = Rc::clone(&self.world);
+        Ok((Open { world, inode, decoded, generation, is_decoded: true }, stat))
+    }
+
+    fn reach(&mut self, handle: &Open, span: Range<u64>) -> Result<Reached, String> {
+        let mut world = self.world.borrow_mut();
+        let node = &world.nodes[&handle.inode];
+        let (mut kept, mut known) = handle.follow(node);
+        let len = node.bytes.len() as u64;
+        if span.start < kept && span.end.min(len) > LOOK_BACK {
+            (kept, known) = (0, 0);
+        }
+        let before = known;
+        if known < span.end {
+            known = len.min(known + DECODE_STEP);
+        }
+        kept = kept.max(span.start.min(known).saturating_sub(LOOK_BACK));
+        handle.decoded.set((kept, known));
+        let version = Version { bytes: node.n_compressed, modified: node.modified };
+        let ending = node.ending.unwrap_or(Ending::Damaged { lost_bytes: node.n_compressed });
+        world.n_steps += usize::from(known > before);
+        Ok(match known {
+            known if known >= span.end => Reached::There,
+            known if known < len => Reached::NotYet,
+            _ => Reached::End(End { ending, version }),
+        })
     }
 
     fn stat(&mut self, handle: &Open) -> Result<Stat, String> {
-        Ok(self.world.borrow().stat_of(handle.inode))
+        let world = self.world.borrow();
+        let mut stat = world.stat_of(handle.inode);
+        if handle.is_decoded {
+            stat.size = handle.follow(&world.nodes[&handle.inode]).1;
+        }
+        Ok(stat)
     }
 
     fn read_at(&mut self, handle: &Open, offset: u64, into: &mut [u8]) -> Result<usize, String> {
         let world = self.world.borrow();
-        let bytes = &world.nodes[&handle.inode].bytes;
+        let mut bytes = &world.nodes[&handle.inode].bytes[..];
+        if handle.is_decoded {
+            let (kept, known) = handle.follow(&world.nodes[&handle.inode]);
+            let is_first = offset + into.len() as u64 <= LOOK_BACK.min(known);
+            assert!(offset >= kept || is_first, "read at {offset} behind {kept}");
+            assert!(offset <= known, "read at {offset} beyond {known}");
+            let end = (offset + into.len() as u64).min(known + DECODE_STEP).max(known);
+            bytes = &bytes[..bytes.len().min(end as usize)];
+            handle.decoded.set((kept, end.min(bytes.len() as u64)));
+        }
         let rest = bytes.get(offset as usize..).unwrap_or(&[]);
         let n = rest.len().min(into.len());
         into[..n].copy_from_slice(&rest[..n]);
@@ -232,6 +358,7 @@ pub(super) struct Seen {
     pub(super) bytes: u64,
     pub(super) unknown: u64,
     pub(super) abandoned: u64,
+    pub(super) n_damaged: u64,
 }
 
 impl super::Sink for Seen {
@@ -255,6 +382,10 @@ impl super::Sink for Seen {
             super::Report::Unknown { bytes } => self.unknown += bytes,
             super::Report::Abandoned { bytes } => self.abandoned += bytes,
             super::Report::Compressed => self.n_compressed += 1,
+            super::Report::Damaged { bytes_unknown } => {
+                self.n_damaged += 1;
+                self.unknown += bytes_unknown;
+            }
         }
     }
 }
@@ -275,6 +406,14 @@ impl Agent {
             sealed: Seen::default(),
             frontiers: BTreeMap::new(),
         }
+    }
+
+    /// An agent that reads gzip files, in a directory where everything matches.
+    pub(super) fn reading_compressed() -> Self {
+        let mut agent = Self::new();
+        agent.disk.pattern = ("/l/", "");
+        agent.settings.compressed = super::Compressed::Read;
+        agent
     }
 
     /// Changes the world, a moment later.
@@ -349,6 +488,7 @@ impl Agent {
             bytes,
             unknown,
             abandoned,
+            n_damaged,
         } = std::mem::take(&mut self.unsealed);
         self.sealed.lines.extend(lines);
         self.sealed.n_too_long += n_too_long;
@@ -358,6 +498,7 @@ impl Agent {
         self.sealed.bytes += bytes;
         self.sealed.unknown += unknown;
         self.sealed.abandoned += abandoned;
+        self.sealed.n_damaged += n_damaged;
     }
 
     /// A seal that fails: the accumulator keeps what was counted, the positions stay where they were.

@@ -3,7 +3,8 @@
 //! In reading order: `framer` cuts bytes into records, `names` knows how rotation names files, `disk` is what is asked
 //! about the world, `position` is what is stored, `pace` says when to look, `file` is one life of one file, and
 //! [`Tail`] follows all files of one source (`follow`): `turn` reads, `scan` finds and recognises files,
-//! `copies` tells copies from originals, `adopt` takes the collector's word, `rotated` lets files go.
+//! `copies` tells copies from originals, `compressed` reads gzip files, `forms` tells whose lines they hold,
+//! `adopt` takes the collector's word, `rotated` lets files go.
 //!
 //! Decides and never does: the only way out is the [`Disk`] it is given, which answers with facts. A look at the
 //! directory and the file is the truth; a notification is only a reason to look sooner.
@@ -12,10 +13,14 @@
 //! place read last looks untouched, and what copytruncate destroys between its copy and its cut existed nowhere else.
 
 mod adopt;
+mod compressed;
+#[cfg(test)]
+mod compressed_tests;
 mod copies;
 mod disk;
 mod file;
 mod follow;
+mod forms;
 mod framer;
 #[cfg(test)]
 mod memory;
@@ -32,9 +37,10 @@ mod settings;
 mod tests;
 mod turn;
 
-pub use disk::{Disk, Entry, Kind, Listing, Stat};
+pub use disk::{Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
 pub use follow::{Checkpoint, Progress, Report, Sink, Stored, Tail};
 pub use framer::{Framed, Framer, Record};
-pub use names::{Named, classify};
+pub use names::{Compression, Named, classify};
 pub use position::{Corrupt, Position};
-pub use settings::{StartAt, TailSettings};
+pub use scan::MAX_FILES;
+pub use settings::{Compressed, StartAt, TailSettings};

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
+use super::disk::{End, Ending, Version};
+
 /// The most bytes a prefix covers.
 pub(super) const MAX_PREFIX_BYTES: usize = 1024;
 
@@ -39,6 +41,10 @@ pub struct Position {
     pub rotated: Option<Timestamp>,
     /// The life it is a copy of, made by copytruncate; not read while that one is intact.
     pub copy_of: Option<FileRef>,
+    /// It is a gzip file: sizes and offsets are those of what is in it.
+    pub compressed: bool,
+    /// Nothing more can be had of this version of it.
+    pub exhausted: Option<End>,
 }
 
 /// A stored position can't be used.
@@ -63,6 +69,11 @@ struct Row {
     guard: (u32, u64),
     rotated: Option<i64>,
     copy_of: Option<(u64, i64)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    compressed: bool,
+    /// Bytes, time of writing, how it ends, bytes lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exhausted: Option<(u64, i64, String, u64)>,
 }
 
 impl Position {
@@ -88,6 +99,12 @@ impl Position {
             guard: (self.guard.len, self.guard.hash),
             rotated: self.rotated.map(Timestamp::nanos),
             copy_of: self.copy_of.map(|f| (f.inode, f.born.nanos())),
+            compressed: self.compressed,
+            exhausted: self.exhausted.map(|end| {
+                let Version { bytes, modified } = end.version;
+                let (ending, lost_bytes) = ending_as_stored(end.ending);
+                (bytes, modified.nanos(), ending.to_owned(), lost_bytes)
+            }),
         };
         serde_json::to_string(&row).expect("a struct of numbers and text is JSON")
     }
@@ -110,6 +127,8 @@ impl Position {
             guard: guard(row.guard),
             rotated: row.rotated.map(Timestamp),
             copy_of: row.copy_of.map(file),
+            compressed: row.compressed,
+            exhausted: row.exhausted.map(end_from_stored).transpose()?,
         };
         let guard_fits = position.guard.len as usize
             == usize::try_from(position.offset).map_or(MAX_GUARD_BYTES, |o| o.min(MAX_GUARD_BYTES));
@@ -123,6 +142,26 @@ impl Position {
             Ok(position)
         }
     }
+}
+
+fn ending_as_stored(ending: Ending) -> (&'static str, u64) {
+    match ending {
+        Ending::Whole => ("whole", 0),
+        Ending::Unfinished => ("unfinished", 0),
+        Ending::Damaged { lost_bytes } => ("damaged", lost_bytes),
+    }
+}
+
+fn end_from_stored(
+    (bytes, modified, ending, lost): (u64, i64, String, u64),
+) -> Result<End, Corrupt> {
+    let ending = match ending.as_str() {
+        "whole" => Ending::Whole,
+        "unfinished" => Ending::Unfinished,
+        "damaged" => Ending::Damaged { lost_bytes: lost },
+        other => return Err(Corrupt(format!("ending {other:?} is not known"))),
+    };
+    Ok(End { ending, version: Version { bytes, modified: Timestamp(modified) } })
 }
 
 #[cfg(test)]
@@ -144,9 +183,22 @@ mod tests {
             guard: Guard { len: 256, hash: 1 },
             rotated: None,
             copy_of: Some(FileRef { inode: 1, born: Timestamp(2) }),
+            compressed: false,
+            exhausted: None,
         };
         let stored = position.encode();
         assert_eq!(Position::decode(&stored), Ok(position.clone()));
+        for ending in [Ending::Whole, Ending::Unfinished, Ending::Damaged { lost_bytes: 9 }] {
+            let version = Version { bytes: 8, modified: Timestamp(-7) };
+            let exhausted = Some(End { ending, version });
+            let compressed = Position { compressed: true, exhausted, ..position.clone() };
+            let stored = compressed.encode();
+            assert_eq!(Position::decode(&stored), Ok(compressed));
+            assert!(
+                Position::decode(&stored.replace("[8,-7,\"", "[8,-7,\"un")).is_err(),
+                "{stored}"
+            );
+        }
         for damaged in [
             stored[..stored.len() - 3].to_owned(),
             stored.replace("\"v\":1", "\"v\":2"),

@@ -1,4 +1,4 @@
-//! Random rotation, copying, cutting, deleting, crashing and failing seals against a model.
+//! Random rotation, copying, cutting, deleting, compressing, crashing and failing seals against a model.
 //!
 //! Owns one sentence: each line is counted exactly once, or what became of it is reported. The model knows which lines
 //! stood in a file at the moment it was cut, or was deleted while nobody held it; only those may be missing, and only if
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::disk::Ending;
 use super::memory::Agent;
 
 #[derive(Clone, Debug)]
@@ -16,8 +17,14 @@ enum Step {
     WriteHalf,
     Rename,
     RenameAndDelete,
-    CopyTruncate { look_between: bool },
+    CopyTruncate {
+        look_between: bool,
+    },
     Delete,
+    /// What logrotate's `compress` does to the oldest plain sibling: a part of it, and then the rest.
+    Compress {
+        part: u8,
+    },
     Poll,
     PollWithoutReading,
     Seal,
@@ -43,6 +50,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn step_with_compression() -> impl Strategy<Value = Step> {
+    prop_oneof![8 => step(), 2 => (0..=4_u8).prop_map(|part| Step::Compress { part })]
+}
+
 const PATH: &str = "/l/app.log";
 
 struct Model {
@@ -53,6 +64,8 @@ struct Model {
     /// Lines that stood in a file that was deleted, or bytes that stood in one that was cut.
     at_risk: BTreeSet<String>,
     n_copies: usize,
+    /// What is being compressed, and how much of it is done.
+    compressing: Option<(String, usize)>,
 }
 
 impl Model {
@@ -78,12 +91,30 @@ impl Model {
     }
 
     fn shift_siblings(&mut self) {
+        // One rotation ends before the next begins.
+        self.compress(4);
         let mut world = self.agent.world();
         for i in (1..20).rev() {
-            let (from, to) = (format!("{PATH}.{i}"), format!("{PATH}.{}", i + 1));
-            if world.exists(&from) {
-                world.rename(&from, &to);
+            for ending in ["", ".gz"] {
+                let from = format!("{PATH}.{i}{ending}");
+                if world.exists(&from) {
+                    world.rename(&from, &format!("{PATH}.{}{ending}", i + 1));
+                }
             }
+        }
+    }
+
+    /// Goes on with what is being compressed, for so many quarters of it.
+    fn compress(&mut self, n_quarters: u8) {
+        let Some((path, done)) = self.compressing.take() else { return };
+        let content = self.agent.world().content(&path);
+        let to = content.len().min(done + content.len() * usize::from(n_quarters) / 4);
+        let ending = if to == content.len() { Ending::Whole } else { Ending::Unfinished };
+        self.agent.world().append_compressed(&format!("{path}.gz"), &content[done..to], ending);
+        if ending == Ending::Whole {
+            self.agent.world().remove(&path);
+        } else {
+            self.compressing = Some((path, to));
         }
     }
 
@@ -130,6 +161,13 @@ impl Model {
                 self.at_risk.extend(lines);
                 self.agent.world().remove(PATH);
             }
+            Step::Compress { part } => {
+                let oldest = (1..=20).rev().map(|i| format!("{PATH}.{i}"));
+                let mut plain = oldest.filter(|path| self.agent.world().exists(path));
+                let next = plain.next().map(|path| (path, 0));
+                self.compressing = self.compressing.take().or(next);
+                self.compress(*part);
+            }
             Step::Poll => {
                 self.running = true;
                 self.agent.poll();
@@ -150,52 +188,70 @@ impl Model {
     }
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn each_line_is_counted_once_or_reported(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut model = Model {
-            agent: Agent::new(),
-            n_lines: 0,
-            half: None,
-            running: false,
-            at_risk: BTreeSet::new(),
-            n_copies: 0,
-        };
-        // A source that has run before.
-        model.agent.poll();
-        model.agent.seal();
-        model.running = true;
-        for step in &steps {
-            model.take(step);
-        }
-        model.end_line();
-        for _ in 0..4 {
-            model.agent.wait_for(40);
-            model.agent.catch_up();
-            model.agent.seal();
-        }
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for line in &model.agent.sealed.lines {
-            *seen.entry(line.trim_end_matches(" end").to_owned()).or_default() += 1;
-        }
-        let at_risk: BTreeSet<&str> =
-            model.at_risk.iter().map(|l| l.trim_end_matches(" end")).collect();
-        let mut missing = 0;
-        for i in 0..model.n_lines {
-            let line = format!("line {i}");
-            match seen.remove(&line) {
-                Some(1) => {}
-                None if at_risk.contains(line.as_str()) => missing += 1,
-                n => prop_assert!(false, "{line} was counted {n:?} times"),
-            }
-        }
-        prop_assert!(seen.is_empty(), "made up: {seen:?}");
-        prop_assert_eq!(model.agent.tail().lag_bytes(), 0);
-        if model.at_risk.is_empty() {
-            prop_assert_eq!(missing, 0);
-            prop_assert_eq!(model.agent.sealed.abandoned + model.agent.sealed.unknown, 0);
-        }
-        prop_assert!(model.agent.sealed.n_truncated <= model.n_copies as u64);
+        run(Agent::new(), &steps)?;
     }
+
+    #[test]
+    fn each_line_is_counted_once_where_files_are_compressed(
+        steps in proptest::collection::vec(step_with_compression(), 1..60),
+    ) {
+        run(Agent::reading_compressed(), &steps)?;
+    }
+}
+
+fn run(agent: Agent, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut model = Model {
+        agent,
+        n_lines: 0,
+        half: None,
+        running: false,
+        at_risk: BTreeSet::new(),
+        n_copies: 0,
+        compressing: None,
+    };
+    // A source that has run before.
+    model.agent.poll();
+    model.agent.seal();
+    model.running = true;
+    for step in steps {
+        model.take(step);
+    }
+    model.end_line();
+    model.compress(4);
+    for _ in 0..4 {
+        model.agent.wait_for(40);
+        model.agent.catch_up();
+        model.agent.seal();
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for line in &model.agent.sealed.lines {
+        *seen.entry(line.trim_end_matches(" end").to_owned()).or_default() += 1;
+    }
+    let at_risk: BTreeSet<&str> =
+        model.at_risk.iter().map(|l| l.trim_end_matches(" end")).collect();
+    let mut missing = 0;
+    for i in 0..model.n_lines {
+        let line = format!("line {i}");
+        match seen.remove(&line) {
+            Some(1) => {}
+            None if at_risk.contains(line.as_str()) => missing += 1,
+            n => prop_assert!(false, "{line} was counted {n:?} times"),
+        }
+    }
+    prop_assert!(seen.is_empty(), "made up: {seen:?}");
+    prop_assert_eq!(model.agent.tail().lag_bytes(), 0);
+    if model.at_risk.is_empty() {
+        prop_assert_eq!(missing, 0);
+        prop_assert_eq!(model.agent.sealed.abandoned + model.agent.sealed.unknown, 0);
+    }
+    prop_assert!(model.agent.sealed.n_truncated <= model.n_copies as u64);
+    Ok(())
 }

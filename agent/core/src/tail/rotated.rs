@@ -38,11 +38,16 @@ impl<D: Disk> Tail<D> {
     /// Whether a file has lost its name, was read to its end and has not grown since.
     fn is_quiet(&self, file: &File<D::Handle>, now: Timestamp, wait: Duration) -> bool {
         let Some(since) = file.sight.rotated_since() else { return false };
-        file.handle.is_some() && !file.has_unread() && now.since(since.max(file.grown_at)) >= wait
+        // Compressed files have an end of their own.
+        let is_plain = file.decoding.is_none();
+        is_plain
+            && file.handle.is_some()
+            && !file.has_unread()
+            && now.since(since.max(file.grown_at)) >= wait
     }
 
     /// Takes the last record, which has no line end and will not get one.
-    fn end(&mut self, i: usize, sink: &mut impl Sink) {
+    pub(super) fn end(&mut self, i: usize, sink: &mut impl Sink) {
         let Self { files, disk, settings, .. } = self;
         let file = &mut files[i];
         let len = file.size.saturating_sub(file.offset);
@@ -89,12 +94,23 @@ impl<D: Disk> Tail<D> {
             let too_much = !may_read && total > self.settings.max_held_bytes;
             if too_old || too_much {
                 total -= bytes;
-                sink.report(Report::Abandoned { bytes });
                 if let Some(i) = self.files.iter().position(|f| f.id == id) {
-                    self.close(i);
+                    self.give_up_one(i, bytes, sink);
                 }
             }
         }
+    }
+
+    fn give_up_one(&mut self, i: usize, bytes: u64, sink: &mut impl Sink) {
+        let file = &self.files[i];
+        let bytes = bytes.saturating_sub(self.bytes_in_form(file.id, file.offset));
+        if !self.may_have_form(&file.position(&self.settings.source)) {
+            if bytes > 0 {
+                sink.report(Report::Abandoned { bytes });
+            }
+            self.files[i].size = self.files[i].offset;
+        }
+        self.close(i);
     }
 
     /// Closes files that late writers had long enough for.
@@ -122,6 +138,10 @@ impl<D: Disk> Tail<D> {
             self.closing.push(file.frontier(&self.settings.source));
         }
         self.forget.push(file.id);
+        let position = file.position(&self.settings.source);
+        if self.hand_over(&position).is_none() && self.may_have_form(&position) {
+            self.remember(position);
+        }
     }
 
     /// A copy whose original is no longer followed has nothing more to wait for: its lines are counted.
@@ -131,7 +151,9 @@ impl<D: Disk> Tail<D> {
             let known = self.files.iter().any(|f| f.id == original)
                 || self.missing.iter().any(|m| m.position.file == original)
                 || self.dead.iter().any(|d| d.position.file == original);
-            if !known {
+            if !known && self.files[i].decoding.is_some() {
+                (self.files[i].copy_of, self.files[i].dirty) = (None, true);
+            } else if !known {
                 let (dev, id, created) =
                     (self.files[i].dev, self.files[i].id, self.files[i].created);
                 self.ignored.insert((dev, id.inode, created));
@@ -149,11 +171,14 @@ impl<D: Disk> Tail<D> {
         if self.waiting {
             return;
         }
-        for Missing { position, since, dirty } in &mut self.missing {
+        for m in 0..self.missing.len() {
+            let Missing { position, since, .. } = &mut self.missing[m];
             *since = (*since).min(now);
             let unread = position.size.saturating_sub(position.offset);
-            if unread > 0 && position.copy_of.is_none() && now.since(*since) >= MISSING_GRACE {
+            let is_overdue = now.since(*since) >= MISSING_GRACE && position.copy_of.is_none();
+            if unread > 0 && is_overdue && !self.may_have_form(&self.missing[m].position) {
                 sink.report(Report::Abandoned { bytes: unread });
+                let Missing { position, dirty, .. } = &mut self.missing[m];
                 position.size = position.offset;
                 *dirty = true;
             }

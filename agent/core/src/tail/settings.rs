@@ -14,6 +14,17 @@ pub enum StartAt {
     Beginning,
 }
 
+/// What becomes of gzip files that match the paths. What is compressed otherwise, or only looks like a rotated sibling
+/// of what matches, is never read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compressed {
+    /// They are skipped and counted.
+    #[default]
+    Skip,
+    /// They are read whole, once, wherever reading starts in others.
+    Read,
+}
+
 /// How to follow the files of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TailSettings {
@@ -21,6 +32,8 @@ pub struct TailSettings {
     pub source: String,
     /// Where to begin in files present at the first start; every later file is read from its beginning.
     pub start_at: StartAt,
+    /// Whether gzip files are read.
+    pub compressed: Compressed,
     /// Longer lines are skipped and counted.
     pub max_line_bytes: usize,
     /// How long a rotated or deleted file must be quiet at its end before a last line without line end is taken.
@@ -39,6 +52,7 @@ impl TailSettings {
         Self {
             source: source.to_owned(),
             start_at: StartAt::End,
+            compressed: Compressed::Skip,
             max_line_bytes: 1 << 20,
             rotate_wait: Duration::from_secs(5),
             linger: Duration::from_secs(600),

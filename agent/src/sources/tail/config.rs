@@ -6,7 +6,7 @@ use std::path::Path;
 
 use glob::Pattern;
 use watchkeeper_agent_core::observe::LineSettings;
-use watchkeeper_agent_core::tail::{StartAt, TailSettings};
+use watchkeeper_agent_core::tail::{Compressed, StartAt, TailSettings};
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
 
 use crate::sources::lines;
@@ -24,8 +24,17 @@ pub struct TailSourceSettings {
     pub exclude: Vec<Pattern>,
 }
 
-const KEYS: [&str; 8] =
-    ["name", "service", "paths", "exclude", "start_at", "wrap", "multiline", "max_line"];
+const KEYS: [&str; 9] = [
+    "name",
+    "service",
+    "paths",
+    "exclude",
+    "start_at",
+    "compressed",
+    "wrap",
+    "multiline",
+    "max_line",
+];
 
 impl TailSourceSettings {
     /// Reads the section; the name the user gave it, if any, with its place.
@@ -42,6 +51,11 @@ impl TailSourceSettings {
                 StartAt::End,
                 read::choice(&[("end", StartAt::End), ("beginning", StartAt::Beginning)]),
             );
+            let compressed = f.or(
+                "compressed",
+                Compressed::Skip,
+                read::choice(&[("skip", Compressed::Skip), ("read", Compressed::Read)]),
+            );
             let default = TailSettings::new(&source);
             let max_line_bytes =
                 f.or("max_line", default.max_line_bytes as u64, read::size_in(1..=16 << 20));
@@ -49,8 +63,8 @@ impl TailSourceSettings {
             let lines = lines::read(f, &source, service, Vec::new());
             let (paths, lines) = (paths?, lines?);
             is_supported?;
-            let tail =
-                TailSettings { start_at, max_line_bytes: max_line_bytes as usize, ..default };
+            let max_line_bytes = max_line_bytes as usize;
+            let tail = TailSettings { start_at, compressed, max_line_bytes, ..default };
             Some((given_name, Self { lines, tail, paths, exclude }))
         })
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use watchkeeper_agent_core::observe::{Accumulator, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
+use watchkeeper_agent_core::tail::Compressed;
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{
     AgentId, Body, FileRef, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
@@ -19,7 +20,7 @@ use watchkeeper_model::{
 
 use crate::sources::{Health, Source, SourceSettings, Stored, Wakes, build, read};
 
-fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
+pub(super) fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
     let mut reader = Reader::new(&|_: &str| None);
     let settings = load_str("agent.yaml", yaml, &mut reader)
         .and_then(|document| read(document.root(), &mut reader));
@@ -27,19 +28,19 @@ fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
 }
 
 /// One agent's worker, its spool replaced by a list.
-struct Worker {
-    dir: TempDir,
-    settings: SourceSettings,
-    acc: Accumulator,
-    source: Box<dyn Source>,
-    wakes: Wakes,
-    now: Timestamp,
-    rows: BTreeMap<FileRef, String>,
-    looked_at: Option<Timestamp>,
-    counted: u64,
-    events: u64,
-    tally: SourceTally,
-    frontiers: Vec<Frontier>,
+pub(super) struct Worker {
+    pub(super) dir: TempDir,
+    pub(super) settings: SourceSettings,
+    pub(super) acc: Accumulator,
+    pub(super) source: Box<dyn Source>,
+    pub(super) wakes: Wakes,
+    pub(super) now: Timestamp,
+    pub(super) rows: BTreeMap<FileRef, String>,
+    pub(super) looked_at: Option<Timestamp>,
+    pub(super) counted: u64,
+    pub(super) events: u64,
+    pub(super) tally: SourceTally,
+    pub(super) frontiers: Vec<Frontier>,
 }
 
 fn started(
@@ -53,15 +54,19 @@ fn started(
 }
 
 impl Worker {
-    fn new(more: &str) -> Self {
+    pub(super) fn new(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self::in_dir(dir, "*.log", more)
     }
 
-    fn in_dir(dir: TempDir, pattern: &str, more: &str) -> Self {
+    pub(super) fn in_dir(dir: TempDir, pattern: &str, more: &str) -> Self {
+        Self::starting_at("beginning", dir, pattern, more)
+    }
+
+    pub(super) fn starting_at(start_at: &str, dir: TempDir, pattern: &str, more: &str) -> Self {
         let path = dir.path().join(pattern);
         let settings = settings(&format!(
-            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, \
+            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: {start_at}, \
              signals: [{{name: requests, labels: {{n: n}}}}], \
              events: [{{name: error, where: 'level == \"error\"'}}]{more}}}"
         ))
@@ -86,29 +91,29 @@ impl Worker {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn append(&self, name: &str, text: &str) {
+    pub(super) fn append(&self, name: &str, text: &str) {
         let mut options = fs::OpenOptions::new();
         let mut file = options.create(true).append(true).open(self.path(name)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn lines(&self, name: &str, n: std::ops::Range<u32>) {
+    pub(super) fn lines(&self, name: &str, n: std::ops::Range<u32>) {
         n.for_each(|i| self.append(name, &format!("{{\"n\":{i}}}\n")));
     }
 
     /// Long enough for every file and directory to be due.
-    fn poll(&mut self) {
+    pub(super) fn poll(&mut self) {
         for _ in 0..3 {
             self.now = self.now + Duration::from_secs(11);
             self.source.poll(self.now, true, &mut self.acc);
         }
     }
 
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         let checkpoint = self.source.checkpoint();
         let frontiers = checkpoint.frontiers.iter();
         let frontiers = frontiers.map(|f| (self.source.service().clone(), f.clone())).collect();
@@ -120,7 +125,7 @@ impl Worker {
         self.take(sealed);
     }
 
-    fn take(&mut self, sealed: Sealed) {
+    pub(super) fn take(&mut self, sealed: Sealed) {
         for body in sealed.services.into_iter().flat_map(|s| s.bodies) {
             match body {
                 Body::Windows { series, tallies, frontiers, continued, .. } => {
@@ -144,19 +149,19 @@ impl Worker {
         }
     }
 
-    fn settle(&mut self) -> u64 {
+    pub(super) fn settle(&mut self) -> u64 {
         self.poll();
         self.seal();
         self.counted
     }
 
     /// Ends without sealing and starts again from what is durable.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let rows = self.rows.values().cloned().collect();
         self.start_with(Stored { rows, looked_at: self.looked_at, wait: false });
     }
 
-    fn start_with(&mut self, stored: Stored) {
+    pub(super) fn start_with(&mut self, stored: Stored) {
         (self.acc, self.source) = started(&self.settings, stored, &self.wakes);
     }
 }
@@ -355,6 +360,7 @@ tail:
   paths: ["logs/*.log"]
   exclude: ["/logs/debug*"]
   start_at: beginning
+  compressed: read
   format: json
   wrap: none
   max_line: 64KiB
@@ -374,6 +380,7 @@ tail:
     let SourceSettings::Tail(tail) = read;
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
     assert_eq!(tail.tail.max_line_bytes, 64 << 10);
+    assert_eq!(tail.tail.compressed, Compressed::Read);
     assert!(Path::new(tail.paths[0].as_str()).is_absolute());
     let signal = &tail.lines.signals[0];
     assert_eq!(signal.bounds, [200_000_000, 500_000_000]);
@@ -393,6 +400,7 @@ fn what_is_wrong_is_told_where_it_stands() {
         (tail("  time: {field: t, format: '%Y'}"), "strftime formats are not part"),
         (tail("  time: {field: t, zone: Europe/Berlin}"), "zone \"Europe/Berlin\" is not part"),
         (tail("  time: {field: t, format: unx}"), "\"unx\" is no time format"),
+        (tail("  compressed: gzip"), "4:15: error"),
         (tail("  pathz: []"), "unknown key `pathz`"),
         (tail("  signals: [{name: a-b}]"), "`a-b` is no name of a signal"),
         (tail("  signals: [{name: a, labels: {agent: x}}]"), "`agent` is reserved"),
