@@ -2,12 +2,14 @@
 //!
 //! Owns a benchmark that checks what it counts: every line must be in the sealed distributions, by label set and at the
 //! bound. Beside it, in the same run, runs the least a typed program could do: `serde_json` into a struct of the
-//! four fields that matter, without counting anything. Run it as
+//! four fields that matter, without counting anything. Then the same lines out of a gzip file, beside `zcat | wc -l`. Run it
+//! as
 //! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000` (megabytes).
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -55,6 +57,26 @@ fn run(file: &Path, megabytes: usize) -> Result<()> {
     let spent = cpu()? - before;
     ensure!(n_parsed == n_lines, "parsed {n_parsed} lines of {n_lines}");
     println!("typed serde_json, nothing counted: {:.0} MB per CPU second", rate(spent));
+
+    let zipped = file.with_extension("log.gz");
+    let out = std::fs::File::create(&zipped)?;
+    ensure!(Command::new("gzip").arg("-c").arg(file).stdout(out).status()?.success(), "gzip");
+    let before = cpu()?;
+    let (counts, n_seals, _) = tail(&zipped)?;
+    let spent = cpu()? - before;
+    ensure!(counts == wanted, "counted {counts:?}, written {wanted:?}");
+    println!(
+        "out of a gzip file: {:.0} MB per CPU second ({n_seals} seals, all exact)",
+        rate(spent)
+    );
+    let before = cpu_of_children()?;
+    let count = format!("zcat {zipped:?} | wc -l");
+    let counted = Command::new("sh").args(["-c", &count]).output()?.stdout;
+    ensure!(
+        String::from_utf8(counted)?.trim() == n_lines.to_string(),
+        "zcat has counted otherwise"
+    );
+    println!("zcat | wc -l: {:.0} MB per CPU second", rate(cpu_of_children()? - before));
     Ok(())
 }
 
@@ -97,7 +119,7 @@ fn write_lines(file: &Path, n_lines: usize) -> Result<Counts> {
 
 fn settings(file: &Path) -> Result<SourceSettings> {
     let yaml = format!(
-        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, time: {{field: time}}, \
+        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, compressed: read, time: {{field: time}}, \
          signals: [{{name: requests, value: {{field: duration_ms, unit: ms}}, \
          labels: {{status: status, method: method}}, bounds: [{BOUND_MS}ms]}}]}}"
     );
@@ -177,11 +199,21 @@ fn now() -> Timestamp {
     Timestamp::from_jiff(jiff::Timestamp::now())
 }
 
-/// CPU time of this process so far, all threads, in the kernel's ticks of 10 ms.
+/// CPU time of this process so far, all threads.
 fn cpu() -> Result<Duration> {
+    ticks(11)
+}
+
+/// CPU time of the processes that it started and that have ended.
+fn cpu_of_children() -> Result<Duration> {
+    ticks(13)
+}
+
+/// In user and system mode, in the kernel's ticks of 10 ms.
+fn ticks(at: usize) -> Result<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit_once(')').context("no process name")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = after_name.split_whitespace().skip(at).take(2).map(str::parse::<u64>);
     let ticks = ticks.sum::<Result<u64, _>>()?;
     Ok(Duration::from_millis(ticks * 10))
 }

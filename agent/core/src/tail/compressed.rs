@@ -82,9 +82,9 @@ impl<H> File<H> {
             Ending::Unfinished => Some(format!(
                 "ends in the middle of its compressed data; read up to byte {n} of its content, and on when it changes"
             )),
-            Ending::Damaged { .. } if n == 0 => {
-                Some("is no gzip file, or is damaged at its beginning; not counted".to_owned())
-            }
+            Ending::Damaged { .. } if n == 0 => Some(
+                "is no gzip file, or is damaged before anything in it could be counted".to_owned(),
+            ),
             Ending::Damaged { .. } => {
                 Some(format!("is damaged after byte {n} of its content; the rest is not counted"))
             }
@@ -307,7 +307,7 @@ impl<D: Disk> Tail<D> {
         Ok(true)
     }
 
-    /// After everything decoded was read: whether there is more, and what becomes of a file that has none.
+    /// After everything decoded was read: whether there is more.
     fn settle_end(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) -> Result<(), Broken> {
         let Self { files, disk, .. } = self;
         let file = &mut files[i];
@@ -318,14 +318,17 @@ impl<D: Disk> Tail<D> {
         let span = from..file.size.max(at) + 1;
         let reached = disk.reach(handle, span).map_err(Broken::Problem)?;
         decoding.take_note(reached);
-        let Some(end) = decoding.end else {
-            file.pace.more();
-            return Ok(());
-        };
-        if file.has_unread() {
-            file.pace.more();
-            return Ok(());
+        let end = decoding.end;
+        match end {
+            Some(end) if !file.has_unread() => self.settle_at_end(i, end, now, sink),
+            _ => file.pace.more(),
         }
+        Ok(())
+    }
+
+    /// What becomes of a file of which everything that can be had was read.
+    fn settle_at_end(&mut self, i: usize, end: End, now: Timestamp, sink: &mut impl Sink) {
+        let file = &mut self.files[i];
         let quiet = |wait: Duration| {
             now.since(end.version.modified) >= wait || now.since(file.grown_at) >= wait
         };
@@ -346,7 +349,6 @@ impl<D: Disk> Tail<D> {
                 self.exhaust(i, end);
             }
         }
-        Ok(())
     }
 
     /// A file whose lines can't be told yet waits for the rest of it, open for a while.

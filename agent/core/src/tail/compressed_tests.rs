@@ -1,21 +1,21 @@
 //! The rules of gzip files, one by one, against a file system in memory.
 //!
-//! Owns one sentence per rule. Random mixtures with rotation are in `property`.
+//! Owns one sentence per rule. Whose lines they hold is in `forms_tests`.
 
 use super::disk::Ending;
 use super::memory::Agent;
 use super::{Compressed, StartAt};
 
-fn lines(n: std::ops::Range<usize>) -> String {
+pub(super) fn lines(n: std::ops::Range<usize>) -> String {
     n.map(|i| format!("line {i}\n")).collect()
 }
 
-fn wanted(n: std::ops::Range<usize>) -> Vec<String> {
+pub(super) fn wanted(n: std::ops::Range<usize>) -> Vec<String> {
     n.map(|i| format!("line {i}")).collect()
 }
 
 /// Catches up, seals and says what is durable, in order of lines.
-fn settle(agent: &mut Agent) -> Vec<String> {
+pub(super) fn settle(agent: &mut Agent) -> Vec<String> {
     agent.catch_up();
     agent.seal();
     let mut lines = agent.sealed.lines.clone();
@@ -24,19 +24,19 @@ fn settle(agent: &mut Agent) -> Vec<String> {
 }
 
 /// Long enough for everything that waits for quiet.
-fn wait(agent: &mut Agent) {
+pub(super) fn wait(agent: &mut Agent) {
     for _ in 0..3 {
         agent.wait_for(700);
         settle(agent);
     }
 }
 
-fn problems(agent: &mut Agent) -> Vec<String> {
+pub(super) fn problems(agent: &mut Agent) -> Vec<String> {
     agent.tail().problems().map(|(path, why)| format!("{} {why}", path.display())).collect()
 }
 
 /// An agent that has read and sealed `/l/app.log` with these lines, and reads gzip files.
-fn following(n: usize) -> Agent {
+pub(super) fn following(n: usize) -> Agent {
     let mut agent = Agent::reading_compressed();
     agent.world().append("/l/app.log", lines(0..n));
     assert_eq!(settle(&mut agent), wanted(0..n));
@@ -83,213 +83,6 @@ fn what_is_compressed_otherwise_or_only_looks_rotated_is_skipped_and_counted() {
     agent.world().append("/l/x.gz", "matches");
     assert_eq!(settle(&mut agent), wanted(0..1));
     assert_eq!(agent.sealed.n_compressed, 4);
-}
-
-#[test]
-fn a_file_that_was_read_is_not_counted_again_when_it_is_compressed() {
-    for n in [1, 30, 1_000] {
-        for (n_unread, down, whole_at_once) in [
-            (0, false, true),
-            (0, false, false),
-            (0, true, true),
-            (3, false, true),
-            (3, true, true),
-            (500, true, true),
-        ] {
-            let case = format!("{n} {n_unread} {down} {whole_at_once}");
-            let mut agent = following(n);
-            if down {
-                agent.crash();
-            }
-            agent.world().append("/l/app.log", lines(n..n + n_unread));
-            let n = n + n_unread;
-            agent.world().rename("/l/app.log", "/l/app.log.1");
-            agent.world().append("/l/app.log", lines(n..n + 1));
-            if whole_at_once {
-                agent.world().gzip("/l/app.log.1");
-            } else {
-                agent.catch_up();
-                let bytes = agent.world().content("/l/app.log.1");
-                for part in bytes.chunks(bytes.len().div_ceil(3)) {
-                    agent.world().append_compressed("/l/app.log.1.gz", part, Ending::Unfinished);
-                    agent.wait_for(1);
-                    agent.catch_up();
-                }
-                agent.world().append_compressed("/l/app.log.1.gz", "", Ending::Whole);
-                settle(&mut agent);
-                agent.world().remove("/l/app.log.1");
-            }
-            assert_eq!(settle(&mut agent), wanted(0..n + 1), "{case}");
-            wait(&mut agent);
-            agent.crash();
-            wait(&mut agent);
-            agent.world().rename("/l/app.log.1.gz", "/l/app.log.2.gz");
-            wait(&mut agent);
-            assert_eq!(settle(&mut agent), wanted(0..n + 1), "{case}");
-            assert_eq!((agent.sealed.abandoned, agent.sealed.unknown), (0, 0), "{case}");
-            assert_eq!(agent.tail().lag_bytes(), 0);
-        }
-    }
-}
-
-#[test]
-fn a_crash_at_any_moment_of_a_compression_counts_nothing_twice() {
-    // After so many steps the process is killed, with or without a seal before.
-    for crash_after in 0..6 {
-        for seal in [false, true] {
-            let case = format!("{crash_after} {seal}");
-            let mut agent = following(100);
-            let step = |agent: &mut Agent, k: usize| {
-                agent.wait_for(1);
-                agent.catch_up();
-                if k == crash_after {
-                    if seal {
-                        agent.seal();
-                    }
-                    agent.crash();
-                }
-            };
-            agent.world().append("/l/app.log", lines(100..200));
-            step(&mut agent, 0);
-            agent.world().rename("/l/app.log", "/l/app.log.1");
-            step(&mut agent, 1);
-            let content = agent.world().content("/l/app.log.1");
-            let half = &content[..content.len() / 2];
-            agent.world().append_compressed("/l/app.log.1.gz", half, Ending::Unfinished);
-            step(&mut agent, 2);
-            let rest = &content[half.len()..];
-            agent.world().append_compressed("/l/app.log.1.gz", rest, Ending::Whole);
-            step(&mut agent, 3);
-            agent.world().remove("/l/app.log.1");
-            step(&mut agent, 4);
-            agent.wait_for(700);
-            step(&mut agent, 5);
-            wait(&mut agent);
-            assert_eq!(settle(&mut agent), wanted(0..200), "{case}");
-            assert_eq!((agent.sealed.abandoned, agent.sealed.unknown), (0, 0), "{case}");
-        }
-    }
-}
-
-#[test]
-fn what_was_not_read_of_a_file_when_it_went_is_read_from_its_compressed_form() {
-    let mut agent = following(10);
-    agent.world().append("/l/app.log", lines(10..400));
-    agent.tail().hint(None);
-    agent.poll_with(false);
-    agent.world().rename("/l/app.log", "/l/app.log.1");
-    agent.wait_for(2);
-    agent.poll_with(false);
-    agent.world().gzip("/l/app.log.1");
-    agent.wait_for(2);
-    agent.poll_with(false);
-    // Nobody could read for longer than it may be held.
-    agent.wait_for(90_000);
-    agent.poll_with(false);
-    agent.seal();
-    wait(&mut agent);
-    assert_eq!(settle(&mut agent), wanted(0..400));
-    assert_eq!((agent.sealed.abandoned, agent.sealed.unknown), (0, 0));
-}
-
-#[test]
-fn copytruncate_and_compression_at_once_count_each_line_once() {
-    for n_unread in [0, 3, 300] {
-        for look_between in [0, 1, 2, 3] {
-            for down in [false, true] {
-                let case = format!("{n_unread} {look_between} {down}");
-                let mut agent = following(50);
-                if down {
-                    agent.crash();
-                }
-                let n = 50 + n_unread;
-                agent.world().append("/l/app.log", lines(50..n));
-                agent.world().copy("/l/app.log", "/l/app.log.1");
-                if look_between == 1 {
-                    settle(&mut agent);
-                }
-                agent.world().truncate("/l/app.log", 0);
-                agent.world().append("/l/app.log", lines(n..n + 2));
-                if look_between == 2 {
-                    settle(&mut agent);
-                }
-                agent.world().gzip("/l/app.log.1");
-                if look_between == 3 {
-                    agent.wait_for(2);
-                    agent.catch_up();
-                    agent.crash();
-                }
-                assert_eq!(settle(&mut agent), wanted(0..n + 2), "{case}");
-                agent.crash();
-                wait(&mut agent);
-                assert_eq!(settle(&mut agent), wanted(0..n + 2), "{case}");
-                assert_eq!((agent.sealed.abandoned, agent.sealed.unknown), (0, 0), "{case}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_compressed_copy_beside_a_file_that_goes_on_is_not_read() {
-    let mut agent = following(200);
-    let content = agent.world().content("/l/app.log");
-    agent.world().append_compressed("/l/app.log-20261122.gz", &content, Ending::Whole);
-    assert_eq!(settle(&mut agent), wanted(0..200));
-    agent.world().append("/l/app.log", lines(200..201));
-    agent.wait_for(86_400);
-    let content = agent.world().content("/l/app.log");
-    agent.world().append_compressed("/l/app.log-20261123.gz", &content, Ending::Whole);
-    agent.crash();
-    assert_eq!(settle(&mut agent), wanted(0..201));
-    agent.world().truncate("/l/app.log", 0);
-    agent.world().append("/l/app.log", lines(201..202));
-    wait(&mut agent);
-    assert_eq!(settle(&mut agent), wanted(0..202));
-}
-
-#[test]
-fn what_only_begins_like_a_file_we_know_is_read() {
-    let banner = "b".repeat(2_000) + "\n";
-    let seen = |agent: &mut Agent| {
-        let lines = settle(agent);
-        lines.into_iter().filter(|l| l.starts_with("line")).collect::<Vec<_>>()
-    };
-    let mut agent = Agent::reading_compressed();
-    agent.world().append("/l/app.log", banner.clone() + &lines(0..50));
-    agent.world().append("/l/app.log.1", banner.clone() + &lines(50..100));
-    assert_eq!(seen(&mut agent), wanted(0..100));
-    agent.crash();
-    agent.world().remove("/l/app.log.1");
-    // Longer and shorter than what is there, and than what is gone.
-    let first = banner.clone() + &lines(100..900);
-    agent.world().append_compressed("/l/app.log.1.gz", &first, Ending::Whole);
-    let second = banner.clone() + &lines(900..901);
-    agent.world().append_compressed("/l/app.log.2.gz", &second, Ending::Whole);
-    let third = banner + &lines(901..951);
-    agent.world().append_compressed("/l/app.log.3.gz", &third, Ending::Whole);
-    assert_eq!(seen(&mut agent), wanted(0..951));
-}
-
-#[test]
-fn an_older_file_is_no_form_of_a_younger_one() {
-    let mut agent = Agent::reading_compressed();
-    agent.world().append_compressed("/l/app.log.1.gz", "started\n", Ending::Whole);
-    agent.world().append("/l/app.log", "started\n");
-    assert_eq!(settle(&mut agent), ["started", "started"]);
-}
-
-#[test]
-fn each_life_has_one_form_once_it_is_gone() {
-    let mut agent = Agent::reading_compressed();
-    agent.world().append("/l/app.log.1", "started\n");
-    assert_eq!(settle(&mut agent).len(), 1);
-    agent.crash();
-    agent.world().gzip("/l/app.log.1");
-    agent.world().rename("/l/app.log.1.gz", "/l/app.log.2.gz");
-    // One more day that looks the same, and that nobody has seen.
-    agent.world().append_compressed("/l/app.log.1.gz", "started\n", Ending::Whole);
-    wait(&mut agent);
-    assert_eq!(settle(&mut agent).len(), 2);
 }
 
 #[test]
@@ -369,7 +162,10 @@ fn damage_is_told_and_counted_once_and_what_stands_before_it_is_read() {
     agent.world().append_compressed("/l/b.gz", "", Ending::Damaged { lost_bytes: 9 });
     wait(&mut agent);
     let told = problems(&mut agent);
-    assert_eq!(told[1], "/l/b.gz is no gzip file, or is damaged at its beginning; not counted");
+    assert_eq!(
+        told[1],
+        "/l/b.gz is no gzip file, or is damaged before anything in it could be counted"
+    );
     agent.world().remove("/l/a.gz");
     agent.world().remove("/l/b.gz");
     wait(&mut agent);
@@ -441,31 +237,6 @@ fn holes_in_compressed_files_are_one_blank_record() {
 }
 
 #[test]
-fn a_form_written_over_another_is_told_anew() {
-    let mut agent = Agent::reading_compressed();
-    let mut n = 0;
-    for day in 0..4 {
-        agent.world().append("/l/app.log", lines(n..n + 100));
-        n += 100;
-        settle(&mut agent);
-        let content = agent.world().content("/l/app.log");
-        if day == 0 {
-            agent.world().append_compressed("/l/app.log.gz", content, Ending::Whole);
-        } else {
-            agent.world().replace_compressed("/l/app.log.gz", content, Ending::Whole);
-        }
-        if day % 2 == 0 {
-            settle(&mut agent);
-        }
-        agent.world().truncate("/l/app.log", 0);
-        agent.world().append("/l/app.log", lines(n..n + 1));
-        n += 1;
-        wait(&mut agent);
-        assert_eq!(settle(&mut agent), wanted(0..n), "day {day}");
-    }
-}
-
-#[test]
 fn a_restart_in_the_middle_goes_on_there_a_step_at_a_time() {
     let mut agent = Agent::reading_compressed();
     agent.world().append_compressed("/l/a.gz", lines(0..3_000), Ending::Whole);
@@ -512,25 +283,6 @@ fn thousands_are_read_few_at_a_time_and_cost_nothing_afterwards() {
     wait(&mut agent);
     assert_eq!(spent(&agent), before);
     assert_eq!(settle(&mut agent), wanted(0..1_040));
-}
-
-#[test]
-fn an_agent_without_spool_goes_on_in_compressed_files_where_the_collector_says() {
-    let mut agent = following(100);
-    agent.world().append_compressed("/l/own.gz", lines(100..300), Ending::Whole);
-    settle(&mut agent);
-    agent.world().rename("/l/app.log", "/l/app.log.1");
-    agent.world().append("/l/app.log", lines(300..301));
-    settle(&mut agent);
-    agent.lose_spool();
-    agent.world().gzip("/l/app.log.1");
-    agent.world().append_compressed("/l/own.gz", lines(301..302), Ending::Whole);
-    agent.catch_up();
-    agent.seal();
-    agent.adopt();
-    wait(&mut agent);
-    assert_eq!(settle(&mut agent), wanted(0..302));
-    assert_eq!(agent.sealed.unknown, 0);
 }
 
 #[test]

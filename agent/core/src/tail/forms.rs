@@ -22,6 +22,8 @@ use super::turn::{Broken, is_intact, read_exact};
 /// Lives that one file was compared with.
 #[derive(Debug, Default)]
 pub(super) struct Ruled {
+    /// The first bytes that it had then.
+    first: Guard,
     /// Gone ones that go on in it.
     confirmed: BTreeSet<FileRef>,
     /// It is no form of these.
@@ -62,6 +64,36 @@ struct Beginning {
     end: Option<End>,
 }
 
+impl Beginning {
+    fn is_unfinished(&self) -> bool {
+        self.end.is_some_and(|end| end.ending == Ending::Unfinished)
+    }
+}
+
+/// What beginnings are compared with; most have the same length.
+struct Likeness<'a> {
+    beginning: &'a Beginning,
+    hashes: BTreeMap<u32, Guard>,
+}
+
+impl Likeness<'_> {
+    fn begins_like(&mut self, prefix: Guard) -> bool {
+        match self.beginning.first.get(..prefix.len as usize) {
+            Some(bytes) => {
+                let hash = self.hashes.entry(prefix.len).or_insert_with(|| Guard::of(bytes));
+                prefix.len > 0 && *hash == prefix
+            }
+            // It may once more of it is written.
+            None => self.beginning.is_unfinished(),
+        }
+    }
+
+    /// It is whole and can't be told by hashes.
+    fn is_shorter_than(&self, prefix: Guard) -> bool {
+        self.beginning.first.len() < prefix.len as usize
+    }
+}
+
 /// What may be in a compressed file.
 #[derive(Default)]
 struct Suspects {
@@ -100,14 +132,11 @@ impl<D: Disk> Tail<D> {
     }
 
     fn judge(&mut self, i: usize) -> Result<Verdict, Broken> {
-        let Some(Beginning { first, end }) = self.beginning(i)? else {
-            return Ok(Verdict::NotYet);
-        };
-        if first.is_empty() {
-            let is_unfinished = end.is_some_and(|e| e.ending == Ending::Unfinished);
-            return Ok(if is_unfinished { Verdict::Wait } else { Verdict::Own });
+        let Some(beginning) = self.beginning(i)? else { return Ok(Verdict::NotYet) };
+        if beginning.first.is_empty() {
+            return Ok(if beginning.is_unfinished() { Verdict::Wait } else { Verdict::Own });
         }
-        let suspects = self.suspects(i, &first, end);
+        let suspects = self.suspects(i, &beginning);
         let (mut goes_on, mut wait, mut later) = (None, false, suspects.later);
         for life in &suspects.gone {
             match self.goes_on_in(i, life)? {
@@ -147,23 +176,19 @@ impl<D: Disk> Tail<D> {
             return Ok(None);
         }
         let first = read_exact(disk, handle, 0, MAX_PREFIX_BYTES)?;
+        let guard = Guard::of(&first);
+        if decoding.ruled.first != guard {
+            // More of it, or something else: what was found out before was about another beginning.
+            decoding.ruled = Ruled { first: guard, ..Ruled::default() };
+        }
         Ok(Some(Beginning { first, end: decoding.end }))
     }
 
     /// The lives that begin like this file.
-    fn suspects(&self, i: usize, first: &[u8], end: Option<End>) -> Suspects {
+    fn suspects(&self, i: usize, beginning: &Beginning) -> Suspects {
         let file = &self.files[i];
         let Some(decoding) = &file.decoding else { return Suspects::default() };
-        let is_unfinished = end.is_some_and(|e| e.ending == Ending::Unfinished);
-        let mut hashes: BTreeMap<u32, Guard> = BTreeMap::new();
-        let mut begins_like = |prefix: Guard| match first.get(..prefix.len as usize) {
-            Some(bytes) => {
-                prefix.len > 0
-                    && *hashes.entry(prefix.len).or_insert_with(|| Guard::of(bytes)) == prefix
-            }
-            // It may once more of it is written.
-            None => is_unfinished,
-        };
+        let mut likeness = Likeness { beginning, hashes: BTreeMap::new() };
         let is_made_of = |id: FileRef, path: &Path, created: Option<Timestamp>| {
             let is_older =
                 matches!((file.created, created), (Some(form), Some(life)) if form < life);
@@ -171,10 +196,9 @@ impl<D: Disk> Tail<D> {
         };
         let mut suspects = Suspects::default();
         for (j, f) in self.files.iter().enumerate() {
-            let is_short = (first.len() as u64) < f.size;
             if f.decoding.is_none()
                 && f.copy_of.is_none()
-                && (begins_like(f.prefix) || first.len() < f.prefix.len as usize && is_short)
+                && (likeness.begins_like(f.prefix) || likeness.is_shorter_than(f.prefix))
                 && is_made_of(f.id, &f.path, f.created)
             {
                 suspects.followed.push(j);
@@ -184,9 +208,8 @@ impl<D: Disk> Tail<D> {
         let plain = file.path.with_extension("");
         suspects.followed.sort_by_key(|&j| self.files[j].path != plain);
         let mut is_suspect = |p: &Position| {
-            !p.compressed
-                && p.copy_of.is_none()
-                && begins_like(p.prefix)
+            p.copy_of.is_none()
+                && likeness.begins_like(p.prefix)
                 && is_made_of(p.file, Path::new(&p.path), p.created)
         };
         // What has just ended is remembered by the next scan.
@@ -226,48 +249,41 @@ impl<D: Disk> Tail<D> {
 
     /// Whether a compressed file holds nothing but what stands in a file that is followed, from its beginning on.
     fn is_form_of(&mut self, i: usize, j: usize) -> Result<Answer, Broken> {
-        let original = &self.files[j];
+        let Self { files, disk, problems, .. } = self;
+        let Ok([form, original]) = files.get_disjoint_mut([i, j]) else { return Ok(Answer::No) };
         let opened = match &original.handle {
             Some(_) => None,
-            None => match self.disk.open(&original.path) {
+            None => match disk.open(&original.path) {
                 Ok((handle, stat)) if stat.inode == original.id.inode => Some(handle),
-                _ => return Ok(Answer::Later),
+                Ok(_) => return Ok(Answer::Later),
+                Err(why) => {
+                    problems.insert(original.path.clone(), why);
+                    return Ok(Answer::Later);
+                }
             },
         };
-        let Self { files, disk, .. } = self;
-        let Some(there) = files[j].handle.as_ref().or(opened.as_ref()) else {
+        let there = original.handle.as_ref().or(opened.as_ref());
+        let (Some(there), Some(here), Some(decoding)) = (there, &form.handle, &mut form.decoding)
+        else {
             return Ok(Answer::Later);
         };
         let size = disk.stat(there).map_err(Broken::Problem)?.size;
-        if size < files[j].next_read().0 || !is_intact(disk, &files[j]) {
+        if size < original.next_read().0 || !is_intact(disk, original) {
             // It was cut, which its own next look finds out.
             return Ok(Answer::Later);
         }
-        let id = files[j].id;
-        let Some(here) = &files[i].handle else { return Ok(Answer::Later) };
         let reached = disk.reach(here, size..size + 1).map_err(Broken::Problem)?;
-        let known = disk.stat(here).map_err(Broken::Problem)?.size;
+        decoding.take_note(reached);
         let answer = match reached {
             Reached::NotYet => Answer::NotYet,
             // There is more in it.
             Reached::There => Answer::No,
             Reached::End(End { ending: Ending::Unfinished, .. }) => Answer::Wait,
-            Reached::End(_) => {
-                let len = known.min(MAX_GUARD_BYTES as u64);
-                let mut equal = |at: u64, len: u64| -> Result<bool, Broken> {
-                    let len = len as usize;
-                    Ok(read_exact(disk, here, at, len)? == read_exact(disk, there, at, len)?)
-                };
-                let first = known.min(MAX_PREFIX_BYTES as u64);
-                let is_form = equal(0, first)? && equal(known - len, len)?;
-                if is_form { Answer::Yes } else { Answer::No }
-            }
+            Reached::End(_) if is_beginning_of(disk, here, there)? => Answer::Yes,
+            Reached::End(_) => Answer::No,
         };
-        if let Some(decoding) = &mut files[i].decoding {
-            decoding.take_note(reached);
-            if answer == Answer::No {
-                decoding.ruled.refuted.insert(id);
-            }
+        if answer == Answer::No {
+            decoding.ruled.refuted.insert(original.id);
         }
         Ok(answer)
     }
@@ -388,4 +404,21 @@ impl<D: Disk> Tail<D> {
         life.file = id;
         self.missing.push(Missing { position: life, since: Timestamp::MAX, dirty: true });
     }
+}
+
+/// Whether all that there is of one file stands in another, by its first bytes and its last.
+fn is_beginning_of<D: Disk>(
+    disk: &mut D,
+    one: &D::Handle,
+    other: &D::Handle,
+) -> Result<bool, Broken> {
+    let size = disk.stat(one).map_err(Broken::Problem)?.size;
+    let last = size.min(MAX_GUARD_BYTES as u64);
+    for (at, len) in [(0, size.min(MAX_PREFIX_BYTES as u64)), (size - last, last)] {
+        let len = len as usize;
+        if read_exact(disk, one, at, len)? != read_exact(disk, other, at, len)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

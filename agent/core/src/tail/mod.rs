@@ -21,6 +21,8 @@ mod disk;
 mod file;
 mod follow;
 mod forms;
+#[cfg(test)]
+mod forms_tests;
 mod framer;
 #[cfg(test)]
 mod memory;
