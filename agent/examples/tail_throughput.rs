@@ -2,13 +2,14 @@
 //!
 //! Owns a benchmark that checks what it counts: every line must be in the sealed distributions, by label set and at the
 //! bound. Beside it, in the same run, runs the least a typed program could do with JSON: `serde_json` into a struct of
-//! the four fields that matter, without counting anything. Run it as
+//! the four fields that matter, without counting anything; and `zcat | wc -l` beside a gzip file. Run it as
 //! `cargo run --release -p watchkeeper-agent --example tail_throughput -- 1000 json regex` (megabytes, and formats; all
 //! if none is named).
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -35,7 +36,7 @@ struct Shape {
     line: fn(&Request) -> (String, String),
 }
 
-const SHAPES: [Shape; 4] = [
+const SHAPES: [Shape; 5] = [
     Shape {
         name: "json",
         keys: "time: {field: time}",
@@ -60,6 +61,12 @@ const SHAPES: [Shape; 4] = [
         keys: "wrap: cri, time: {field: time}",
         value: "{field: duration_ms, unit: ms}",
         line: cri,
+    },
+    Shape {
+        name: "gzip",
+        keys: "time: {field: time}",
+        value: "{field: duration_ms, unit: ms}",
+        line: json,
     },
 ];
 
@@ -149,8 +156,9 @@ fn run(file: &Path, n_lines: usize, named: &[String]) -> Result<()> {
         let is_wanted = named.is_empty() || named.iter().any(|n| n == shape.name);
         if is_wanted {
             let wanted = write_lines(file, shape, n_lines)?;
+            let zipped = (shape.name == "gzip").then(|| zip(file)).transpose()?;
             let before = cpu()?;
-            let (counts, n_seals, n_parts) = tail(file, shape)?;
+            let (counts, n_seals, n_parts) = tail(zipped.as_deref().unwrap_or(file), shape)?;
             let spent = cpu()? - before;
             ensure!(counts == wanted, "counted {counts:?}, written {wanted:?}");
             println!(
@@ -158,6 +166,9 @@ fn run(file: &Path, n_lines: usize, named: &[String]) -> Result<()> {
                 rate(spent),
                 shape.name
             );
+            if let Some(zipped) = zipped {
+                println!("{:>6.0}  zcat | wc -l", rate(count_unzipped(&zipped, n_lines)?));
+            }
         }
     }
     write_lines(file, &SHAPES[0], n_lines)?;
@@ -168,6 +179,22 @@ fn run(file: &Path, n_lines: usize, named: &[String]) -> Result<()> {
     ensure!(n_parsed == n_lines, "parsed {n_parsed} lines of {n_lines}");
     println!("{:>6.0}  typed serde_json, nothing counted", rate(spent));
     Ok(())
+}
+
+fn zip(file: &Path) -> Result<PathBuf> {
+    let zipped = file.with_extension("log.gz");
+    let out = std::fs::File::create(&zipped)?;
+    ensure!(Command::new("gzip").arg("-c").arg(file).stdout(out).status()?.success(), "gzip");
+    Ok(zipped)
+}
+
+/// How long others take to count the lines of a gzip file.
+fn count_unzipped(zipped: &Path, n_lines: usize) -> Result<Duration> {
+    let before = cpu_of_children()?;
+    let count = format!("zcat {zipped:?} | wc -l");
+    let counted = String::from_utf8(Command::new("sh").args(["-c", &count]).output()?.stdout)?;
+    ensure!(counted.trim() == n_lines.to_string(), "zcat has counted otherwise");
+    Ok(cpu_of_children()? - before)
 }
 
 /// Requests in lines of one length, a thousand for each second up to now.
@@ -208,7 +235,7 @@ fn write_lines(file: &Path, shape: &Shape, n_lines: usize) -> Result<Counts> {
 fn settings(file: &Path, shape: &Shape) -> Result<SourceSettings> {
     let Shape { keys, value, .. } = shape;
     let yaml = format!(
-        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, {keys}, \
+        "tail: {{name: bench, service: shop, paths: [{file:?}], start_at: beginning, compressed: read, {keys}, \
          signals: [{{name: requests, value: {value}, \
          labels: {{status: status, method: method}}, bounds: [{}ms]}}]}}",
         BOUND_MICROS / 1_000
@@ -289,11 +316,21 @@ fn now() -> Timestamp {
     Timestamp::from_jiff(jiff::Timestamp::now())
 }
 
-/// CPU time of this process so far, all threads, in the kernel's ticks of 10 ms.
+/// CPU time of this process so far, all threads.
 fn cpu() -> Result<Duration> {
+    ticks(11)
+}
+
+/// CPU time of the processes that it started and that have ended.
+fn cpu_of_children() -> Result<Duration> {
+    ticks(13)
+}
+
+/// In user and system mode, in the kernel's ticks of 10 ms.
+fn ticks(at: usize) -> Result<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit_once(')').context("no process name")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    let ticks = after_name.split_whitespace().skip(at).take(2).map(str::parse::<u64>);
     let ticks = ticks.sum::<Result<u64, _>>()?;
     Ok(Duration::from_millis(ticks * 10))
 }

@@ -1,6 +1,6 @@
 //! What the agent tells about itself in its log: one function for each thing that happens.
 //!
-//! Owns wording and levels of delivery, sealing and reloading. Sources have facts of their own.
+//! Owns wording and levels of the process, delivery, sealing and reloading. Sources have facts of their own.
 
 use watchkeeper_agent_core::deliver::{Outcome, Settled};
 use watchkeeper_config::Problems;
@@ -8,6 +8,13 @@ use watchkeeper_model::BatchKey;
 
 use crate::spool::SpoolError;
 use crate::transports::TransportError;
+
+pub(crate) fn few_descriptors(most: u64) {
+    tracing::info!(
+        most,
+        "log files that can be open at a time; if there are more to follow, raise `LimitNOFILE`"
+    );
+}
 
 pub(crate) fn connected(road: &str) {
     tracing::info!(%road, "connected");

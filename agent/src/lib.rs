@@ -4,6 +4,7 @@ pub mod admin;
 pub mod app;
 pub mod config;
 pub mod delivery;
+pub mod descriptors;
 pub mod dry_run;
 mod facts;
 mod redact;

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_agent::app::App;
 use watchkeeper_agent::config::{AgentSettings, load_settings};
+use watchkeeper_agent::descriptors;
 use watchkeeper_agent::dry_run::{self, DryRunOptions};
 use watchkeeper_agent::reload::Reloader;
 use watchkeeper_config::ProcessEnv;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         return dry_run::run(settings, &options.config, &options.dry_run);
     }
     log::start(options.log_json);
+    descriptors::raise_and_tell();
     if let Some(target) = &options.crash_at {
         crash::arm(target);
     }

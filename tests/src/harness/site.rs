@@ -29,6 +29,8 @@ pub struct AgentOptions {
     pub paths: Vec<String>,
     /// Lines under `agent:`, each indented by two.
     pub extra: String,
+    /// Lines under `tail:`, each indented by six.
+    pub tail: String,
 }
 
 impl Default for AgentOptions {
@@ -40,6 +42,7 @@ impl Default for AgentOptions {
             start_at: "beginning",
             paths: Vec::new(),
             extra: String::new(),
+            tail: String::new(),
         }
     }
 }
@@ -113,7 +116,7 @@ impl Site {
         let text = format!(
             "agent:\n  id: {}\n  data_dir: {}\n  admin: 127.0.0.1:{}\n  labels: {{env: test}}\n{}\
              collector:\n  grpc: {{endpoint: \"http://127.0.0.1:{port}\"}}\n\
-             sources:\n  - tail:\n      name: shop-log\n      service: shop\n      paths: {}\n      start_at: {}\n\
+             sources:\n  - tail:\n      name: shop-log\n      service: shop\n      paths: {}\n      start_at: {}\n{}\
              \x20     format: json\n      signals:\n        - name: requests\n          value: {{field: duration_ms, unit: ms}}\n\
              \x20         labels: {{status: status, method: method}}\n          bounds: [200ms]\n\
              \x20     events:\n        - {{name: error, where: 'level == \"error\"', severity: error, message: msg, correlation: request_id}}\n",
@@ -123,6 +126,7 @@ impl Site {
             options.extra,
             serde_json::to_string(paths)?,
             options.start_at,
+            options.tail,
         );
         Ok(std::fs::write(self.path().join("agent.yaml"), text)?)
     }
@@ -175,6 +179,21 @@ impl Site {
         command.arg("--config").arg(self.path().join("agent.yaml"));
         let log = self.path().join("agent.log");
         self.agent = Some(Process::start_command(command, &log)?);
+        Ok(())
+    }
+
+    /// Starts the agent with so many descriptors and no more.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_agent_with_descriptors(&mut self, n: u32) -> anyhow::Result<()> {
+        let config = self.path().join("agent.yaml");
+        let limited = format!("ulimit -n {n} && exec \"$0\" --config \"$1\"");
+        let program = binary("watchkeeper-agent");
+        let all = [&*program, &*config].map(|p| p.to_str().unwrap_or_default());
+        let log = self.path().join("agent.log");
+        let shell = Path::new("/bin/sh");
+        self.agent = Some(Process::start(shell, &["-c", &limited, all[0], all[1]], &log)?);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! `kill -9` at random and at named points: every line is counted once.
 
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{LogWriter, Site, Totals, eventually, get_text};
+use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually, get_text};
 
 /// A repeatable source of chance: the seed is printed when a test fails.
 struct Chance(u64);
@@ -102,6 +103,93 @@ async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
             }
             _ => {}
         }
+    }
+    site.wait_counted(&written(&logs), Duration::from_secs(90)).await;
+    let agents = site.api("agents").await.unwrap();
+    let source = &agents["agents"][0]["sources"][0];
+    assert_eq!(source["read"].as_u64(), Some(written(&logs).values().sum()), "{agents}");
+}
+
+/// Files that are to be compressed, and the `gzip` at work.
+#[derive(Default)]
+struct Compression {
+    plain: Vec<PathBuf>,
+    running: Option<Child>,
+}
+
+impl Compression {
+    fn start(&mut self) {
+        self.finish();
+        if !self.plain.is_empty() {
+            let path = self.plain.remove(0);
+            self.running = Some(Command::new("gzip").arg(path).spawn().unwrap());
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            assert!(running.wait().unwrap().success());
+        }
+    }
+}
+
+#[tokio::test]
+async fn counts_are_exact_through_random_kills_while_rotated_files_are_compressed() {
+    let seed = std::env::var("STORM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x5eed_0002);
+    let n_rounds = std::env::var("STORM_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
+    println!("STORM_SEED={seed} STORM_ROUNDS={n_rounds}");
+    let mut chance = Chance(seed);
+    let mut site = Site::new("").unwrap();
+    let paths = vec![site.logs().join("*").display().to_string()];
+    let tail = "      compressed: read\n".to_owned();
+    site.configure_agent(&AgentOptions { paths, tail, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let open = |name: &str| LogWriter::open(&site.logs().join(name)).unwrap();
+    let mut logs = [open("a.log"), open("b.log")];
+    let mut compression = Compression::default();
+    for log in &mut logs {
+        log.line(200, 1.0).unwrap();
+    }
+    site.wait_counted_once(&written(&logs), Duration::from_secs(20)).await;
+    for _ in 0..n_rounds {
+        for log in &mut logs {
+            for _ in 0..[0, 1, 50, 3_000][chance.below(4) as usize] {
+                log.line([200, 404, 500][chance.below(3) as usize], 1.0).unwrap();
+            }
+        }
+        match chance.below(9) {
+            0 | 1 => compression.plain.push(logs[0].rotate_by_rename().unwrap()),
+            2 => {
+                // Rotated and compressed at once.
+                compression.plain.push(logs[0].rotate_by_rename().unwrap());
+                compression.start();
+                compression.finish();
+            }
+            3 => {
+                read_whole(&site).await;
+                compression.plain.push(logs[1].rotate_by_copytruncate().unwrap());
+                if chance.below(2) == 0 {
+                    compression.start();
+                }
+            }
+            4 | 5 => compression.start(),
+            6 | 7 => {
+                site.agent.as_mut().unwrap().kill();
+                if chance.below(2) == 0 {
+                    compression.plain.push(logs[0].rotate_by_rename().unwrap());
+                    compression.start();
+                }
+                site.start_agent(&[]).unwrap();
+            }
+            _ => {
+                site.collector.as_mut().unwrap().kill();
+                site.start_collector(&[]).await.unwrap();
+            }
+        }
+    }
+    while compression.running.is_some() || !compression.plain.is_empty() {
+        compression.start();
     }
     site.wait_counted(&written(&logs), Duration::from_secs(90)).await;
     let agents = site.api("agents").await.unwrap();

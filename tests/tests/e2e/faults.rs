@@ -1,4 +1,4 @@
-//! A full disk, a connection cut in the middle of a batch, bits flipped on the way.
+//! A full disk, too few descriptors, a connection cut in the middle of a batch, bits flipped on the way.
 
 use std::process::Command;
 use std::time::Duration;
@@ -142,4 +142,48 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     site.configure_agent(&back).unwrap();
     site.start_agent(&[]).unwrap();
     site.wait_counted(&log.written, Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn too_few_descriptors_are_told_and_keep_nothing_from_being_sealed() {
+    let mut site = Site::new("").unwrap();
+    site.configure_agent(&AgentOptions::default()).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    let mut logs: Vec<LogWriter> = (0..120)
+        .map(|i| LogWriter::open(&site.logs().join(format!("{i:03}.log"))).unwrap())
+        .collect();
+    for log in &mut logs {
+        log.line(200, 1.0).unwrap();
+    }
+    site.start_agent_with_descriptors(100).unwrap();
+    let url = format!("http://127.0.0.1:{}/readyz", site.admin_port);
+    let told = "too many open files: raise `LimitNOFILE`";
+    let ready = eventually("the agent says so", Duration::from_secs(20), || async {
+        get_text(&url).await.ok().filter(|(_, text)| text.contains(told))
+    })
+    .await;
+    assert_eq!(ready.0, 200, "it seals all the same: {}", ready.1);
+    // What it could open is counted, and goes on being counted through an end of the collector.
+    let n_counted = || async {
+        let counted = site.counted().await.ok()?;
+        Some(counted.values().sum::<u64>())
+    };
+    let n_before = eventually("some are counted", Duration::from_secs(20), || async {
+        n_counted().await.filter(|n| (40..100).contains(n))
+    })
+    .await;
+    for log in &mut logs {
+        log.line(200, 2.0).unwrap();
+    }
+    eventually("they are counted on", Duration::from_secs(20), || async {
+        n_counted().await.filter(|n| *n >= 2 * n_before)
+    })
+    .await;
+    let agent = site.agent.as_mut().unwrap();
+    assert!(agent.log().contains("log files that can be open at a time"), "{}", agent.log());
+    agent.stop(Duration::from_secs(15)).unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut all = std::collections::BTreeMap::new();
+    all.insert("200".to_owned(), 240);
+    site.wait_counted(&all, Duration::from_secs(30)).await;
 }

@@ -3,11 +3,14 @@
 //! Owns what happens once after a start with a spool that is not the old one. Never takes a place whose bytes differ, and
 //! never goes back behind a place of our own.
 
+use std::path::Path;
+
 use watchkeeper_model::{Frontier, Guard, Timestamp};
 
 use super::disk::Disk;
-use super::file::Before;
+use super::file::{Before, File};
 use super::follow::{Missing, Report, Sink, Tail};
+use super::names::is_gzip;
 use super::position::Position;
 use super::scan::is_same;
 
@@ -31,6 +34,7 @@ impl<D: Disk> Tail<D> {
                     file.id = p.file;
                     file.jump(p.offset, p.guard);
                     file.begin = p.offset;
+                    file.adopt_compressed(&p);
                 }
                 (None, Some(newest)) if placed_by_start && file.offset > 0 => {
                     if file.created.is_some_and(|c| c > newest) {
@@ -45,13 +49,19 @@ impl<D: Disk> Tail<D> {
             }
             file.pace.more();
         }
-        let followed: Vec<u64> = self.files.iter().map(|f| f.id.inode).collect();
-        let elsewhere = known.into_iter().filter(|p| !followed.contains(&p.file.inode));
-        self.missing.extend(elsewhere.map(|position| Missing {
-            position,
-            since: Timestamp::MAX,
-            dirty: false,
-        }));
+        for position in known {
+            let its = |f: &&File<_>| f.id.inode == position.file.inode;
+            match self.files.iter().find(its) {
+                None => {
+                    self.missing.push(Missing { position, since: Timestamp::MAX, dirty: false })
+                }
+                // Another file has its inode by now, and it may be there in a compressed form.
+                Some(f) if f.id != position.file && self.may_have_form(&position) => {
+                    self.remember(position);
+                }
+                Some(_) => {}
+            }
+        }
         if newest.is_some() {
             self.ignored.clear();
             self.reference = newest;
@@ -62,6 +72,15 @@ impl<D: Disk> Tail<D> {
     fn best_of(&mut self, known: &[Position], i: usize) -> Option<Position> {
         let Self { files, disk, .. } = self;
         let file = &files[i];
+        if file.decoding.is_some() {
+            // What stands before the place is checked when it is read on.
+            let same = known.iter().filter(|p| {
+                p.compressed
+                    && p.file.inode == file.id.inode
+                    && (file.prefix.len == 0 || file.prefix == p.prefix)
+            });
+            return same.max_by_key(|p| p.offset).cloned();
+        }
         let handle = file.handle.as_ref()?;
         let stat = disk.stat(handle).ok()?;
         let same = known.iter().filter(|p| p.file.inode == stat.inode);
@@ -85,5 +104,7 @@ fn position_of(frontier: &Frontier) -> Position {
         rotated: None,
         copy_of: None,
         held: None,
+        compressed: is_gzip(Path::new(&frontier.path)),
+        exhausted: None,
     }
 }

@@ -4,6 +4,7 @@
 //! that life goes on. Never takes two files for one because they are alike: a copy has a rotated sibling's name and is
 //! younger than what it resembles.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use watchkeeper_model::{FileRef, Guard, Timestamp};
@@ -39,7 +40,11 @@ impl<D: Disk> Tail<D> {
         for i in 0..self.files.len() {
             let file = &self.files[i];
             let Some(original) = &file.handle else { continue };
-            if file.copy_of.is_some() || !related(&file.path, base) || stat.created < file.created {
+            if file.copy_of.is_some()
+                || file.decoding.is_some()
+                || !related(&file.path, base)
+                || stat.created < file.created
+            {
                 continue;
             }
             let size = self.disk.stat(original).map_or(0, |s| s.size);
@@ -115,26 +120,40 @@ impl<D: Disk> Tail<D> {
 
     /// Looks for what is left of lives that ended in copies known as such, and reports what is left nowhere.
     pub(super) fn settle_dead(&mut self, now: Timestamp, sink: &mut impl Sink) {
+        let mut taken_over = BTreeMap::new();
         for i in 0..self.files.len() {
             let Some(original) = self.files[i].copy_of else { continue };
+            if self.files[i].decoding.is_some() {
+                continue;
+            }
             let ended = self.dead.iter().map(|d| &d.position);
             let gone = self.missing.iter().map(|m| &m.position);
             let life = ended.chain(gone).find(|life| life.file == original).cloned();
             if let Some(life) = life {
                 self.take_over(i, &life, now);
+                if self.files[i].copy_of.is_none() {
+                    taken_over.insert(original, self.files[i].id);
+                }
             }
         }
+        self.settle_forms(&taken_over, now);
         for dead in std::mem::take(&mut self.dead) {
             if dead.held_bytes > 0 {
                 sink.report(Report::Read { bytes: dead.held_bytes });
             }
-            let bytes = dead.position.size.saturating_sub(dead.continued_to);
+            let mut bytes = dead.position.size.saturating_sub(dead.continued_to);
+            let mut held = dead.position.held.clone();
+            if self.may_have_form(&dead.position) {
+                held = None;
+                let size = dead.position.offset + std::mem::take(&mut bytes);
+                self.remember(Position { size, ..dead.position });
+            }
             if !dead.recycled {
                 sink.report(Report::Truncated { bytes_unknown: bytes });
             } else if bytes > 0 {
                 sink.report(Report::Abandoned { bytes });
             }
-            if let Some(held) = dead.position.held {
+            if let Some(held) = held {
                 self.give_held(held, now, sink);
             }
         }

@@ -3,6 +3,7 @@
 //! Owns the questions. The agent answers them from a real file system, tests from memory; an answer is a fact at the
 //! time it was given and may be outdated at once.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use watchkeeper_model::Timestamp;
@@ -39,6 +40,49 @@ pub enum Kind {
     Other,
 }
 
+/// A file as it lies there: another size or time of writing is other content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its size, compressed as it is.
+    pub bytes: u64,
+    /// When it was last written.
+    pub modified: Timestamp,
+}
+
+/// How far the content of a compressed file is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Not so far yet, and this was as much work as one call may do: ask again.
+    NotYet,
+    /// The bytes asked for can be read.
+    There,
+    /// Its content ends before, at the size that it has now.
+    End(End),
+}
+
+/// Where the content of a compressed file ends, and of which version of it that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How it ends.
+    pub ending: Ending,
+    /// The file as it was then.
+    pub version: Version,
+}
+
+/// How the content of a compressed file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    Whole,
+    /// In the middle: it is still being written, or was cut off.
+    Unfinished,
+    /// What follows can't be decoded.
+    Damaged {
+        /// Compressed bytes from there to the file's end.
+        lost_bytes: u64,
+    },
+}
+
 /// One path that is a source's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -46,7 +90,7 @@ pub struct Entry {
     pub path: PathBuf,
     /// What it is by its name.
     pub named: Named,
-    /// What is there, links followed.
+    /// What is there, links followed. The size of a compressed file is that of its compressed bytes.
     pub stat: Stat,
 }
 
@@ -69,6 +113,14 @@ pub trait Disk {
 
     /// Opens a regular file for reading, without ever blocking.
     fn open(&mut self, path: &Path) -> Result<(Self::Handle, Stat), String>;
+
+    /// Opens a gzip file, whose bytes are then the uncompressed ones, and whose size is how far they are known.
+    fn open_compressed(&mut self, path: &Path) -> Result<(Self::Handle, Stat), String>;
+
+    /// Gets the bytes of an open gzip file that lie in `span` ready to be read, a bounded piece of work at a time. What
+    /// lies before the span need not be kept, except the first 1 024 bytes, and the last 1 024 if the content ends
+    /// before the span.
+    fn reach(&mut self, handle: &Self::Handle, span: Range<u64>) -> Result<Reached, String>;
 
     /// What an open file is now.
     fn stat(&mut self, handle: &Self::Handle) -> Result<Stat, String>;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
 
+use super::compressed::Decoding;
 use super::disk::Stat;
 use super::framer::{Framed, Framer};
 use super::join::{Held, Joiner, Keep};
@@ -123,6 +124,8 @@ pub(super) struct File<H> {
     pub(super) grown_at: Timestamp,
     pub(super) pace: Pace,
     pub(super) copy_of: Option<FileRef>,
+    /// It is a gzip file, and its bytes and offsets are those of what is in it.
+    pub(super) decoding: Option<Box<Decoding>>,
     /// Its offset is that of `start_at`: nothing is known of it, here at least.
     pub(super) placed_by_start: bool,
     /// Its last record without line end was taken.
@@ -165,6 +168,7 @@ impl<H> File<H> {
             grown_at: now,
             pace: Pace::new(),
             copy_of: None,
+            decoding: None,
             placed_by_start: false,
             ended: false,
             dirty: true,
@@ -232,6 +236,11 @@ impl<H> File<H> {
     /// Whether what is held is stored with the position, and not read again.
     pub(super) fn stores_held(&self) -> bool {
         self.ahead.is_none() && !self.joiner.is_empty()
+    }
+
+    /// Whether it may hold more and was not opened yet.
+    pub(super) fn is_not_decoded(&self) -> bool {
+        self.decoding.as_ref().is_some_and(|d| d.is_open_question())
     }
 
     /// Whether something was read and not given out.
@@ -328,6 +337,8 @@ impl<H> File<H> {
             rotated: self.sight.rotated_since(),
             copy_of: self.copy_of,
             held: self.held(settings),
+            compressed: self.decoding.is_some(),
+            exhausted: self.decoding.as_ref().and_then(|d| d.exhausted),
         }
     }
 

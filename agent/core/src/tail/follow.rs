@@ -67,6 +67,11 @@ pub enum Report {
     },
     /// A file was rotated away in a compressed form that is not read.
     Compressed,
+    /// A compressed file is damaged.
+    Damaged {
+        /// Compressed bytes behind the damage, and what was read of the line before it.
+        bytes_unknown: u64,
+    },
 }
 
 /// One file that is followed.
@@ -166,6 +171,8 @@ pub struct Tail<D: Disk> {
     pub(super) dead: Vec<Dead>,
     /// Siblings that are not ours to read, as long as they are listed.
     pub(super) ignored: BTreeSet<Inode>,
+    /// Compressed files that are not read, as long as they are listed.
+    pub(super) skipped: BTreeSet<Inode>,
     /// Siblings that may become copies, and whether they were new when first seen.
     pub(super) undecided: BTreeMap<Inode, bool>,
     /// Frontiers of lives that ended since the last seal.
@@ -199,6 +206,7 @@ impl<D: Disk> Tail<D> {
             missing: stored.positions.into_iter().map(missing).collect(),
             dead: Vec::new(),
             ignored: BTreeSet::new(),
+            skipped: BTreeSet::new(),
             undecided: BTreeMap::new(),
             closing: Vec::new(),
             forget: Vec::new(),
@@ -237,6 +245,7 @@ impl<D: Disk> Tail<D> {
             self.give_due(now, sink);
         }
         self.let_go(now, may_read, sink);
+        self.open_compressed(now, may_read);
         self.progress(now, may_give)
     }
 
@@ -270,12 +279,11 @@ impl<D: Disk> Tail<D> {
                 if budget == 0 {
                     return false;
                 }
-                let (was_unsealed, read_to) =
-                    (self.files[i].is_unsealed(), self.files[i].next_read().0);
+                let (was_unsealed, at) = (self.files[i].is_unsealed(), self.files[i].next_read().0);
                 let has_room = was_unsealed || n_unsealed < MAX_UNSEALED_FILES;
-                let looked = self.look(i, now, may_read && has_room, sink);
+                let looked = self.look_into(i, now, may_read && has_room, sink);
                 n_unsealed += usize::from(!was_unsealed && self.files[i].is_unsealed());
-                let n_read = self.files[i].next_read().0.saturating_sub(read_to);
+                let n_read = self.files[i].next_read().0.saturating_sub(at);
                 budget = budget.saturating_sub(LOOK_BYTES + n_read as usize);
                 looked == Looked::More
             });

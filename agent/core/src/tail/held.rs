@@ -36,7 +36,7 @@ impl<D: Disk> Tail<D> {
         let Self { files, joining: Some(joining), .. } = self else { return };
         let mut n_unsealed = files.iter().filter(|f| f.is_unsealed()).count();
         for file in files {
-            let can_wait = file.has_unread() || file.pace.is_due(now);
+            let can_wait = file.has_unread() || file.pace.is_due(now) || file.is_not_decoded();
             if can_wait || !is_due(file, Some(joining), now) {
                 continue;
             }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use super::agent::Agent;
 use super::join::{JoinSettings, Multiline, Wrap};
-use super::memory::Agent;
 use super::{Position, Stream, TailSettings};
 
 const PATH: &str = "/l/app.log";

@@ -1,16 +1,18 @@
 //! A small file system in memory, for tests.
 //!
 //! Owns inodes, names and handles as Linux has them: an inode lives as long as it has a name or a handle, and is used
-//! again after that. Never fails unless told to.
+//! again after that. A compressed file is kept as what is in it; it is decoded in small steps, and forgets what it may
+//! forget. Never fails unless told to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use watchkeeper_model::Timestamp;
 
-use super::disk::{Disk, Entry, Kind, Listing, Stat};
+use super::disk::{Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
 use super::names::classify;
 
 #[derive(Debug, Default)]
@@ -19,7 +21,19 @@ struct Node {
     created: Timestamp,
     modified: Timestamp,
     n_handles: usize,
+    /// If it is compressed, how it ends.
+    ending: Option<Ending>,
+    /// The size it has compressed.
+    n_compressed: u64,
+    /// How often it was replaced in place.
+    generation: u64,
 }
+
+/// How much one step decodes.
+const DECODE_STEP: u64 = 300;
+
+/// How much is kept before what was asked for.
+const LOOK_BACK: u64 = 1024;
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -29,6 +43,9 @@ pub(super) struct World {
     names: BTreeMap<PathBuf, u64>,
     pub(super) unreadable: BTreeSet<PathBuf>,
     pub(super) directories: BTreeSet<PathBuf>,
+    /// Steps of decoding done so far, and files opened to be decoded.
+    pub(super) n_steps: usize,
+    pub(super) n_opened: usize,
 }
 
 /// Shared by the test, which changes it, and by each process under test, which looks.
@@ -36,13 +53,27 @@ pub(super) struct World {
 pub(super) struct MemoryDisk {
     pub(super) world: Rc<RefCell<World>>,
     /// Names that match begin so and end so.
-    pattern: (&'static str, &'static str),
+    pub(super) pattern: (&'static str, &'static str),
 }
 
 #[derive(Debug)]
 pub(super) struct Open {
     world: Rc<RefCell<World>>,
     inode: u64,
+    /// What is decoded of a compressed file, and what of it is kept.
+    decoded: Cell<(u64, u64)>,
+    generation: Cell<u64>,
+    is_decoded: bool,
+}
+
+impl Open {
+    /// A file that was replaced in place is decoded anew.
+    fn follow(&self, node: &Node) -> (u64, u64) {
+        if self.generation.replace(node.generation) != node.generation {
+            self.decoded.set((0, 0));
+        }
+        self.decoded.get()
+    }
 }
 
 impl Drop for Open {
@@ -68,7 +99,7 @@ impl World {
         Stat {
             dev: self.dev,
             inode,
-            size: node.bytes.len() as u64,
+            size: if node.ending.is_some() { node.n_compressed } else { node.bytes.len() as u64 },
             created: Some(node.created),
             modified: node.modified,
             n_links: self.names.values().filter(|i| **i == inode).count() as u64,
@@ -95,6 +126,43 @@ impl World {
         let node = self.nodes.get_mut(&inode).unwrap();
         node.bytes.extend_from_slice(bytes.as_ref());
         node.modified = self.now;
+        node.n_compressed += 20 + bytes.as_ref().len() as u64 / 3;
+    }
+
+    /// Appends to a compressed file, making it if there is none, and says how it ends now.
+    pub(super) fn append_compressed(
+        &mut self,
+        path: &str,
+        bytes: impl AsRef<[u8]>,
+        ending: Ending,
+    ) {
+        self.append(path, bytes);
+        let inode = self.names[Path::new(path)];
+        self.nodes.get_mut(&inode).unwrap().ending = Some(ending);
+    }
+
+    pub(super) fn n_handles(&self) -> usize {
+        self.nodes.values().map(|n| n.n_handles).sum()
+    }
+
+    /// What `gzip` leaves behind.
+    pub(super) fn gzip(&mut self, path: &str) {
+        let bytes = self.content(path);
+        self.append_compressed(&format!("{path}.gz"), bytes, Ending::Whole);
+        self.remove(path);
+    }
+
+    /// Replaces the content in place.
+    pub(super) fn replace_compressed(
+        &mut self,
+        path: &str,
+        bytes: impl AsRef<[u8]>,
+        ending: Ending,
+    ) {
+        self.truncate(path, 0);
+        let inode = self.names[Path::new(path)];
+        self.nodes.get_mut(&inode).unwrap().generation += 1;
+        self.append_compressed(path, bytes, ending);
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) {
@@ -143,11 +211,13 @@ impl MemoryDisk {
             names: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             directories: BTreeSet::new(),
+            n_steps: 0,
+            n_opened: 0,
         };
         Self { world: Rc::new(RefCell::new(world)), pattern }
     }
 
-    fn matches(&self, path: &Path) -> bool {
+    pub(super) fn matches(&self, path: &Path) -> bool {
         let (start, end) = self.pattern;
         path.to_str().is_some_and(|p| p.starts_with(start) && p.ends_with(end))
     }
@@ -190,271 +260,75 @@ impl Disk for MemoryDisk {
         let inode = *world.names.get(path).ok_or("no such file")?;
         world.nodes.get_mut(&inode).unwrap().n_handles += 1;
         let stat = world.stat_of(inode);
-        Ok((Open { world: Rc::clone(&self.world), inode }, stat))
+        assert!(world.nodes[&inode].ending.is_none(), "{path:?} is read as it is");
+        let world = Rc::clone(&self.world);
+        let (decoded, generation) = (Cell::default(), Cell::default());
+        Ok((Open { world, inode, decoded, generation, is_decoded: false }, stat))
+    }
+
+    fn open_compressed(&mut self, path: &Path) -> Result<(Open, Stat), String> {
+        let mut world = self.world.borrow_mut();
+        if world.unreadable.contains(path) {
+            return Err("permission denied".into());
+        }
+        world.n_opened += 1;
+        let inode = *world.names.get(path).ok_or("no such file")?;
+        let node = world.nodes.get_mut(&inode).unwrap();
+        node.n_handles += 1;
+        let (decoded, generation) = (Cell::default(), Cell::new(node.generation));
+        let stat = Stat { size: 0, ..world.stat_of(inode) };
+        let world = Rc::clone(&self.world);
+        Ok((Open { world, inode, decoded, generation, is_decoded: true }, stat))
+    }
+
+    fn reach(&mut self, handle: &Open, span: Range<u64>) -> Result<Reached, String> {
+        let mut world = self.world.borrow_mut();
+        let node = &world.nodes[&handle.inode];
+        let (mut kept, mut known) = handle.follow(node);
+        let len = node.bytes.len() as u64;
+        if span.start < kept && span.end.min(len) > LOOK_BACK {
+            (kept, known) = (0, 0);
+        }
+        let before = known;
+        if known < span.end {
+            known = len.min(known + DECODE_STEP);
+        }
+        kept = kept.max(span.start.min(known).saturating_sub(LOOK_BACK));
+        handle.decoded.set((kept, known));
+        let version = Version { bytes: node.n_compressed, modified: node.modified };
+        let ending = node.ending.unwrap_or(Ending::Damaged { lost_bytes: node.n_compressed });
+        world.n_steps += usize::from(known > before);
+        Ok(match known {
+            known if known >= span.end => Reached::There,
+            known if known < len => Reached::NotYet,
+            _ => Reached::End(End { ending, version }),
+        })
     }
 
     fn stat(&mut self, handle: &Open) -> Result<Stat, String> {
-        Ok(self.world.borrow().stat_of(handle.inode))
+        let world = self.world.borrow();
+        let mut stat = world.stat_of(handle.inode);
+        if handle.is_decoded {
+            stat.size = handle.follow(&world.nodes[&handle.inode]).1;
+        }
+        Ok(stat)
     }
 
     fn read_at(&mut self, handle: &Open, offset: u64, into: &mut [u8]) -> Result<usize, String> {
         let world = self.world.borrow();
-        let bytes = &world.nodes[&handle.inode].bytes;
+        let mut bytes = &world.nodes[&handle.inode].bytes[..];
+        if handle.is_decoded {
+            let (kept, known) = handle.follow(&world.nodes[&handle.inode]);
+            let is_first = offset + into.len() as u64 <= LOOK_BACK.min(known);
+            assert!(offset >= kept || is_first, "read at {offset} behind {kept}");
+            assert!(offset <= known, "read at {offset} beyond {known}");
+            let end = (offset + into.len() as u64).min(known + DECODE_STEP).max(known);
+            bytes = &bytes[..bytes.len().min(end as usize)];
+            handle.decoded.set((kept, end.min(bytes.len() as u64)));
+        }
         let rest = bytes.get(offset as usize..).unwrap_or(&[]);
         let n = rest.len().min(into.len());
         into[..n].copy_from_slice(&rest[..n]);
         Ok(n)
-    }
-}
-
-/// An agent reduced to one tail and what is durable of it.
-pub(super) struct Agent {
-    pub(super) disk: MemoryDisk,
-    pub(super) settings: super::TailSettings,
-    tail: Option<super::Tail<MemoryDisk>>,
-    rows: BTreeMap<watchkeeper_model::FileRef, String>,
-    looked_at: Option<Timestamp>,
-    pub(super) wait: bool,
-    unsealed: Seen,
-    pub(super) sealed: Seen,
-    /// What the collector would know.
-    pub(super) frontiers: BTreeMap<watchkeeper_model::FileRef, watchkeeper_model::Frontier>,
-    /// By source and file, as the collector adds it up: where reading began, how far it went, how much has arrived.
-    pub(super) coverage: BTreeMap<(String, watchkeeper_model::FileRef), (u64, u64, u64)>,
-}
-
-/// What came out of a tail.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) lines: Vec<String>,
-    /// For each line the file it was said to be of, and what its wrapper said, if it had one.
-    pub(super) origins: Vec<(PathBuf, Option<(super::Stream, String)>)>,
-    path: PathBuf,
-    pub(super) n_unparsable: u64,
-    pub(super) n_too_long: u64,
-    pub(super) n_blank: u64,
-    pub(super) n_compressed: u64,
-    pub(super) n_truncated: u64,
-    pub(super) bytes: u64,
-    pub(super) unknown: u64,
-    pub(super) abandoned: u64,
-}
-
-impl super::Sink for Seen {
-    fn file(&mut self, path: &Path) {
-        path.clone_into(&mut self.path);
-    }
-
-    fn record(&mut self, record: super::Record<'_>) {
-        match record {
-            super::Record::Line(line) => {
-                self.lines.push(String::from_utf8_lossy(line).into_owned());
-                self.origins.push((self.path.clone(), None));
-            }
-            super::Record::Wrapped(super::Wrapped { text, stream, time }) => {
-                self.lines.push(String::from_utf8_lossy(text).into_owned());
-                self.origins.push((self.path.clone(), Some((stream, time.to_owned()))));
-            }
-            super::Record::Unparsable => self.n_unparsable += 1,
-            super::Record::TooLong => self.n_too_long += 1,
-            super::Record::Blank => self.n_blank += 1,
-        }
-    }
-
-    fn report(&mut self, report: super::Report) {
-        match report {
-            super::Report::Read { bytes } => self.bytes += bytes,
-            super::Report::Truncated { bytes_unknown } => {
-                self.n_truncated += 1;
-                self.unknown += bytes_unknown;
-            }
-            super::Report::Unknown { bytes } => self.unknown += bytes,
-            super::Report::Abandoned { bytes } => self.abandoned += bytes,
-            super::Report::Compressed => self.n_compressed += 1,
-        }
-    }
-}
-
-impl Agent {
-    pub(super) fn new() -> Self {
-        Self {
-            disk: MemoryDisk::new(("/l/", ".log")),
-            settings: super::TailSettings {
-                start_at: super::StartAt::Beginning,
-                ..super::TailSettings::new("s")
-            },
-            tail: None,
-            rows: BTreeMap::new(),
-            looked_at: None,
-            wait: false,
-            unsealed: Seen::default(),
-            sealed: Seen::default(),
-            frontiers: BTreeMap::new(),
-            coverage: BTreeMap::new(),
-        }
-    }
-
-    /// Changes the world, a moment later.
-    pub(super) fn world(&self) -> std::cell::RefMut<'_, World> {
-        let mut world = self.disk.world.borrow_mut();
-        world.now = world.now.shifted(1_000_000);
-        world
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.disk.world.borrow().now
-    }
-
-    pub(super) fn wait_for(&self, secs: u64) {
-        let mut world = self.disk.world.borrow_mut();
-        world.now = world.now + std::time::Duration::from_secs(secs);
-    }
-
-    pub(super) fn tail(&mut self) -> &mut super::Tail<MemoryDisk> {
-        if self.tail.is_none() {
-            let bodies: Vec<String> = self.rows.values().cloned().collect();
-            let stored = super::Stored::read(self.looked_at, bodies, self.wait);
-            let tail = super::Tail::new(self.settings.clone(), stored, self.disk.clone());
-            self.tail = Some(tail);
-        }
-        self.tail.as_mut().unwrap()
-    }
-
-    pub(super) fn poll_with(&mut self, may_read: bool) -> super::Progress {
-        let now = self.now();
-        self.tail();
-        let (tail, unsealed) = (self.tail.as_mut().unwrap(), &mut self.unsealed);
-        tail.poll(now, may_read, unsealed)
-    }
-
-    pub(super) fn poll(&mut self) -> super::Progress {
-        self.poll_with(true)
-    }
-
-    /// Looks at everything until there is nothing more to do at once.
-    pub(super) fn catch_up(&mut self) {
-        self.tail().hint(None);
-        for _ in 0..100 {
-            let next = self.poll().next;
-            if next > self.now() {
-                return;
-            }
-        }
-        panic!("never done");
-    }
-
-    pub(super) fn seal(&mut self) {
-        let checkpoint = self.tail().checkpoint();
-        for frontier in &checkpoint.frontiers {
-            assert!(frontier.begin <= frontier.from && frontier.from <= frontier.to);
-            let covered = self
-                .coverage
-                .entry((frontier.source.clone(), frontier.file))
-                .or_insert((frontier.begin, frontier.to, 0));
-            covered.0 = covered.0.min(frontier.begin);
-            covered.1 = covered.1.max(frontier.to);
-            covered.2 += frontier.to - frontier.from;
-            self.frontiers.insert(frontier.file, frontier.clone());
-        }
-        for file in &checkpoint.forget {
-            self.rows.remove(file);
-        }
-        for position in &checkpoint.store {
-            self.rows.insert(position.file, position.encode());
-        }
-        self.looked_at = checkpoint.looked_at;
-        self.tail().committed();
-        let Seen {
-            lines,
-            origins,
-            path: _,
-            n_unparsable,
-            n_too_long,
-            n_blank,
-            n_compressed,
-            n_truncated,
-            bytes,
-            unknown,
-            abandoned,
-        } = std::mem::take(&mut self.unsealed);
-        self.sealed.lines.extend(lines);
-        self.sealed.origins.extend(origins);
-        self.sealed.n_unparsable += n_unparsable;
-        self.sealed.n_too_long += n_too_long;
-        self.sealed.n_blank += n_blank;
-        self.sealed.n_compressed += n_compressed;
-        self.sealed.n_truncated += n_truncated;
-        self.sealed.bytes += bytes;
-        self.sealed.unknown += unknown;
-        self.sealed.abandoned += abandoned;
-    }
-
-    /// A seal that fails: the accumulator keeps what was counted, the positions stay where they were.
-    pub(super) fn fail_to_seal(&mut self) {
-        let _ = self.tail().checkpoint();
-    }
-
-    /// `kill -9`: whatever was not sealed is gone.
-    pub(super) fn crash(&mut self) {
-        self.tail = None;
-        self.unsealed = Seen::default();
-    }
-
-    /// Goes on under another name: at once if it runs, else with the next start.
-    pub(super) fn rename_source(&mut self, name: &str) {
-        name.clone_into(&mut self.settings.source);
-        self.reconfigure();
-    }
-
-    /// Goes on by the settings as they are now.
-    pub(super) fn reconfigure(&mut self) {
-        if self.tail.is_some() {
-            self.seal();
-            let settings = self.settings.clone();
-            self.tail().reconfigure(settings);
-        }
-    }
-
-    /// Looks for other paths from now on.
-    pub(super) fn look_for(&mut self, pattern: (&'static str, &'static str)) {
-        self.tail();
-        self.seal();
-        self.disk.pattern = pattern;
-        let disk = self.disk.clone();
-        *self.tail().disk_mut() = disk;
-        self.tail().keep_ours(|disk, path| classify(path, |p| disk.matches(p)).is_some());
-    }
-
-    pub(super) fn lose_spool(&mut self) {
-        self.crash();
-        self.rows.clear();
-        self.looked_at = None;
-        self.wait = true;
-    }
-
-    pub(super) fn adopt(&mut self) {
-        let frontiers: Vec<_> = self.frontiers.values().cloned().collect();
-        let now = self.now();
-        self.tail();
-        let (tail, unsealed) = (self.tail.as_mut().unwrap(), &mut self.unsealed);
-        tail.adopt(now, &frontiers, unsealed);
-    }
-
-    pub(super) fn corrupt_rows(&mut self) {
-        self.rows.values_mut().for_each(|row| row.truncate(10));
-    }
-
-    pub(super) fn rows(&self) -> impl Iterator<Item = &str> {
-        self.rows.values().map(String::as_str)
-    }
-
-    /// An older copy of what was stored, instead of what is.
-    pub(super) fn put_back(&mut self, rows: Vec<String>) {
-        let decode = |row: &String| super::Position::decode(row).unwrap().file;
-        self.rows = rows.into_iter().map(|row| (decode(&row), row)).collect();
-    }
-
-    pub(super) fn n_rows(&self) -> usize {
-        self.rows.len()
     }
 }

@@ -5,8 +5,20 @@
 
 use std::path::{Path, PathBuf};
 
-/// Forms that are not read.
-const COMPRESSED: [&str; 8] = ["gz", "bz2", "xz", "zst", "lz4", "Z", "zip", "br"];
+/// Endings of compressed files.
+const COMPRESSED: [&str; 8] = [GZIP, "bz2", "xz", "zst", "lz4", "Z", "zip", "br"];
+
+/// The one that can be read.
+const GZIP: &str = "gz";
+
+/// What a file is compressed with, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip.
+    Gzip,
+    /// Anything else, which is never read.
+    Other,
+}
 
 /// What a path is to a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,25 +27,53 @@ pub struct Named {
     pub matched: bool,
     /// The configured path whose rotated sibling it is by its name.
     pub base: Option<PathBuf>,
-    /// By its name it is compressed.
-    pub compressed: bool,
+    /// How it is compressed, by its name.
+    pub compressed: Option<Compression>,
 }
 
 /// What a path is to a source that has the paths for which `matches` holds; `None` if nothing.
 pub fn classify(path: &Path, matches: impl Fn(&Path) -> bool) -> Option<Named> {
     let name = path.file_name()?.to_str();
-    let (plain, compressed) = match name.and_then(|n| n.rsplit_once('.')) {
-        Some((plain, ending)) if COMPRESSED.contains(&ending) => (Some(plain), true),
-        _ => (name, false),
-    };
+    let (plain, compressed) = name.map_or((None, None), |name| {
+        let (plain, compressed) = uncompressed(name);
+        (Some(plain), compressed)
+    });
     let sibling = |base: &str| {
         let base = path.with_file_name(base);
         matches(&base).then_some(base)
     };
-    let whole = plain.filter(|_| compressed);
+    let whole = plain.filter(|_| compressed.is_some());
     let base = plain.and_then(|plain| whole.into_iter().chain(bases_of(plain)).find_map(sibling));
     let matched = matches(path);
     (matched || base.is_some()).then_some(Named { matched, base, compressed })
+}
+
+/// A name without the ending that says how it is compressed.
+fn uncompressed(name: &str) -> (&str, Option<Compression>) {
+    match name.rsplit_once('.') {
+        Some((plain, GZIP)) => (plain, Some(Compression::Gzip)),
+        Some((plain, ending)) if COMPRESSED.contains(&ending) => (plain, Some(Compression::Other)),
+        _ => (name, None),
+    }
+}
+
+/// Whether a file is a gzip file by its name.
+pub(super) fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == GZIP)
+}
+
+/// Whether two paths may be one life before and after rotations and compression.
+pub(super) fn is_one_log(a: &Path, b: &Path) -> bool {
+    a.parent() == b.parent() && stem(a).is_some_and(|stem_of_a| Some(stem_of_a) == stem(b))
+}
+
+/// A file's name without anything that rotation and compression put behind it.
+fn stem(path: &Path) -> Option<&str> {
+    let (mut name, _) = uncompressed(path.file_name()?.to_str()?);
+    while let Some(base) = bases_of(name).last() {
+        name = base;
+    }
+    Some(name)
 }
 
 /// The names that this one may be a rotated sibling of, longest first.
@@ -56,23 +96,26 @@ mod tests {
 
     #[test]
     fn names_say_what_a_file_may_be() {
+        const GZ: Option<Compression> = Some(Compression::Gzip);
+        const OTHER: Option<Compression> = Some(Compression::Other);
         for (path, named) in [
-            ("/l/app.log", Some((true, None, false))),
-            ("/l/app.log.1", Some((false, Some("/l/app.log"), false))),
-            ("/l/app.log.10.gz", Some((false, Some("/l/app.log"), true))),
-            ("/l/app.log-20261122", Some((false, Some("/l/app.log"), false))),
-            ("/l/app.log-2026-11-22T03:04", Some((false, Some("/l/app.log"), false))),
-            ("/l/app.log.2026-11-22.1", Some((false, Some("/l/app.log"), false))),
-            ("/l/app.log-1793491200.zst", Some((false, Some("/l/app.log"), true))),
-            ("/l/app.log.gz", Some((false, Some("/l/app.log"), true))),
+            ("/l/app.log", Some((true, None, None))),
+            ("/l/app.log.1", Some((false, Some("/l/app.log"), None))),
+            ("/l/app.log.10.gz", Some((false, Some("/l/app.log"), GZ))),
+            ("/l/app.log-20261122", Some((false, Some("/l/app.log"), None))),
+            ("/l/app.log-2026-11-22T03:04", Some((false, Some("/l/app.log"), None))),
+            ("/l/app.log.2026-11-22.1", Some((false, Some("/l/app.log"), None))),
+            ("/l/app.log-1793491200.zst", Some((false, Some("/l/app.log"), OTHER))),
+            ("/l/app.log.gz", Some((false, Some("/l/app.log"), GZ))),
             ("/l/app.log-old", None),
             ("/l/app.log-1", None),
             ("/l/app.log~", None),
             ("/l/other", None),
-            ("/l/web.txt", Some((true, None, false))),
-            ("/l/web.1.txt", Some((true, None, false))),
-            ("/l/any/x.1", Some((true, Some("/l/any/x"), false))),
-            ("/l/any/x.gz", Some((true, Some("/l/any/x"), true))),
+            ("/l/web.txt", Some((true, None, None))),
+            ("/l/web.1.txt", Some((true, None, None))),
+            ("/l/any/x.1", Some((true, Some("/l/any/x"), None))),
+            ("/l/any/x.gz", Some((true, Some("/l/any/x"), GZ))),
+            ("/l/any/x.xz", Some((true, Some("/l/any/x"), OTHER))),
         ] {
             let matches = |p: &Path| {
                 p == Path::new("/l/app.log")
@@ -85,6 +128,24 @@ mod tests {
                 compressed,
             });
             assert_eq!(classify(Path::new(path), matches), wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_one_log_differ_only_by_what_rotation_puts_behind_them() {
+        let is_one = |a: &str, b: &str| is_one_log(Path::new(a), Path::new(b));
+        for same in [
+            "/l/app.log",
+            "/l/app.log.1",
+            "/l/app.log.1.gz",
+            "/l/app.log-20261122.gz",
+            "/l/app.log.2026-11-22.1.gz",
+            "/l/app.log.gz",
+        ] {
+            assert!(is_one(same, "/l/app.log.7.gz") && is_one("/l/app.log", same), "{same}");
+        }
+        for other in ["/m/app.log.1", "/l/app.log-old", "/l/app.logger", "/l/other.log.1.gz", "/"] {
+            assert!(!is_one(other, "/l/app.log.1.gz"), "{other}");
         }
     }
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
+use super::disk::{End, Ending, Version};
 use super::join::{Held, HeldRow};
 
 /// The most bytes a prefix covers.
@@ -43,6 +44,10 @@ pub struct Position {
     pub copy_of: Option<FileRef>,
     /// What stands before the offset, was read, and is not counted yet.
     pub held: Option<Held>,
+    /// It is a gzip file: sizes and offsets are those of what is in it.
+    pub compressed: bool,
+    /// Nothing more can be had of this version of it.
+    pub exhausted: Option<End>,
 }
 
 /// A stored position can't be used.
@@ -69,6 +74,11 @@ struct Row {
     copy_of: Option<(u64, i64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<HeldRow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    compressed: bool,
+    /// Bytes, time of writing, how it ends, bytes lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exhausted: Option<(u64, i64, String, u64)>,
 }
 
 impl Position {
@@ -95,6 +105,12 @@ impl Position {
             rotated: self.rotated.map(Timestamp::nanos),
             copy_of: self.copy_of.map(|f| (f.inode, f.born.nanos())),
             held: self.held.as_ref().map(Held::row),
+            compressed: self.compressed,
+            exhausted: self.exhausted.map(|end| {
+                let Version { bytes, modified } = end.version;
+                let (ending, lost_bytes) = ending_as_stored(end.ending);
+                (bytes, modified.nanos(), ending.to_owned(), lost_bytes)
+            }),
         };
         serde_json::to_string(&row).expect("a struct of numbers and text is JSON")
     }
@@ -125,6 +141,8 @@ impl Position {
             rotated: row.rotated.map(Timestamp),
             copy_of: row.copy_of.map(file),
             held,
+            compressed: row.compressed,
+            exhausted: row.exhausted.map(end_from_stored).transpose()?,
         };
         let guard_fits = position.guard.len as usize
             == usize::try_from(position.offset).map_or(MAX_GUARD_BYTES, |o| o.min(MAX_GUARD_BYTES));
@@ -138,6 +156,26 @@ impl Position {
             Ok(position)
         }
     }
+}
+
+fn ending_as_stored(ending: Ending) -> (&'static str, u64) {
+    match ending {
+        Ending::Whole => ("whole", 0),
+        Ending::Unfinished => ("unfinished", 0),
+        Ending::Damaged { lost_bytes } => ("damaged", lost_bytes),
+    }
+}
+
+fn end_from_stored(
+    (bytes, modified, ending, lost): (u64, i64, String, u64),
+) -> Result<End, Corrupt> {
+    let ending = match ending.as_str() {
+        "whole" => Ending::Whole,
+        "unfinished" => Ending::Unfinished,
+        "damaged" => Ending::Damaged { lost_bytes: lost },
+        other => return Err(Corrupt(format!("ending {other:?} is not known"))),
+    };
+    Ok(End { ending, version: Version { bytes, modified: Timestamp(modified) } })
 }
 
 #[cfg(test)]
@@ -160,9 +198,22 @@ mod tests {
             rotated: None,
             copy_of: Some(FileRef { inode: 1, born: Timestamp(2) }),
             held: None,
+            compressed: false,
+            exhausted: None,
         };
         let stored = position.encode();
         assert_eq!(Position::decode(&stored), Ok(position.clone()));
+        for ending in [Ending::Whole, Ending::Unfinished, Ending::Damaged { lost_bytes: 9 }] {
+            let version = Version { bytes: 8, modified: Timestamp(-7) };
+            let exhausted = Some(End { ending, version });
+            let compressed = Position { compressed: true, exhausted, ..position.clone() };
+            let stored = compressed.encode();
+            assert_eq!(Position::decode(&stored), Ok(compressed));
+            assert!(
+                Position::decode(&stored.replace("[8,-7,\"", "[8,-7,\"un")).is_err(),
+                "{stored}"
+            );
+        }
         for damaged in [
             stored[..stored.len() - 3].to_owned(),
             stored.replace("\"v\":1", "\"v\":2"),

@@ -36,6 +36,7 @@ impl<D: Disk> Tail<D> {
             join,
             rotate_wait: _,
             linger: _,
+            compressed,
             max_held_bytes: _,
             max_held_age: _,
         } = &settings;
@@ -45,6 +46,9 @@ impl<D: Disk> Tail<D> {
         if joins_otherwise {
             self.files.iter_mut().for_each(|file| file.join_anew(&self.settings));
             self.joining = Joining::by(&settings);
+        }
+        if *compressed != self.settings.compressed {
+            self.skipped.clear();
         }
         self.settings = settings;
         if renamed {
@@ -121,6 +125,7 @@ impl<D: Disk> Tail<D> {
         }
         // A sibling that was not ours to read may be one of the paths now.
         self.ignored.clear();
+        self.skipped.clear();
         self.next_scan = Timestamp(i64::MIN);
     }
 }

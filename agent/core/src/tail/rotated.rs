@@ -40,11 +40,16 @@ impl<D: Disk> Tail<D> {
     /// Whether a file has lost its name, was read to its end and has not grown since.
     fn is_quiet(&self, file: &File<D::Handle>, now: Timestamp, wait: Duration) -> bool {
         let Some(since) = file.sight.rotated_since() else { return false };
-        file.handle.is_some() && !file.has_unread() && now.since(since.max(file.grown_at)) >= wait
+        // Compressed files have an end of their own.
+        let is_plain = file.decoding.is_none();
+        is_plain
+            && file.handle.is_some()
+            && !file.has_unread()
+            && now.since(since.max(file.grown_at)) >= wait
     }
 
     /// Takes the last line, which has no line end and will not get one, and whatever waits for more lines.
-    fn end(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) {
+    pub(super) fn end(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) {
         let Self { files, disk, settings, joining, .. } = self;
         let file = &mut files[i];
         let len = file.size.saturating_sub(file.offset);
@@ -108,16 +113,31 @@ impl<D: Disk> Tail<D> {
             let too_much = !may_read && total > self.settings.max_held_bytes;
             if too_old || too_much {
                 total -= bytes;
-                let Some(i) = self.files.iter().position(|f| f.id == id) else { continue };
-                // What is held of it was read.
-                self.give_all(i, now, sink);
-                let bytes = self.files[i].unread_bytes();
-                if bytes > 0 {
-                    sink.report(Report::Abandoned { bytes });
+                if let Some(i) = self.files.iter().position(|f| f.id == id) {
+                    self.give_up_one(i, now, sink);
                 }
-                self.close(i);
             }
         }
+    }
+
+    /// What is left of it, and held, goes on in its compressed form if there is one.
+    fn give_up_one(&mut self, i: usize, now: Timestamp, sink: &mut impl Sink) {
+        let file = &self.files[i];
+        let in_form = self.bytes_in_form(file.id, file.offset);
+        let may_go_on = self.may_have_form(&file.position(&self.settings));
+        if !may_go_on {
+            if in_form == 0 {
+                // What is held of it was read.
+                self.give_all(i, now, sink);
+            }
+            let file = &mut self.files[i];
+            let bytes = file.unread_bytes().saturating_sub(in_form);
+            if bytes > 0 {
+                sink.report(Report::Abandoned { bytes });
+            }
+            file.size = file.offset;
+        }
+        self.close(i, now);
     }
 
     /// Closes files that late writers had long enough for.
@@ -134,18 +154,22 @@ impl<D: Disk> Tail<D> {
                 // Should it grow after all, the next scan opens it again.
                 Sight::Rotated { listed: true, .. } => self.files[i].handle = None,
                 Sight::Rotated { listed: false, .. } => self.lose_sight(i, now),
-                Sight::Deleted { .. } => self.close(i),
+                Sight::Deleted { .. } => self.close(i, now),
             }
         }
     }
 
     /// Ends a file's life with us.
-    fn close(&mut self, i: usize) {
+    fn close(&mut self, i: usize, now: Timestamp) {
         let file = self.files.remove(i);
         if file.is_unsealed() {
             self.closing.push(file.frontier(&self.settings.source));
         }
         self.forget.push(file.id);
+        let position = file.position(&self.settings);
+        if self.hand_over(&position, now).is_none() && self.may_have_form(&position) {
+            self.remember(position);
+        }
     }
 
     /// A copy whose original is no longer followed has nothing more to wait for: its lines are counted.
@@ -155,7 +179,9 @@ impl<D: Disk> Tail<D> {
             let known = self.files.iter().any(|f| f.id == original)
                 || self.missing.iter().any(|m| m.position.file == original)
                 || self.dead.iter().any(|d| d.position.file == original);
-            if !known {
+            if !known && self.files[i].decoding.is_some() {
+                (self.files[i].copy_of, self.files[i].dirty) = (None, true);
+            } else if !known {
                 let (dev, id, created) =
                     (self.files[i].dev, self.files[i].id, self.files[i].created);
                 self.ignored.insert((dev, id.inode, created));
@@ -174,12 +200,17 @@ impl<D: Disk> Tail<D> {
             return;
         }
         let mut held = Vec::new();
-        for Missing { position, since, dirty } in &mut self.missing {
+        for m in 0..self.missing.len() {
+            let Missing { position, since, .. } = &mut self.missing[m];
             *since = (*since).min(now);
             if now.since(*since) < MISSING_GRACE {
                 continue;
             }
             let unread = position.size.saturating_sub(position.offset);
+            if self.may_have_form(&self.missing[m].position) {
+                continue;
+            }
+            let Missing { position, dirty, .. } = &mut self.missing[m];
             if unread > 0 && position.copy_of.is_none() {
                 sink.report(Report::Abandoned { bytes: unread });
                 position.size = position.offset;

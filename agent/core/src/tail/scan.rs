@@ -14,8 +14,9 @@ use super::copies::{Resemblance, related};
 use super::disk::{Disk, Entry, Kind, Stat};
 use super::file::{File, Sight, is_guarded_by};
 use super::follow::{Dead, Inode, Missing, Report, Sink, Tail};
+use super::names::Compression;
 use super::position::{MAX_GUARD_BYTES, Position};
-use super::settings::StartAt;
+use super::settings::{Compressed, StartAt};
 use super::turn::{Broken, extend_prefix, is_intact, read_exact};
 
 /// How often directories are looked through, at least; rarer if they are large.
@@ -26,8 +27,9 @@ const MAX_SCAN_WAIT: Duration = Duration::from_secs(30);
 /// A file system's clock may lag behind ours by a tick.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-/// More files than this are a mistake in `paths`.
-const MAX_FILES: usize = 20_000;
+/// More files than this in one source are a mistake in `paths`: the others are not followed, and a problem.
+pub const MAX_FILES: usize = 20_000;
+
 fn inode_of(stat: &Stat) -> Inode {
     (stat.dev, stat.inode, stat.created)
 }
@@ -48,8 +50,10 @@ impl<D: Disk> Tail<D> {
             entries.get(&(inode.0, inode.1)).is_some_and(|e| e.stat.created == inode.2)
         };
         self.ignored.retain(|inode| listed(inode));
+        self.skipped.retain(|inode| listed(inode));
         self.undecided.retain(|inode, _| listed(inode));
         self.watch_missing(now, sink);
+        self.tell_damages();
         self.is_first_scan = false;
         self.reference = self.reference.max(Some(now));
         self.next_scan = now + wait.min(MAX_SCAN_WAIT);
@@ -91,7 +95,12 @@ impl<D: Disk> Tail<D> {
             let entry = entries.get(&(file.dev, file.id.inode));
             let is_open = file.handle.is_some();
             // Without a handle the inode may be another file's by now.
-            let entry = entry.filter(|e| is_open || e.stat.created == file.created);
+            let is_same = |e: &&Entry| {
+                let is_decoded = self.settings.compressed == Compressed::Read
+                    && e.named.compressed == Some(Compression::Gzip);
+                e.stat.created == file.created && is_decoded == file.decoding.is_some()
+            };
+            let entry = entry.filter(|e| is_open || is_same(e));
             let since = file.sight.rotated_since().unwrap_or(now);
             let Some(entry) = entry else {
                 let stat = file.handle.as_ref().and_then(|h| self.disk.stat(h).ok());
@@ -128,6 +137,10 @@ impl<D: Disk> Tail<D> {
     /// Opens a file again that was let go, if it has grown.
     fn reopen(&mut self, i: usize, stat: &Stat, now: Timestamp) {
         let file = &mut self.files[i];
+        if file.decoding.is_some() {
+            self.note_version(i, stat);
+            return;
+        }
         if stat.size == file.size {
             return;
         }
@@ -158,19 +171,29 @@ impl<D: Disk> Tail<D> {
             self.closing.push(file.frontier(&self.settings.source));
         }
         let position = file.position(&self.settings);
+        if self.hand_over(&position, now).is_some_and(|reaches| reaches > position.offset) {
+            self.forget.push(position.file);
+            return;
+        }
         self.missing.push(Missing { position, since: now, dirty: true });
     }
 
     fn is_new(&self, stat: &Stat) -> bool {
         let is_followed = |f: &File<_>| f.id.inode == stat.inode && f.dev == stat.dev;
-        !self.files.iter().any(is_followed) && !self.ignored.contains(&inode_of(stat))
+        let inode = inode_of(stat);
+        let is_left = self.ignored.contains(&inode) || self.skipped.contains(&inode);
+        !is_left && !self.files.iter().any(is_followed)
+    }
+
+    pub(super) fn tell_too_many(&mut self, entry: &Entry) {
+        let why = format!("is beyond the {MAX_FILES} files a source can follow");
+        self.problems.insert(entry.path.clone(), why);
     }
 
     /// Opens what is listed and not known; `None` if it can't be, or is another file by now that is known.
     fn open_new(&mut self, entry: &Entry) -> Option<(D::Handle, Stat)> {
         if self.files.len() >= MAX_FILES {
-            let why = format!("is beyond the {MAX_FILES} files a source can follow");
-            self.problems.insert(entry.path.clone(), why);
+            self.tell_too_many(entry);
             return None;
         }
         match self.disk.open(&entry.path) {
@@ -185,7 +208,14 @@ impl<D: Disk> Tail<D> {
     /// Goes on with stored positions in files of the same inode, if their content says that they are the same.
     fn attach_stored(&mut self, entries: &BTreeMap<(u64, u64), Entry>, now: Timestamp) {
         for entry in entries.values() {
-            let same_inode = |m: &Missing| m.position.file.inode == entry.stat.inode;
+            let same_inode =
+                |m: &Missing| m.position.file.inode == entry.stat.inode && !m.position.compressed;
+            if entry.named.compressed.is_some() {
+                if self.reads(&entry.named) && self.is_new(&entry.stat) {
+                    self.attach_compressed(entry, now);
+                }
+                continue;
+            }
             if !self.missing.iter().any(same_inode) || !self.is_new(&entry.stat) {
                 continue;
             }
@@ -196,6 +226,7 @@ impl<D: Disk> Tail<D> {
                 let further =
                     best.is_none_or(|b| self.missing[b].position.offset < position.offset);
                 if position.file.inode == stat.inode
+                    && !position.compressed
                     && further
                     && is_same(&mut self.disk, &handle, &stat, position)
                 {
@@ -253,7 +284,8 @@ impl<D: Disk> Tail<D> {
 
     /// The inode is that of a stored position but the content is not: the file was cut, or its inode is used again.
     fn replace(&mut self, entry: &Entry, handle: D::Handle, stat: &Stat, now: Timestamp) {
-        let same_inode = |m: &Missing| m.position.file.inode == stat.inode;
+        let same_inode =
+            |m: &Missing| m.position.file.inode == stat.inode && !m.position.compressed;
         let on_same_device = |m: &Missing| same_inode(m) && m.position.dev == stat.dev;
         let m = self.missing.iter().position(on_same_device);
         let m = m.or_else(|| self.missing.iter().position(same_inode));
@@ -265,8 +297,8 @@ impl<D: Disk> Tail<D> {
         let is_copy = position.copy_of.is_some();
         let continued_to = if is_copy { position.size } else { position.offset };
         self.dead.push(Dead { continued_to, position, recycled, held_bytes: 0 });
-        if recycled && !entry.named.matched {
-            // Not the file that we knew, so it has to answer for itself.
+        if recycled {
+            // Not the file that we knew, so it has to answer for itself: it may be a copy.
             return;
         }
         let id = FileRef { inode: stat.inode, born };
@@ -285,7 +317,7 @@ impl<D: Disk> Tail<D> {
         now: Timestamp,
         sink: &mut impl Sink,
     ) {
-        // A copy is known by its original, so that one comes first even if both are new.
+        // Originals first: a copy is told by the file that it resembles.
         let (copies, originals): (Vec<_>, Vec<_>) =
             entries.values().partition(|e| e.named.base.is_some());
         for entry in originals.into_iter().chain(copies) {
@@ -297,8 +329,10 @@ impl<D: Disk> Tail<D> {
                 Some(fresh) => *fresh,
                 None => self.is_fresh(&entry.stat),
             };
-            if entry.named.compressed {
-                self.ignored.insert(inode);
+            if self.reads(&entry.named) {
+                self.take_compressed(entry, now);
+            } else if entry.named.compressed.is_some() {
+                self.skipped.insert(inode);
                 if fresh && !self.was_followed(entry) {
                     sink.report(Report::Compressed);
                 }

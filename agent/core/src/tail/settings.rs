@@ -18,6 +18,17 @@ pub enum StartAt {
     Beginning,
 }
 
+/// What becomes of gzip files that match the paths. What is compressed otherwise, or only looks like a rotated sibling
+/// of what matches, is never read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compressed {
+    /// They are skipped and counted.
+    #[default]
+    Skip,
+    /// They are read whole, once, wherever reading starts in others.
+    Read,
+}
+
 /// How to follow the files of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TailSettings {
@@ -25,6 +36,8 @@ pub struct TailSettings {
     pub source: String,
     /// Where to begin in files present at the first start; every later file is read from its beginning.
     pub start_at: StartAt,
+    /// Whether gzip files are read.
+    pub compressed: Compressed,
     /// Longer lines are skipped and counted.
     pub max_line_bytes: usize,
     /// How its lines become records.
@@ -45,6 +58,7 @@ impl TailSettings {
         Self {
             source: source.to_owned(),
             start_at: StartAt::End,
+            compressed: Compressed::Skip,
             max_line_bytes: 1 << 20,
             join: JoinSettings::default(),
             rotate_wait: Duration::from_secs(5),

@@ -2,7 +2,7 @@
 //!
 //! Owns one sentence per rule. Random mixtures of everything are in `property`.
 
-use super::memory::Agent;
+use super::agent::Agent;
 use super::{StartAt, TailSettings};
 
 fn lines(n: std::ops::Range<usize>) -> String {
@@ -350,6 +350,37 @@ fn a_copy_on_the_inode_of_a_file_that_began_like_it_is_no_old_friend() {
     agent.world().copy("/l/app.log", "/l/app.log.1");
     agent.world().truncate("/l/app.log", 0);
     assert_eq!(settle(&mut agent), ["line 10"]);
+}
+
+#[test]
+fn a_copy_on_the_inode_of_a_file_that_is_gone_is_a_copy_even_if_it_matches() {
+    let mut agent = Agent::new();
+    agent.disk.pattern = ("/l/", "");
+    agent.world().append("/l/app.log", lines(0..1));
+    settle(&mut agent);
+    agent.world().remove("/l/app.log");
+    agent.world().append("/l/app.log", lines(1..2));
+    agent.crash();
+    agent.poll();
+    agent.world().copy("/l/app.log", "/l/app.log.1");
+    agent.world().truncate("/l/app.log", 0);
+    agent.world().append("/l/app.log", lines(2..3));
+    assert_eq!(settle(&mut agent), wanted(0..3));
+}
+
+#[test]
+fn a_file_and_its_copy_that_are_found_together_are_told_apart() {
+    let mut agent = Agent::new();
+    agent.disk.pattern = ("/l/", "");
+    agent.world().append("/l/first", "x\n");
+    settle(&mut agent);
+    agent.crash();
+    agent.world().append("/l/app.log", lines(0..1));
+    // The copy gets the lower number.
+    agent.world().remove("/l/first");
+    agent.world().copy("/l/app.log", "/l/app.log.1");
+    settle(&mut agent);
+    assert_eq!(agent.sealed.lines, ["x", "line 0"]);
 }
 
 #[test]

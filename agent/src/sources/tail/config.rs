@@ -9,7 +9,7 @@ use std::time::Duration;
 use glob::Pattern;
 use watchkeeper_agent_core::observe::LineSettings;
 use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
-use watchkeeper_agent_core::tail::{StartAt, TailSettings};
+use watchkeeper_agent_core::tail::{Compressed, StartAt, TailSettings};
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
 
 use super::given::{Given, PathFields};
@@ -34,12 +34,13 @@ pub struct TailSourceSettings {
     pub given: Given,
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "service",
     "paths",
     "exclude",
     "start_at",
+    "compressed",
     "wrap",
     "multiline",
     "max_line",
@@ -61,6 +62,11 @@ impl TailSourceSettings {
                 StartAt::End,
                 read::choice(&[("end", StartAt::End), ("beginning", StartAt::Beginning)]),
             );
+            let compressed = f.or(
+                "compressed",
+                Compressed::Skip,
+                read::choice(&[("skip", Compressed::Skip), ("read", Compressed::Read)]),
+            );
             let default = TailSettings::new(&source);
             let max_line_bytes =
                 f.or("max_line", default.max_line_bytes as u64, read::size_in(1..=16 << 20));
@@ -70,7 +76,8 @@ impl TailSourceSettings {
             let lines = lines::read(f, &source, service, given.names());
             let (paths, lines) = (paths?, lines?);
             let max_line_bytes = max_line_bytes as usize;
-            let tail = TailSettings { start_at, max_line_bytes, join: join?, ..default };
+            let tail =
+                TailSettings { start_at, compressed, max_line_bytes, join: join?, ..default };
             Some((given_name, Self { lines, tail, paths, exclude, given }))
         })
     }

@@ -1,19 +1,25 @@
 //! The real file system, as tailing asks about it.
 //!
-//! Owns which directories belong to a set of patterns. Never blocks on a pipe and never opens anything but regular
-//! files; never decides what an answer means.
+//! Owns which directories belong to a set of patterns, and that some descriptors stay free for others than files. Never
+//! blocks on a pipe and never opens anything but regular files; never decides what an answer means.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use glob::{MatchOptions, Pattern};
 use rustix::fs::{Mode, OFlags};
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Stat, classify};
+use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Reached, Stat, classify};
 use watchkeeper_model::Timestamp;
+
+use super::gzip::{Gzip, read_full};
+use crate::descriptors;
 
 /// `*` stays within a directory; `**` does not.
 const MATCH: MatchOptions = MatchOptions {
@@ -22,10 +28,13 @@ const MATCH: MatchOptions = MatchOptions {
     require_literal_leading_dot: false,
 };
 
+/// Which directory a path led to: device, number, and when it was made. One made anew under the same path is another.
+pub(crate) type DirectoryId = (u64, u64, Option<Timestamp>);
+
 /// What the driver of a tail asks its disk besides.
 pub(crate) trait Places: Disk<Handle: Send> + Send {
     /// Directories in which changes are worth hearing of.
-    fn directories(&self) -> &BTreeSet<PathBuf>;
+    fn directories(&self) -> &BTreeMap<PathBuf, DirectoryId>;
 
     /// Whether there is something new that nobody else tells of.
     fn has_news(&mut self) -> bool {
@@ -54,12 +63,43 @@ pub(crate) struct RealDisk {
     paths: Vec<Pattern>,
     exclude: Vec<Pattern>,
     /// Directories that the last listing looked through.
-    directories: BTreeSet<PathBuf>,
+    directories: BTreeMap<PathBuf, DirectoryId>,
+    /// How many descriptors this process may have.
+    pub(super) limit: fn() -> u64,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) enum Open {
+    /// Its bytes are its content.
+    Plain(File),
+    /// Its content is decoded.
+    Gzip(RefCell<Box<Gzip>>),
+}
+
+impl Open {
+    fn file<T>(&self, ask: impl FnOnce(&File) -> T) -> T {
+        match self {
+            Self::Plain(file) => ask(file),
+            Self::Gzip(gzip) => ask(gzip.borrow().file()),
+        }
+    }
 }
 
 impl RealDisk {
     pub(super) fn new(paths: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
-        Self { paths, exclude, directories: BTreeSet::new() }
+        Self { paths, exclude, directories: BTreeMap::new(), limit: descriptors::limit }
+    }
+
+    /// Opens a regular file, unless it would take one of the descriptors that are kept free.
+    fn open_file(&self, path: &Path) -> io::Result<(File, Stat)> {
+        let (file, stat) = open(path)?;
+        // The system gives out the lowest number that is free.
+        let number = u64::try_from(file.as_raw_fd()).unwrap_or(0);
+        if number >= descriptors::for_files((self.limit)()) {
+            return Err(descriptors::too_many());
+        }
+        Ok((file, stat))
     }
 
     fn matches(&self, path: &Path) -> bool {
@@ -88,9 +128,7 @@ impl RealDisk {
                 match each {
                     Ok(path) if path.is_dir() => drop(found.insert(path)),
                     Ok(_) => {}
-                    Err(error) => {
-                        problems.push((error.path().to_owned(), error.error().to_string()))
-                    }
+                    Err(error) => problems.push((error.path().to_owned(), told(error.error()))),
                 }
             }
         }
@@ -105,18 +143,19 @@ impl RealDisk {
                 Ok(found) => listing.entries.push(Entry { path, named, stat: stat_of(&found) }),
                 // Gone since, or a link to nothing.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => listing.problems.push((path, error.to_string())),
+                Err(error) => listing.problems.push((path, told(&error))),
             }
         }
         Ok(())
     }
 }
 
+pub(super) fn nanos(at: SystemTime) -> Timestamp {
+    let after = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
+}
+
 fn stat_of(found: &Metadata) -> Stat {
-    let nanos = |t: std::time::SystemTime| {
-        let after = t.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
-    };
     let kind = found.file_type();
     let is_special =
         kind.is_fifo() || kind.is_socket() || kind.is_char_device() || kind.is_block_device();
@@ -150,14 +189,14 @@ fn open(path: &Path) -> io::Result<(File, Stat)> {
 }
 
 impl Places for RealDisk {
-    fn directories(&self) -> &BTreeSet<PathBuf> {
+    fn directories(&self) -> &BTreeMap<PathBuf, DirectoryId> {
         &self.directories
     }
 
     fn look_for(&mut self, paths: &[Pattern], exclude: &[Pattern]) -> bool {
         let changes = self.paths != paths || self.exclude != exclude;
         if changes {
-            *self = Self::new(paths.to_vec(), exclude.to_vec());
+            (self.paths, self.exclude) = (paths.to_vec(), exclude.to_vec());
         }
         changes
     }
@@ -168,40 +207,72 @@ impl Places for RealDisk {
 }
 
 impl Disk for RealDisk {
-    type Handle = File;
+    type Handle = Open;
 
     fn list(&mut self) -> Listing {
         let mut listing = Listing::default();
-        self.directories = self.find_directories(&mut listing.problems);
-        for directory in &self.directories {
-            match self.list_directory(directory, &mut listing) {
+        let directories = self.find_directories(&mut listing.problems);
+        self.directories.clear();
+        for directory in directories {
+            let listed = id_of(&directory).and_then(|id| {
+                self.directories.insert(directory.clone(), id);
+                self.list_directory(&directory, &mut listing)
+            });
+            match listed {
                 Ok(()) => {}
                 // Not made yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => listing.problems.push((directory.clone(), error.to_string())),
+                Err(error) => listing.problems.push((directory, told(&error))),
             }
         }
         listing
     }
 
-    fn open(&mut self, path: &Path) -> Result<(File, Stat), String> {
-        open(path).map_err(|error| error.to_string())
+    fn open(&mut self, path: &Path) -> Result<(Open, Stat), String> {
+        let opened = self.open_file(path);
+        opened.map(|(file, stat)| (Open::Plain(file), stat)).map_err(|error| told(&error))
     }
 
-    fn stat(&mut self, handle: &File) -> Result<Stat, String> {
-        handle.metadata().map(|found| stat_of(&found)).map_err(|error| error.to_string())
+    fn open_compressed(&mut self, path: &Path) -> Result<(Open, Stat), String> {
+        let opened = self.open_file(path).and_then(|(file, stat)| {
+            let gzip = Gzip::new(file)?;
+            let stat = Stat { size: gzip.known(), ..stat };
+            Ok((Open::Gzip(RefCell::new(Box::new(gzip))), stat))
+        });
+        opened.map_err(|error| told(&error))
     }
 
-    fn read_at(&mut self, handle: &File, offset: u64, into: &mut [u8]) -> Result<usize, String> {
-        let mut n = 0;
-        while n < into.len() {
-            match handle.read_at(&mut into[n..], offset + n as u64) {
-                Ok(0) => break,
-                Ok(more) => n += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.to_string()),
-            }
+    fn reach(&mut self, handle: &Open, span: Range<u64>) -> Result<Reached, String> {
+        match handle {
+            Open::Plain(_) => Ok(Reached::There),
+            Open::Gzip(gzip) => gzip.borrow_mut().reach(span).map_err(|error| told(&error)),
         }
-        Ok(n)
     }
+
+    fn stat(&mut self, handle: &Open) -> Result<Stat, String> {
+        let found = handle.file(File::metadata).map_err(|error| told(&error))?;
+        let stat = stat_of(&found);
+        Ok(match handle {
+            Open::Plain(_) => stat,
+            Open::Gzip(gzip) => Stat { size: gzip.borrow().known(), ..stat },
+        })
+    }
+
+    fn read_at(&mut self, handle: &Open, offset: u64, into: &mut [u8]) -> Result<usize, String> {
+        let read = match handle {
+            Open::Plain(file) => read_full(file, offset, into),
+            Open::Gzip(gzip) => gzip.borrow_mut().read_at(offset, into),
+        };
+        read.map_err(|error| told(&error))
+    }
+}
+
+fn id_of(directory: &Path) -> io::Result<DirectoryId> {
+    let found = std::fs::metadata(directory)?;
+    Ok((found.dev(), found.ino(), found.created().ok().map(nanos)))
+}
+
+/// What an error means for a person.
+fn told(error: &io::Error) -> String {
+    descriptors::explain(error).unwrap_or_else(|| error.to_string())
 }

@@ -23,7 +23,13 @@ pub(super) fn reported(source: &str, report: Report) {
         Report::Abandoned { bytes } => {
             tracing::error!(%source, bytes, "file is gone before it was read to its end");
         }
-        Report::Compressed => tracing::warn!(%source, "compressed file is not read"),
+        Report::Compressed => tracing::warn!(
+            %source,
+            "compressed file is not read; `compressed: read` reads gzip files that match `paths`, and no others"
+        ),
+        Report::Damaged { bytes_unknown } => {
+            tracing::error!(%source, bytes_unknown, "compressed file is damaged; what follows is not counted");
+        }
     }
 }
 

@@ -3,14 +3,15 @@
 //! Owns the watches. What is heard is a hint to look sooner and nothing else: it may be missed, doubled or wrong, and
 //! where there is no notification at all polling finds the same, only later.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::disk::DirectoryId;
 use super::facts;
 use crate::sources::Waker;
 
@@ -87,7 +88,7 @@ impl Listening {
 pub(super) struct Hints {
     heard: Arc<Mutex<Heard>>,
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    watched: BTreeMap<PathBuf, DirectoryId>,
 }
 
 impl Hints {
@@ -107,7 +108,7 @@ impl Hints {
             listening.rest();
         });
         let watcher = watcher.inspect_err(|error| facts::no_notifications(source, error)).ok();
-        Self { heard, watcher, watched: BTreeSet::new() }
+        Self { heard, watcher, watched: BTreeMap::new() }
     }
 
     /// What was heard since the last time.
@@ -119,26 +120,30 @@ impl Hints {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Watches these directories and no others. One that can't be watched is tried again when the set changes.
-    pub(super) fn watch(&mut self, directories: &BTreeSet<PathBuf>) {
+    /// Watches these directories and no others. A directory that was made anew under its old path is watched anew; one
+    /// that can't be watched is tried again with the next listing.
+    pub(super) fn watch(&mut self, directories: &BTreeMap<PathBuf, DirectoryId>) {
         let Some(watcher) = &mut self.watcher else { return };
         if *directories == self.watched {
             return;
         }
-        for gone in self.watched.difference(directories) {
-            // It may be gone altogether, and its watch with it.
-            let _ = watcher.unwatch(gone);
-        }
-        let mut watched: BTreeSet<PathBuf> =
-            self.watched.intersection(directories).cloned().collect();
-        let mut watch =
-            |directory: &Path| watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();
-        for new in directories.difference(&self.watched) {
-            if watched.len() < MAX_DIRECTORIES && watch(new) {
-                watched.insert(new.clone());
+        self.watched.retain(|directory, id| {
+            let stays = directories.get(directory) == Some(id);
+            if !stays {
+                // It may be gone altogether, and its watch with it.
+                let _ = watcher.unwatch(directory);
+            }
+            stays
+        });
+        for (directory, id) in directories {
+            let has_room = self.watched.len() < MAX_DIRECTORIES;
+            if has_room
+                && !self.watched.contains_key(directory)
+                && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok()
+            {
+                self.watched.insert(directory.clone(), *id);
             }
         }
-        self.watched = watched;
     }
 }
 

@@ -1,14 +1,20 @@
 //! The `tail` source: lines of files.
 //!
 //! In reading order: `config` reads what the user wrote, `given` gives the fields that do not come from the line, `disk`
-//! answers what tailing asks about the file system, `pipe` answers the same of a stream, `hints` listens for changes as a
-//! reason to look sooner, `source` drives, `facts` tells. What is decided is decided in
+//! answers what tailing asks about the file system, `gzip` is a compressed file as the bytes in it, `pipe` is a stream as
+//! if it were a file, `hints` listens for changes as a reason to look sooner, `source` drives, `facts` tells. What is
+//! decided is decided in
 //! the agent's core.
 
+#[cfg(test)]
+mod compressed_tests;
 mod config;
 mod disk;
+#[cfg(test)]
+mod disk_tests;
 mod facts;
 mod given;
+mod gzip;
 mod hints;
 mod pipe;
 #[cfg(test)]

@@ -4,14 +4,15 @@
 //! before. Bounded: who writes waits while it is full. So lines of a stream are cut, unwrapped and joined by the very code
 //! that reads files. Never cuts lines itself; only a last line that has no end gets one when the stream ends.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Stat};
+use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Reached, Stat};
 use watchkeeper_model::Timestamp;
 
-use super::disk::Places;
+use super::disk::{DirectoryId, Places};
 use crate::sources::Waker;
 
 /// What tailing hashes of a file to know it again.
@@ -127,7 +128,7 @@ impl Drop for Pipe {
 pub(crate) struct PipeDisk {
     shared: Arc<Shared>,
     name: PathBuf,
-    directories: BTreeSet<PathBuf>,
+    directories: BTreeMap<PathBuf, DirectoryId>,
 }
 
 /// The two ends of a stream that is called `name` where a path would stand.
@@ -135,7 +136,7 @@ pub(super) fn pipe(name: &str, max_line_bytes: usize, waker: Waker) -> (Pipe, Pi
     let (window, moved_on) = (Mutex::default(), Condvar::new());
     let shared = Arc::new(Shared { window, moved_on, max_line_bytes });
     let disk =
-        PipeDisk { shared: Arc::clone(&shared), name: name.into(), directories: BTreeSet::new() };
+        PipeDisk { shared: Arc::clone(&shared), name: name.into(), directories: BTreeMap::new() };
     (Pipe { shared, waker }, disk)
 }
 
@@ -154,7 +155,7 @@ impl PipeDisk {
 }
 
 impl Places for PipeDisk {
-    fn directories(&self) -> &BTreeSet<PathBuf> {
+    fn directories(&self) -> &BTreeMap<PathBuf, DirectoryId> {
         &self.directories
     }
 
@@ -172,7 +173,7 @@ impl Disk for PipeDisk {
     type Handle = ();
 
     fn list(&mut self) -> Listing {
-        let named = Named { matched: true, base: None, compressed: false };
+        let named = Named { matched: true, base: None, compressed: None };
         let entry = Entry { path: self.name.clone(), named, stat: self.now() };
         let problem = self.shared.window().problem.clone();
         // Not under its own name: what came before is read all the same.
@@ -182,6 +183,14 @@ impl Disk for PipeDisk {
 
     fn open(&mut self, _path: &Path) -> Result<((), Stat), String> {
         Ok(((), self.now()))
+    }
+
+    fn open_compressed(&mut self, path: &Path) -> Result<((), Stat), String> {
+        self.open(path)
+    }
+
+    fn reach(&mut self, (): &(), _span: Range<u64>) -> Result<Reached, String> {
+        Ok(Reached::There)
     }
 
     fn stat(&mut self, (): &()) -> Result<Stat, String> {

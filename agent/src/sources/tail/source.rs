@@ -303,7 +303,9 @@ impl Sink for Lines<'_> {
                 tally.truncations += 1;
                 tally.bytes_unknown += bytes_unknown;
             }
-            Report::Unknown { bytes } => tally.bytes_unknown += bytes,
+            Report::Unknown { bytes } | Report::Damaged { bytes_unknown: bytes } => {
+                tally.bytes_unknown += bytes;
+            }
             Report::Abandoned { bytes } => tally.bytes_abandoned += bytes,
             // A file and not a line: it is skipped, but it was not read.
             Report::Compressed => tally.skip(SkipReason::Compressed, 1),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use watchkeeper_agent_core::observe::{Accumulator, EventLimit, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
+use watchkeeper_agent_core::tail::Compressed;
 use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{
@@ -62,15 +63,20 @@ impl Worker {
     }
 
     pub(super) fn in_dir(dir: TempDir, pattern: &str, more: &str) -> Self {
-        let signals = "{name: requests, labels: {n: n}}";
-        let events = "events: [{name: error, where: 'level == \"error\"'}]";
-        Self::counting(dir, pattern, signals, &format!(", {events}{more}"))
+        Self::starting_at("beginning", dir, pattern, more)
     }
 
-    fn counting(dir: TempDir, pattern: &str, signals: &str, more: &str) -> Self {
+    pub(super) fn starting_at(start_at: &str, dir: TempDir, pattern: &str, more: &str) -> Self {
+        let signals = "{name: requests, labels: {n: n}}";
+        let events = "events: [{name: error, where: 'level == \"error\"'}]";
+        let more = format!(", {events}{more}");
+        Self::counting(start_at, dir, pattern, signals, &more)
+    }
+
+    fn counting(start_at: &str, dir: TempDir, pattern: &str, signals: &str, more: &str) -> Self {
         let path = dir.path().join(pattern);
         let settings = settings(&format!(
-            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: beginning, signals: [{signals}]{more}}}"
+            "tail: {{name: s, service: shop, paths: [{path:?}], start_at: {start_at}, signals: [{signals}]{more}}}"
         ))
         .unwrap();
         let wakes = Wakes::new();
@@ -383,7 +389,7 @@ fn lines_of_containers_are_counted_by_where_they_come_from() {
                    labels: {pod: _file.pod, namespace: _file.namespace, container: _file.container, file: _file.name, n: n}}, \
                    {name: errors, where: '_wrap.stream == \"stderr\"', labels: {stream: _wrap.stream, n: n}}";
     let more = ", wrap: cri, path_fields: kubernetes, time: {field: _wrap.time}";
-    let mut w = Worker::counting(dir, "var/log/pods/*/*/*.log", signals, more);
+    let mut w = Worker::counting("beginning", dir, "var/log/pods/*/*/*.log", signals, more);
     let log = format!("{pod}/0.log");
     w.append(&log, &cri(&w, "stdout", "P", "{\"n\""));
     w.append(&log, &cri(&w, "stderr", "F", "{\"n\":1}"));
@@ -413,7 +419,7 @@ fn records_of_several_lines_in_containers_are_counted_once_through_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let more = ", wrap: docker, multiline: {start: '^\\{', timeout: 30s}, path_fields: '/(?<app>[a-z]+)-\\d+\\.log$'";
     let signals = "{name: records, labels: {n: n, app: _file.app, stream: _wrap.stream}}";
-    let mut w = Worker::counting(dir, "*.log", signals, more);
+    let mut w = Worker::counting("beginning", dir, "*.log", signals, more);
     for (stream, text) in [
         ("stdout", "{\n"),
         ("stderr", "{\"n\":1,\n"),
@@ -472,6 +478,7 @@ tail:
   paths: ["logs/*.log"]
   exclude: ["/logs/debug*"]
   start_at: beginning
+  compressed: read
   format: json
   wrap: docker
   multiline: {start: '^\S', max_lines: 20, timeout: 100ms}
@@ -494,6 +501,7 @@ tail:
     let SourceSettings::Tail(tail) = read else { panic!("not a tail") };
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
     assert_eq!(tail.tail.max_line_bytes, 64 << 10);
+    assert_eq!(tail.tail.compressed, Compressed::Read);
     assert!(Path::new(tail.paths[0].as_str()).is_absolute());
     let multiline = Multiline::new(r"^\S", 20, Duration::from_millis(100)).unwrap();
     let join = JoinSettings { wrap: Wrap::Docker, multiline: Some(multiline) };
@@ -517,6 +525,7 @@ tail:
 fn what_is_wrong_is_told_where_it_stands() {
     let tail = |rest: &str| format!("tail:\n  service: shop\n  paths: [/l/*.log]\n{rest}");
     for (yaml, told) in [
+        (tail("  compressed: gzip"), "4:15: error"),
         (tail("  wrap: crio"), "4:9: error: `crio` is not one of the words valid here"),
         (tail("  multiline: {}"), "`start` is missing"),
         (tail("  multiline: '^a'"), "4:14: error: a map is needed"),
