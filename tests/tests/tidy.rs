@@ -45,7 +45,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchkeeper-model",
             "watchkeeper-expr",
             "watchkeeper-config",
-            "watchkeeper-daemon",
             "watchkeeper-agent",
             "watchkeeper-collector",
         ],

@@ -7,12 +7,14 @@ use watchkeeper_agent_core::observe::{
     Evidence, Example, Format, LineSettings, RETENTION, RuleEvidence, SignalSettings,
 };
 use watchkeeper_agent_core::tail::TailSettings;
+use watchkeeper_agent_core::tail::join::Wrap;
 use watchkeeper_config::format;
 use watchkeeper_expr::Condition;
 use watchkeeper_expr::spelling::closest;
 use watchkeeper_model::SkipReason;
 
 use super::words;
+use crate::sources::tail::TailSourceSettings;
 
 /// Fields that usually hold a line's time.
 const TIMES: [&str; 6] = ["time", "timestamp", "ts", "@timestamp", "datetime", "date"];
@@ -20,7 +22,9 @@ const TIMES: [&str; 6] = ["time", "timestamp", "ts", "@timestamp", "datetime", "
 /// What a reason means in these settings.
 pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSettings) -> String {
     match reason {
-        SkipReason::Unparsable => format!("is not {}", what_a_line_is(&lines.format)),
+        SkipReason::Unparsable => {
+            format!("is not {}", what_a_line_is(&lines.format, tail.join.wrap))
+        }
         SkipReason::TooLong => {
             format!("is longer than `max_line`, {}", format::size(tail.max_line_bytes as u64))
         }
@@ -44,22 +48,34 @@ pub(super) fn meaning(reason: SkipReason, lines: &LineSettings, tail: &TailSetti
     }
 }
 
-fn what_a_line_is(format: &Format) -> &'static str {
-    if *format == Format::Json { "one JSON object" } else { "of its `format`" }
+/// What a line that is read is, and this one is not.
+fn what_a_line_is(format: &Format, wrap: Wrap) -> String {
+    let line = match format {
+        Format::Json => "one JSON object",
+        Format::Logfmt => "logfmt",
+        Format::Regex(_) => "what `pattern` matches",
+        Format::Text => "text",
+    };
+    match wrap {
+        Wrap::None => line.to_owned(),
+        Wrap::Cri => format!("{line}, written as `wrap: cri` expects it"),
+        Wrap::Docker => format!("{line}, written as `wrap: docker` expects it"),
+    }
 }
 
 /// What could be done about lines skipped for a reason; "" if there is nothing to be said.
 pub(super) fn about_skipped(
     reason: SkipReason,
-    lines: &LineSettings,
+    settings: &TailSourceSettings,
     evidence: &Evidence,
     example: Option<&Example>,
 ) -> String {
+    let lines = &settings.lines;
     match reason {
-        SkipReason::Unparsable if lines.format == Format::Json => {
-            unparsable(example.map_or("", |e| &e.line))
+        SkipReason::Unparsable => {
+            let line = example.map_or("", |e| &e.line);
+            unparsable(line, &lines.format, settings.tail.join.wrap)
         }
-        SkipReason::Unparsable => String::new(),
         SkipReason::TooLong => "raise `max_line` if such lines matter".to_owned(),
         SkipReason::InvalidUtf8 => "have the service write UTF-8".to_owned(),
         SkipReason::Blank | SkipReason::NoValue | SkipReason::Compressed => String::new(),
@@ -75,18 +91,33 @@ pub(super) fn about_skipped(
     }
 }
 
-fn unparsable(line: &str) -> String {
+fn unparsable(line: &str, format: &Format, wrap: Wrap) -> String {
+    let is_json = *format == Format::Json;
+    let is_bare = wrap == Wrap::None;
     let said = match () {
         () if line.is_empty() => "",
-        () if is_cri(line) => "it looks as a container runtime writes it: try `wrap: cri`",
+        () if is_bare && is_cri(line) => CRI,
+        () if is_bare && is_docker(line) => DOCKER,
         () if is_part(line) => {
             "it looks like a part of a message of several lines: try `multiline:`"
         }
-        () if is_logfmt(line) => "it looks like logfmt: try `format: logfmt`",
-        () if line.starts_with('{') => "write each object on one line of its own",
-        () => "lines that are not JSON need another `format:`",
+        () if is_json && line.starts_with('{') => "write each object on one line of its own",
+        () if line.starts_with("{\"") => "it looks like JSON: try `format: json`",
+        () if *format != Format::Logfmt && is_logfmt(line) => {
+            "it looks like logfmt: try `format: logfmt`"
+        }
+        () if is_json => "lines that are not JSON need another `format:`",
+        () => "",
     };
     said.to_owned()
+}
+
+const CRI: &str = "it looks as a container runtime writes it: try `wrap: cri`";
+const DOCKER: &str = "it looks as Docker writes it: try `wrap: docker`";
+
+/// `{"log":"…","stream":"stdout","time":"…"}`.
+fn is_docker(line: &str) -> bool {
+    line.starts_with("{\"log\":\"") && line.contains("\"stream\":\"std")
 }
 
 /// `2026-11-22T18:07:09.5Z stdout F …`.
@@ -156,6 +187,7 @@ pub(super) fn about_condition(
             let fields = condition.fields().iter();
             let meant = fields.map(|field| did_you_mean(field, evidence, std::iter::empty()));
             let meant = meant.collect::<String>();
+            let meant = about_wrapper(evidence, meant);
             let meant = if meant.is_empty() { meant } else { format!("; {}", meant.trim_end()) };
             let others = if n == n_asked { "" } else { ", and no other met it" };
             format!(
@@ -187,7 +219,31 @@ pub(super) fn about_values(
     } else {
         String::new()
     };
-    format!("{meant}{leave_out}").trim_end().to_owned()
+    about_wrapper(evidence, format!("{meant}{leave_out}").trim_end().to_owned())
+}
+
+/// What could be done about a label that is always empty.
+pub(super) fn about_empty_label(field: &str, lines: &LineSettings, evidence: &Evidence) -> String {
+    let is_given = lines.given.iter().any(|given| given == field);
+    match () {
+        () if is_given && field.starts_with("_file.") => {
+            "`path_fields` did not find it in the path of any file".to_owned()
+        }
+        () if is_given => String::new(),
+        () => about_wrapper(evidence, did_you_mean(field, evidence, std::iter::empty())),
+    }
+    .trim_end()
+    .to_owned()
+}
+
+/// That lines are in a wrapper, where that explains why a field is missing; else what was to be said.
+fn about_wrapper(evidence: &Evidence, said: String) -> String {
+    let is_docker = evidence.fields() == ["log", "stream", "time"];
+    if is_docker {
+        DOCKER.replace("it looks", "the lines look").replace("writes it", "writes them")
+    } else {
+        said
+    }
 }
 
 /// What could be done about a label with too many values.
@@ -201,6 +257,29 @@ pub(super) fn about_overflow(label: &str, signal: &SignalSettings) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use watchkeeper_agent_core::observe::Pattern;
+
+    #[test]
+    fn other_formats_and_wrappers_are_recognised_too() {
+        let docker = r#"{"log":"a=1\n","stream":"stdout","time":"2026-11-22T18:07:09Z"}"#;
+        let cri = "2026-11-22T18:07:09.5Z stdout F a=1";
+        let logfmt = "level=info msg=x";
+        let regex = Format::Regex(Pattern::new("(?P<a>#)").unwrap());
+        for (line, format, wrap, part) in [
+            (docker, &Format::Logfmt, Wrap::None, "wrap: docker"),
+            (docker, &regex, Wrap::None, "wrap: docker"),
+            (docker, &regex, Wrap::Docker, "format: json"),
+            (cri, &Format::Logfmt, Wrap::None, "wrap: cri"),
+            (logfmt, &regex, Wrap::Cri, "format: logfmt"),
+            (r#"{"a":1}"#, &regex, Wrap::None, "format: json"),
+            ("\tat com.shop.Cart.total(Cart.java:12)", &regex, Wrap::None, "multiline:"),
+        ] {
+            let said = unparsable(line, format, wrap);
+            assert!(said.contains(part), "{line}: {said}");
+        }
+        assert_eq!(unparsable("any words", &regex, Wrap::None), "");
+        assert_eq!(unparsable(logfmt, &Format::Logfmt, Wrap::None), "");
+    }
 
     #[test]
     fn a_line_that_is_no_json_is_looked_at_for_what_it_is() {
@@ -219,7 +298,8 @@ mod tests {
             ),
             ("", ""),
         ] {
-            assert!(unparsable(line).contains(part), "{line}: {}", unparsable(line));
+            let said = unparsable(line, &Format::Json, Wrap::None);
+            assert!(said.contains(part), "{line}: {said}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use watchkeeper_agent_core::observe::{
-    EventSettings, Evidence, Example, LineSettings, Overflowed, Place, RuleEvidence, SignalSettings,
+    EventSettings, Evidence, Example, Overflowed, Place, RuleEvidence, SignalSettings,
 };
 use watchkeeper_model::{SkipReason, Unit};
 
@@ -16,8 +16,8 @@ use super::gather::{Gathered, Measured};
 use super::plan::From;
 use super::reading::Reading;
 use super::report::{
-    BoundReport, EventReport, ExampleReport, FileReport, Found, LabelSetReport, OverflowReport,
-    SignalReport, SkippedReport, SourceReport, TimeReport, Value, ValuesReport,
+    BoundReport, EmptyLabelReport, EventReport, ExampleReport, FileReport, Found, LabelSetReport,
+    OverflowReport, SignalReport, SkippedReport, SourceReport, TimeReport, Value, ValuesReport,
 };
 use crate::sources::Inspection;
 
@@ -111,7 +111,7 @@ impl SourceReport {
                     n,
                     meaning: advice::meaning(reason, lines, &reading.settings.tail),
                     first: first.map(example),
-                    advice: advice::about_skipped(reason, lines, evidence, first),
+                    advice: advice::about_skipped(reason, &reading.settings, evidence, first),
                 }
             })
             .collect();
@@ -123,12 +123,13 @@ impl SourceReport {
             .map(|(signal, rule)| {
                 let mut report = SignalReport::of(signal, &reading.gathered, rule, &places);
                 report.overflowed = overflowed(reading, signal);
+                report.empty_labels = empty_labels(reading, signal, evidence);
                 report.advice = advice::about_condition(rule, &signal.filter, evidence);
                 report.without_value.advice = advice::about_values(signal, rule, evidence);
                 report
             })
             .collect();
-        self.events = events(lines, &reading.gathered, evidence, &places);
+        self.events = events(reading, evidence, &places);
     }
 }
 
@@ -247,6 +248,7 @@ impl SignalReport {
             values: ValuesReport::of(measured, unit),
             bounds: bounds(signal, measured, unit),
             overflowed: Vec::new(),
+            empty_labels: Vec::new(),
             advice: String::new(),
         }
     }
@@ -286,12 +288,24 @@ fn overflowed(reading: &Reading, signal: &SignalSettings) -> Vec<OverflowReport>
     all.map(report).collect()
 }
 
-fn events(
-    lines: &LineSettings,
-    gathered: &Gathered,
+/// Labels without a value in any line, although lines were counted.
+fn empty_labels(
+    reading: &Reading,
+    signal: &SignalSettings,
     evidence: &Evidence,
-    places: &Places,
-) -> Vec<EventReport> {
+) -> Vec<EmptyLabelReport> {
+    let Some(measured) = reading.gathered.signal(&signal.name) else { return Vec::new() };
+    let empty = signal.labels.iter().filter(|(label, _)| !measured.has_label(label));
+    let report = |(label, field): &(String, String)| EmptyLabelReport {
+        label: label.clone(),
+        field: field.clone(),
+        advice: advice::about_empty_label(field, &reading.settings.lines, evidence),
+    };
+    empty.map(report).collect()
+}
+
+fn events(reading: &Reading, evidence: &Evidence, places: &Places) -> Vec<EventReport> {
+    let (lines, gathered) = (&reading.settings.lines, &reading.gathered);
     let report = |(event, rule): (&EventSettings, &RuleEvidence)| {
         let kept = gathered.event(&event.name);
         EventReport {
@@ -299,6 +313,7 @@ fn events(
             condition: event.filter.text().to_owned(),
             severity: event.severity,
             n: kept.map_or(0, |kept| kept.n),
+            held_back: reading.held_back(&event.name),
             unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), places),
             message: kept.map(|kept| kept.message.clone()),
             advice: advice::about_condition(rule, &event.filter, evidence),

@@ -88,6 +88,11 @@ impl Measured {
         self.by_labels.len()
     }
 
+    /// Whether a label has a value anywhere.
+    pub(super) fn has_label(&self, label: &str) -> bool {
+        self.by_labels.keys().any(|labels| !labels.get(label).is_empty())
+    }
+
     /// The `n` label sets seen most, with their counts.
     pub(super) fn top(&self, n: usize) -> Vec<(&Labels, u64)> {
         let mut all: Vec<(&Labels, u64)> = self.by_labels.iter().map(|(l, n)| (l, *n)).collect();

@@ -14,6 +14,8 @@ mod layout;
 mod options;
 mod plan;
 mod reading;
+#[cfg(test)]
+mod recipes;
 mod report;
 mod run;
 mod screen;

@@ -155,6 +155,11 @@ impl Reading {
         self.source.inspect()
     }
 
+    /// How many bodies of an event its limit held back.
+    pub(super) fn held_back(&self, event: &str) -> u64 {
+        self.counted.held_back().iter().filter(|h| h.event == event).map(|h| h.n).sum()
+    }
+
     /// Labels whose values became too many.
     pub(super) fn overflowed(&self) -> Vec<Overflowed> {
         self.counted.overflowed()

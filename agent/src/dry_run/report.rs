@@ -145,7 +145,17 @@ pub(super) struct SignalReport {
     pub(super) bounds: Vec<BoundReport>,
     /// Labels whose values became too many.
     pub(super) overflowed: Vec<OverflowReport>,
+    /// Labels that no line had a value for.
+    pub(super) empty_labels: Vec<EmptyLabelReport>,
     /// Why no line met its condition.
+    pub(super) advice: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EmptyLabelReport {
+    pub(super) label: String,
+    /// The field that it is taken from.
+    pub(super) field: String,
     pub(super) advice: String,
 }
 
@@ -193,6 +203,8 @@ pub(super) struct EventReport {
     pub(super) severity: Severity,
     /// Lines kept whole.
     pub(super) n: u64,
+    /// Lines that its limit held back.
+    pub(super) held_back: u64,
     pub(super) unjudged: Found,
     /// The message of the first.
     pub(super) message: Option<String>,

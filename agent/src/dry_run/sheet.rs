@@ -201,6 +201,14 @@ impl<'a> Sheet<'a> {
             self.note((Tone::Warning, &said));
             self.advice("", &overflow.advice);
         }
+        for empty in &signal.empty_labels {
+            let said = format!(
+                "label `{}` is empty: no counted line has a value in `{}`",
+                empty.label, empty.field
+            );
+            self.note((Tone::Warning, &said));
+            self.advice("", &empty.advice);
+        }
         if signal.matched == 0 {
             self.condition(&signal.condition, &signal.advice);
         }
@@ -286,6 +294,13 @@ impl<'a> Sheet<'a> {
         rows.next().into_iter().for_each(|cells| self.page.line(2, &cells));
         for (event, cells) in events.iter().zip(rows) {
             self.page.line(2, &cells);
+            if event.held_back > 0 {
+                let more = words::count(event.held_back);
+                let said = format!(
+                    "{more} more held back by its `limit`, which goes by the time of reading"
+                );
+                self.note((Tone::Faint, &said));
+            }
             if event.n == 0 {
                 self.condition(&event.condition, &event.advice);
             }

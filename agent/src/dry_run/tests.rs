@@ -98,7 +98,7 @@ fn a_report_says_what_became_of_every_line() {
         ("complete", json!(true)),
         ("lines", json!(9)),
         ("matched", json!(6)),
-        ("fields", json!(["ms", "status", "time", "user"])),
+        ("fields", json!(["level", "ms", "msg", "stat", "status", "time", "user"])),
     ] {
         assert_eq!(json[name], wanted, "{name}");
     }
@@ -163,6 +163,46 @@ fn signals_and_events_say_what_they_made_of_the_lines() {
     let why = "its condition could not be answered for 7 lines: `statuss` is absent in the first; \
                did you mean `status`?";
     assert_eq!(json["events"][1]["advice"], why);
+}
+
+#[test]
+fn labels_that_are_always_empty_and_events_held_back_are_told() {
+    let lines = "level=info text=a\n".to_owned() + &"level=error text=b status=502\n".repeat(5);
+    let dir = with_log("a.log", &lines);
+    let more = r#"format: logfmt,
+      signals: [{name: all, labels: {level: levl, status: status, file: _file.name}}],
+      events: [{name: error, where: 'level == "error"', limit: {events: 2, per: 1d}}]"#;
+    let (report, _) = run(sources(dir.path(), more), &DryRunOptions::default());
+    let json = json(&report);
+    assert_eq!(
+        json["fields"],
+        json!(["level", "status", "text"]),
+        "of all lines, not of the first"
+    );
+    let empty = json!([{"label": "level", "field": "levl", "advice": "did you mean `level`?"}]);
+    assert_eq!(json["signals"][0]["empty_labels"], empty);
+    let error = &json["events"][0];
+    assert_eq!((&error["n"], &error["held_back"]), (&json!(2), &json!(3)));
+    let shown = table(&report, look(99), Detail::FULL, Timestamp::EPOCH).join("\n");
+    for said in [
+        "label `level` is empty: no counted line has a value in `levl`",
+        "3 more held back by its `limit`",
+    ] {
+        assert!(shown.contains(said), "{shown}");
+    }
+}
+
+#[test]
+fn lines_of_docker_are_recognised_although_they_are_json() {
+    let line = r#"{"log":"x\n","stream":"stdout","time":"2026-11-22T18:07:09Z"}"#;
+    let dir = with_log("a.log", &format!("{line}\n"));
+    let more = "signals: [{name: all, value: {field: ms}}, {name: bad, where: 'status > 499'}]";
+    let (report, _) = run(sources(dir.path(), more), &DryRunOptions::default());
+    let json = json(&report);
+    let advice = "the lines look as Docker writes them: try `wrap: docker`";
+    assert_eq!(json["signals"][0]["without_value"]["advice"], advice);
+    let said = json["signals"][1]["advice"].as_str().unwrap();
+    assert!(said.ends_with(advice), "{said}");
 }
 
 #[test]

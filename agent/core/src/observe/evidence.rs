@@ -10,14 +10,18 @@ use std::path::{Path, PathBuf};
 use watchkeeper_expr::{Condition, Verdict};
 use watchkeeper_model::{FileRef, SkipReason, Timestamp};
 
-use super::explain::{json_fields, json_flaw};
+use super::explain::{json_flaw, names_of};
 use super::fields::{Field, Fields};
+use super::parser::Format;
 
 /// How much of an example's line is kept.
 const MAX_EXAMPLE_BYTES: usize = 1024;
 
 /// How many names of fields are kept.
 const MAX_FIELDS: usize = 40;
+
+/// Of how many lines: those that a program writes at its start are often of another kind.
+const MAX_LINES_WITH_FIELDS: usize = 100;
 
 /// How much of a field's text stands in an explanation.
 const MAX_QUOTED_BYTES: usize = 60;
@@ -72,8 +76,8 @@ pub(super) struct Words {
     pub(super) fields: Vec<String>,
     /// The slot of the time, and how it is written.
     pub(super) time: Option<(usize, String)>,
-    /// A line is to be one JSON object.
-    pub(super) is_json: bool,
+    /// How a line is to be written.
+    pub(super) format: Format,
 }
 
 /// Everything kept of one source since its start.
@@ -88,8 +92,9 @@ pub struct Evidence {
     times: Option<(Timestamp, Timestamp)>,
     /// Of the line at hand.
     time: Option<Timestamp>,
-    /// Of the first line that has any.
+    /// Of the first lines, sorted.
     fields: Vec<String>,
+    n_lines_with_fields: usize,
     words: Words,
     reading: Option<Reading>,
     numbers: BTreeMap<FileRef, u64>,
@@ -169,7 +174,8 @@ impl Evidence {
         self.times
     }
 
-    /// The names of the fields in the first line that has any, as settings call them; at most 40.
+    /// The names of the fields in the first hundred lines, as settings call them, sorted; at most 40. None of formats that
+    /// name their fields themselves.
     pub fn fields(&self) -> &[String] {
         &self.fields
     }
@@ -219,7 +225,9 @@ impl Evidence {
             // Its text was never kept.
             (_, Ok("")) => String::new(),
             (_, Err(error)) => format!("not UTF-8 from byte {} on", error.valid_up_to() + 1),
-            (SkipReason::Unparsable, Ok(line)) if self.words.is_json => json_flaw(line),
+            (SkipReason::Unparsable, Ok(line)) if self.words.format == Format::Json => {
+                json_flaw(line)
+            }
             (SkipReason::NoTime, _) => self.why_no_time(time),
             (SkipReason::TooLate, _) => {
                 self.time.map_or_else(String::new, |at| format!("its time is {}", at.rfc3339()))
@@ -241,9 +249,17 @@ impl Evidence {
 
     /// A line that could be read, whatever became of it.
     pub(super) fn note_fields(&mut self, line: &[u8]) {
-        if self.fields.is_empty() && self.words.is_json {
-            let line = std::str::from_utf8(line).unwrap_or_default();
-            self.fields = json_fields(line, MAX_FIELDS);
+        if self.n_lines_with_fields == MAX_LINES_WITH_FIELDS || self.fields.len() == MAX_FIELDS {
+            return;
+        }
+        self.n_lines_with_fields += 1;
+        let line = std::str::from_utf8(line).unwrap_or_default();
+        for name in names_of(line, &self.words.format) {
+            if let Err(at) = self.fields.binary_search(&name)
+                && self.fields.len() < MAX_FIELDS
+            {
+                self.fields.insert(at, name);
+            }
         }
     }
 
@@ -487,7 +503,7 @@ mod tests {
         assert_eq!(why(&error.unjudged), "`level` is absent");
         assert_eq!((evidence.n_matched_lines(), evidence.unmatched().0), (4, 1));
         assert!(evidence.unmatched().1.unwrap().line.contains(r#""status":"200""#));
-        assert_eq!(evidence.fields(), ["ms", "status", "time"]);
+        assert_eq!(evidence.fields(), ["level", "ms", "status", "time"]);
     }
 
     #[test]

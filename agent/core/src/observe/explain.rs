@@ -7,6 +7,8 @@ use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use super::evidence::head;
+use super::logfmt::Pairs;
+use super::parser::Format;
 
 /// What keeps a line from being one JSON object; "" if nothing does.
 pub(super) fn json_flaw(line: &str) -> String {
@@ -23,13 +25,24 @@ pub(super) fn json_flaw(line: &str) -> String {
     }
 }
 
-/// The names of the fields of a JSON object, as settings call them: `a.b` for `b` inside `a`. At most so many.
-pub(super) fn json_fields(line: &str, at_most: usize) -> Vec<String> {
+/// The names of a line's fields, as settings call them: `a.b` for `b` inside `a`. None of formats whose fields stand in
+/// the settings.
+pub(super) fn names_of(line: &str, format: &Format) -> Vec<String> {
     let mut names = Vec::new();
-    if let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) {
-        name_all(&object, "", &mut names);
+    match format {
+        Format::Json => {
+            if let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) {
+                name_all(&object, "", &mut names);
+            }
+        }
+        Format::Logfmt => {
+            let mut pairs = Pairs::of(line);
+            while let Ok(Some(pair)) = pairs.next() {
+                names.push(pair.key(line).to_owned());
+            }
+        }
+        Format::Regex(_) | Format::Text => {}
     }
-    names.truncate(at_most);
     names
 }
 
@@ -70,8 +83,10 @@ mod tests {
     #[test]
     fn fields_are_named_as_settings_call_them() {
         let line = r#"{"b":1,"a":{"y":[1],"x":{"z":null}},"e":{}}"#;
-        assert_eq!(json_fields(line, 9), ["a.x.z", "a.y", "b", "e"]);
-        assert_eq!(json_fields(line, 2), ["a.x.z", "a.y"]);
-        assert!(json_fields("no json", 9).is_empty());
+        assert_eq!(names_of(line, &Format::Json), ["a.x.z", "a.y", "b", "e"]);
+        assert!(names_of("no json", &Format::Json).is_empty());
+        let line = r#"level=info msg="a b" retried a.b=1"#;
+        assert_eq!(names_of(line, &Format::Logfmt), ["level", "msg", "retried", "a.b"]);
+        assert!(names_of(line, &Format::Text).is_empty());
     }
 }

@@ -17,7 +17,7 @@ use super::ids::{IdFinder, Ids, trace_in};
 use super::in_use::InUse;
 use super::limit::Bucket;
 use super::number::scaled;
-use super::parser::{Format, Parser, is_blank};
+use super::parser::{Parser, is_blank};
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
@@ -239,7 +239,7 @@ fn words(settings: &LineSettings, slots: &Slots) -> Words {
     Words {
         fields: slots.names().to_vec(),
         time: time.and_then(|t| Some((slot_of(&t.field)?, t.format.as_str().to_owned()))),
-        is_json: settings.format == Format::Json,
+        format: settings.format.clone(),
     }
 }
 

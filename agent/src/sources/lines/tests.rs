@@ -219,3 +219,22 @@ fn what_has_no_effect_or_little_is_warned_of() {
         assert!(warnings.contains(told) && warnings.is_empty() == told.is_empty(), "{warnings}");
     }
 }
+
+#[test]
+fn fields_that_the_source_does_not_give_are_warned_of() {
+    for (rest, told) in [
+        ("  time: {field: _wrap.time}", "`_wrap.time` is a field only where `wrap` gives it"),
+        (
+            "  signals: [{name: a, labels: {pod: _file.pod}}]",
+            "`_file.pod` is a field only where `path_fields` gives it",
+        ),
+        ("  wrap: cri\n  time: {field: _wrap.time}", ""),
+        ("  signals: [{name: a, labels: {file: _file.name, line: _line}}]", ""),
+        ("  path_fields: kubernetes\n  signals: [{name: a, labels: {pod: _file.pod}}]", ""),
+    ] {
+        let (_, warnings) = read_with_warnings(rest).unwrap();
+        let said = warnings.render();
+        assert_eq!(said.is_empty(), told.is_empty(), "{rest}\n{said}");
+        assert!(said.contains(told), "{rest}\n{said}");
+    }
+}
