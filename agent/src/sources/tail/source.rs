@@ -14,7 +14,7 @@ use super::config::TailSourceSettings;
 use super::disk::{Places, RealDisk};
 use super::facts;
 use super::given::Given;
-use super::hints::Hints;
+use super::hints::{Heard, Hints};
 use super::pipe::{Pipe, PipeDisk, pipe};
 use crate::sources::{
     Checkpoint, Health, Inspection, Progress, Source, SourceSettings, Stored, Waker,
@@ -22,6 +22,11 @@ use crate::sources::{
 
 /// A busy writer gives a hint with every line; so often they are followed at most.
 const HINT_EVERY: Duration = Duration::from_millis(20);
+
+/// Many busy writers are looked at more rarely, by so much for each: a look takes some 20 µs, so all of them together take
+/// some hundredths of a core. Beyond the time after which a growing file is looked at anyway it would change nothing.
+const HINT_EVERY_PER_FILE: Duration = Duration::from_millis(1);
+const MAX_HINT_EVERY: Duration = Duration::from_millis(100);
 
 /// Reads lines of files, or of a stream in their place.
 pub(crate) struct TailSource<D: Disk = RealDisk> {
@@ -33,6 +38,7 @@ pub(crate) struct TailSource<D: Disk = RealDisk> {
     given: Given,
     hints: Hints,
     hinted_at: Timestamp,
+    hint_every: Duration,
     /// Reported when there was no accumulator at hand.
     unreported: Reports,
     problem: Option<String>,
@@ -93,6 +99,7 @@ impl<D: Places> TailSource<D> {
             hints: Hints::new(&name, waker),
             tail,
             hinted_at: Timestamp(i64::MIN),
+            hint_every: HINT_EVERY,
             unreported: Reports::default(),
             problem: None,
             name,
@@ -107,12 +114,13 @@ impl<D: Places> TailSource<D> {
         if self.hints.is_empty() {
             return None;
         }
-        let next = self.hinted_at + HINT_EVERY;
+        let next = self.hinted_at + self.hint_every;
         if now < next && self.hinted_at <= now {
             return Some(next);
         }
         self.hinted_at = now;
         let heard = self.hints.take();
+        self.hint_every = hint_every(&heard);
         if heard.everything {
             self.tail.hint(None);
         }
@@ -133,6 +141,15 @@ impl<D: Places> TailSource<D> {
             self.problem = problem;
         }
     }
+}
+
+/// How long to wait after these hints were followed.
+fn hint_every(heard: &Heard) -> Duration {
+    if heard.everything {
+        return MAX_HINT_EVERY;
+    }
+    let n_files = u32::try_from(heard.paths.len()).unwrap_or(u32::MAX);
+    HINT_EVERY_PER_FILE.saturating_mul(n_files).clamp(HINT_EVERY, MAX_HINT_EVERY)
 }
 
 fn shown(paths: &[Pattern]) -> String {
@@ -324,5 +341,21 @@ impl Sink for Reports {
 
     fn report(&mut self, report: Report) {
         self.0.push(report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_files_are_busy_the_more_rarely_they_are_looked_at() {
+        for (n_files, everything, millis) in
+            [(0, false, 20), (1, false, 20), (50, false, 50), (200, false, 100), (0, true, 100)]
+        {
+            let paths = (0..n_files).map(|i| PathBuf::from(i.to_string())).collect();
+            let heard = Heard { paths, names_changed: false, everything };
+            assert_eq!(hint_every(&heard), Duration::from_millis(millis), "{n_files} {everything}");
+        }
     }
 }
