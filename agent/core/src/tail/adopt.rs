@@ -95,6 +95,7 @@ fn position_of(frontier: &Frontier) -> Position {
         file: frontier.file,
         dev: 0,
         path: frontier.path.clone(),
+        behind: None,
         created: None,
         size: frontier.to,
         begin: frontier.to,

@@ -111,6 +111,14 @@ impl Agent {
         agent
     }
 
+    /// An agent that looks for a link to what another finds by its name.
+    pub(super) fn behind_a_link() -> Self {
+        let mut agent = Self::new();
+        agent.disk.pattern = ("/c/", ".log");
+        agent.disk.link = Some(("/c/web.log", "/l/app.log"));
+        agent
+    }
+
     /// Changes the world, a moment later.
     pub(super) fn world(&self) -> std::cell::RefMut<'_, World> {
         let mut world = self.disk.world.borrow_mut();

@@ -109,6 +109,7 @@ impl<D: Disk> Tail<D> {
         let id = FileRef { inode: entry.stat.inode, born: now };
         let mut file = File::new(id, entry.path.clone(), &entry.stat, None, now);
         file.size = 0;
+        file.behind.clone_from(&entry.behind);
         file.decoding = Some(Box::new(Decoding { wanted: true, ..Decoding::default() }));
         self.files.push(file);
     }
@@ -131,6 +132,7 @@ impl<D: Disk> Tail<D> {
         let mut file = File::new(position.file, entry.path.clone(), &entry.stat, None, now);
         file.resume(&position, &self.settings, now);
         file.size = position.size;
+        file.behind.clone_from(&entry.behind);
         if self.waiting {
             file.begin = file.offset;
         }
@@ -138,6 +140,7 @@ impl<D: Disk> Tail<D> {
             || dirty
             || position.dev != entry.stat.dev
             || Path::new(&position.path) != entry.path
+            || position.behind != entry.behind
             || position.created != entry.stat.created;
         let decided = position.offset > 0 || position.copy_of.is_some();
         let mut decoding =

@@ -29,7 +29,7 @@ pub(super) enum Resemblance {
 }
 
 impl<D: Disk> Tail<D> {
-    /// What an unknown sibling of `base` has in common with what we know.
+    /// What an unknown file beside `base`, its sibling, has in common with what we know.
     pub(super) fn resemblance(
         &mut self,
         base: &Path,
@@ -42,7 +42,7 @@ impl<D: Disk> Tail<D> {
             let Some(original) = &file.handle else { continue };
             if file.copy_of.is_some()
                 || file.decoding.is_some()
-                || !related(&file.path, base)
+                || !related(file.place(), base)
                 || stat.created < file.created
             {
                 continue;
@@ -64,7 +64,7 @@ impl<D: Disk> Tail<D> {
             self.dead.iter().map(|d| &d.position).chain(gone).cloned().collect();
         // Many files begin with the same few bytes: the one with the most in common is the one.
         lives.sort_by_key(|life| std::cmp::Reverse((life.prefix.len, life.offset)));
-        for life in lives.iter().filter(|l| related(Path::new(&l.path), base)) {
+        for life in lives.iter().filter(|l| related(l.place(), base)) {
             if let Some(offset) = self.goes_on(life, handle, stat) {
                 self.continued(life.file, stat.size);
                 let guard = if offset == life.offset {

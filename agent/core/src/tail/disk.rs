@@ -3,6 +3,7 @@
 //! Owns the questions. The agent answers them from a real file system, tests from memory; an answer is a fact at the
 //! time it was given and may be outdated at once.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -83,15 +84,46 @@ pub enum Ending {
     },
 }
 
+/// A log that is reached by a link and lies elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Behind {
+    /// The path configured, which is the link.
+    pub link: PathBuf,
+    /// Where it leads, all links followed.
+    pub target: PathBuf,
+}
+
+impl Behind {
+    /// Where what has this path lies: the target, if it is the link.
+    pub(super) fn place<'a>(behind: Option<&'a Self>, path: &'a Path) -> &'a Path {
+        behind.filter(|b| b.link == path).map_or(path, |b| &b.target)
+    }
+
+    /// The path that belongs to the source, or whose rotated sibling does: the link, if there is one.
+    pub(super) fn ours<'a>(behind: Option<&'a Self>, path: &'a Path) -> &'a Path {
+        behind.map_or(path, |b| &b.link)
+    }
+}
+
 /// One path that is a source's business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The path.
     pub path: PathBuf,
-    /// What it is by its name.
+    /// What it is by its name. What lies beside a link's target is a sibling of the link.
     pub named: Named,
+    /// The link that led here, if there is one: this is the link, or lies beside its target.
+    pub behind: Option<Behind>,
     /// What is there, links followed. The size of a compressed file is that of its compressed bytes.
     pub stat: Stat,
+}
+
+impl Entry {
+    /// The path of the file whose rotated sibling it is by its name: beside it, wherever that is.
+    pub(super) fn original(&self) -> Option<&Path> {
+        let base = self.named.base.as_deref()?;
+        Some(self.behind.as_ref().filter(|b| b.link != self.path).map_or(base, |b| &b.target))
+    }
 }
 
 /// Everything there is in the directories of a source's paths.
@@ -108,8 +140,8 @@ pub trait Disk {
     /// An open file; dropping it closes it.
     type Handle;
 
-    /// What there is now.
-    fn list(&mut self) -> Listing;
+    /// What there is now. `known` is where links led: what lies there is listed as rotated if no link leads there now.
+    fn list(&mut self, known: &BTreeSet<Behind>) -> Listing;
 
     /// Opens a regular file for reading, without ever blocking.
     fn open(&mut self, path: &Path) -> Result<(Self::Handle, Stat), String>;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use watchkeeper_model::{FileRef, Frontier, Guard, Timestamp};
 
 use super::compressed::Decoding;
-use super::disk::Stat;
+use super::disk::{Behind, Entry, Stat};
 use super::framer::{Framed, Framer};
 use super::join::{Held, Joiner, Keep};
 use super::pace::Pace;
@@ -95,6 +95,8 @@ pub(super) struct File<H> {
     pub(super) path: PathBuf,
     /// The configured path whose rotated sibling it is by its name.
     pub(super) base: Option<PathBuf>,
+    /// The link that led to it.
+    pub(super) behind: Option<Behind>,
     pub(super) created: Option<Timestamp>,
     pub(super) modified: Timestamp,
     pub(super) handle: Option<H>,
@@ -148,6 +150,7 @@ impl<H> File<H> {
             dev: stat.dev,
             path,
             base: None,
+            behind: None,
             created: stat.created,
             modified: stat.modified,
             handle,
@@ -212,6 +215,18 @@ impl<H> File<H> {
         self.ended = false;
         self.dirty = true;
         self.pace.more();
+    }
+
+    /// What a listing says of its names.
+    pub(super) fn named_by(&mut self, entry: &Entry) {
+        self.path.clone_from(&entry.path);
+        self.base.clone_from(&entry.named.base);
+        self.behind.clone_from(&entry.behind);
+    }
+
+    /// Where it lies.
+    pub(super) fn place(&self) -> &Path {
+        Behind::place(self.behind.as_ref(), &self.path)
     }
 
     /// The path it is configured under: its own, or that of the file whose rotated sibling it is.
@@ -328,6 +343,7 @@ impl<H> File<H> {
             file: self.id,
             dev: self.dev,
             path: self.path.to_string_lossy().into_owned(),
+            behind: self.behind.clone(),
             created: self.created,
             size: self.size,
             begin: self.begin,

@@ -294,7 +294,7 @@ impl<D: Disk> Tail<D> {
     pub fn hint(&mut self, path: Option<&Path>) {
         let mut known = false;
         for file in &mut self.files {
-            if path.is_none_or(|p| p == file.path) {
+            if path.is_none_or(|p| p == file.path || p == file.place()) {
                 file.pace.more();
                 known |= path.is_some();
             }

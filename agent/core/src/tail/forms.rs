@@ -192,25 +192,25 @@ impl<D: Disk> Tail<D> {
         let is_made_of = |id: FileRef, path: &Path, created: Option<Timestamp>| {
             let is_older =
                 matches!((file.created, created), (Some(form), Some(life)) if form < life);
-            !is_older && !decoding.ruled.refuted.contains(&id) && is_one_log(path, &file.path)
+            !is_older && !decoding.ruled.refuted.contains(&id) && is_one_log(path, file.place())
         };
         let mut suspects = Suspects::default();
         for (j, f) in self.files.iter().enumerate() {
             if f.decoding.is_none()
                 && f.copy_of.is_none()
                 && (likeness.begins_like(f.prefix) || likeness.is_shorter_than(f.prefix))
-                && is_made_of(f.id, &f.path, f.created)
+                && is_made_of(f.id, f.place(), f.created)
             {
                 suspects.followed.push(j);
             }
         }
         // The file of its very name, first.
-        let plain = file.path.with_extension("");
-        suspects.followed.sort_by_key(|&j| self.files[j].path != plain);
+        let plain = file.place().with_extension("");
+        suspects.followed.sort_by_key(|&j| self.files[j].place() != plain);
         let mut is_suspect = |p: &Position| {
             p.copy_of.is_none()
                 && likeness.begins_like(p.prefix)
-                && is_made_of(p.file, Path::new(&p.path), p.created)
+                && is_made_of(p.file, p.place(), p.created)
         };
         // What has just ended is remembered by the next scan.
         suspects.later = self.dead.iter().any(|d| is_suspect(&d.position));
@@ -402,7 +402,7 @@ impl<D: Disk> Tail<D> {
             && self.files.iter().any(|f| {
                 f.copy_of.is_none()
                     && f.decoding.as_ref().is_some_and(|d| d.is_open_question())
-                    && is_one_log(Path::new(&life.path), &f.path)
+                    && is_one_log(life.place(), f.place())
             })
     }
 

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use watchkeeper_model::Timestamp;
 
-use super::disk::{Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
-use super::names::classify;
+use super::disk::{Behind, Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
+use super::names::{Named, classify};
 
 #[derive(Debug, Default)]
 struct Node {
@@ -54,6 +54,8 @@ pub(super) struct MemoryDisk {
     pub(super) world: Rc<RefCell<World>>,
     /// Names that match begin so and end so.
     pub(super) pattern: (&'static str, &'static str),
+    /// A link, and where it leads; then nothing else is looked for.
+    pub(super) link: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Debug)]
@@ -214,7 +216,28 @@ impl MemoryDisk {
             n_steps: 0,
             n_opened: 0,
         };
-        Self { world: Rc::new(RefCell::new(world)), pattern }
+        Self { world: Rc::new(RefCell::new(world)), pattern, link: None }
+    }
+
+    /// What a path is, and as what it is listed.
+    fn entry(&self, path: &Path) -> Option<(PathBuf, Named, Option<Behind>)> {
+        let Some((link, target)) = self.link else {
+            return Some((path.to_owned(), classify(path, |p| self.matches(p))?, None));
+        };
+        if !self.matches(Path::new(link)) {
+            return None;
+        }
+        let mut named = classify(path, |p| p == Path::new(target))?;
+        let path = if named.matched { link.into() } else { path.to_owned() };
+        named.base = named.base.map(|_| link.into());
+        Some((path, named, Some(Behind { link: link.into(), target: target.into() })))
+    }
+
+    fn follow<'a>(&self, path: &'a Path) -> &'a Path {
+        match self.link {
+            Some((link, target)) if path == Path::new(link) => Path::new(target),
+            _ => path,
+        }
     }
 
     pub(super) fn matches(&self, path: &Path) -> bool {
@@ -226,13 +249,13 @@ impl MemoryDisk {
 impl Disk for MemoryDisk {
     type Handle = Open;
 
-    fn list(&mut self) -> Listing {
+    fn list(&mut self, _: &BTreeSet<Behind>) -> Listing {
         let world = self.world.borrow();
         let mut listing = Listing::default();
         for (path, inode) in &world.names {
-            if let Some(named) = classify(path, |p| self.matches(p)) {
+            if let Some((path, named, behind)) = self.entry(path) {
                 let stat = world.stat_of(*inode);
-                listing.entries.push(Entry { path: path.clone(), named, stat });
+                listing.entries.push(Entry { path, named, behind, stat });
             }
         }
         for path in &world.directories {
@@ -246,7 +269,7 @@ impl Disk for MemoryDisk {
                     n_links: 2,
                     kind: Kind::Directory,
                 };
-                listing.entries.push(Entry { path: path.clone(), named, stat });
+                listing.entries.push(Entry { path: path.clone(), named, behind: None, stat });
             }
         }
         listing
@@ -257,7 +280,7 @@ impl Disk for MemoryDisk {
         if world.unreadable.contains(path) {
             return Err("permission denied".into());
         }
-        let inode = *world.names.get(path).ok_or("no such file")?;
+        let inode = *world.names.get(self.follow(path)).ok_or("no such file")?;
         world.nodes.get_mut(&inode).unwrap().n_handles += 1;
         let stat = world.stat_of(inode);
         assert!(world.nodes[&inode].ending.is_none(), "{path:?} is read as it is");

@@ -49,7 +49,7 @@ mod joined;
 mod tests;
 mod turn;
 
-pub use disk::{Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
+pub use disk::{Behind, Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
 pub use follow::{Checkpoint, Followed, Progress, Report, Sink, Stored, Tail};
 pub use framer::{Framed, Framer, LineForm};
 pub use names::{Compression, Named, classify};

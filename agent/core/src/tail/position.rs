@@ -3,10 +3,12 @@
 //! Owns the stored form and its checks. A position that does not decode or contradicts itself is corrupt: the source
 //! then stands still and says so; it never begins silently at the start or the end.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
-use super::disk::{End, Ending, Version};
+use super::disk::{Behind, End, Ending, Version};
 use super::join::{Held, HeldRow};
 
 /// The most bytes a prefix covers.
@@ -26,6 +28,8 @@ pub struct Position {
     pub dev: u64,
     /// The path it was last seen under, for people.
     pub path: String,
+    /// The link that led to it.
+    pub behind: Option<Behind>,
     /// When the inode was made, where known: tells one that is used again.
     pub created: Option<Timestamp>,
     /// Its size when last looked at.
@@ -79,12 +83,20 @@ struct Row {
     /// Bytes, time of writing, how it ends, bytes lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exhausted: Option<(u64, i64, String, u64)>,
+    /// A link, and where it leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<(String, String)>,
 }
 
 impl Position {
     /// Which life of which file: with the source's name the key it is stored under.
     pub fn file(&self) -> FileRef {
         self.file
+    }
+
+    /// Where it lies, or lay.
+    pub(super) fn place(&self) -> &Path {
+        Behind::place(self.behind.as_ref(), Path::new(&self.path))
     }
 
     /// As it is stored.
@@ -111,6 +123,9 @@ impl Position {
                 let (ending, lost_bytes) = ending_as_stored(end.ending);
                 (bytes, modified.nanos(), ending.to_owned(), lost_bytes)
             }),
+            behind: self.behind.as_ref().map(|Behind { link, target }| {
+                (link.to_string_lossy().into_owned(), target.to_string_lossy().into_owned())
+            }),
         };
         serde_json::to_string(&row).expect("a struct of numbers and text is JSON")
     }
@@ -132,6 +147,9 @@ impl Position {
             file: file((row.inode, row.born)),
             dev: row.dev,
             path: row.path,
+            behind: row
+                .behind
+                .map(|(link, target)| Behind { link: link.into(), target: target.into() }),
             created: row.created.map(Timestamp),
             size: row.size,
             begin: row.begin,
@@ -189,6 +207,7 @@ mod tests {
             file: FileRef { inode: u64::MAX, born: Timestamp(-5) },
             dev: 7,
             path: "/var/log/\"a\".log".into(),
+            behind: None,
             created: Some(Timestamp(3)),
             size: 2_000,
             begin: 10,
@@ -214,6 +233,9 @@ mod tests {
                 "{stored}"
             );
         }
+        let behind = Behind { link: "/var/log/\"a\".log".into(), target: "/data/a.log".into() };
+        let linked = Position { behind: Some(behind), ..position };
+        assert_eq!(Position::decode(&linked.encode()), Ok(linked));
         for damaged in [
             stored[..stored.len() - 3].to_owned(),
             stored.replace("\"v\":1", "\"v\":2"),

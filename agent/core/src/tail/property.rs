@@ -405,8 +405,10 @@ impl Model {
         let mut seen = vec![0; self.numbers.len()];
         for (line, (path, wrapped)) in sealed.lines.iter().zip(&sealed.origins) {
             // Where everything matches, a sibling that is found under its own name has that.
-            let is_its =
-                |p: &str| p == PATH || p.starts_with(PATH) && self.agent.disk.pattern.1.is_empty();
+            let wanted = self.agent.disk.link.map_or(PATH, |(link, _)| link);
+            let is_its = |p: &str| {
+                p == wanted || p.starts_with(PATH) && self.agent.disk.pattern.1.is_empty()
+            };
             prop_assert!(path.to_str().is_some_and(is_its), "{:?}", path);
             let here = numbers(line);
             prop_assert!(here.is_sorted(), "out of order: {line}");
@@ -481,6 +483,14 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         try_out(Model::new(form, Agent::new()), &steps)?;
+    }
+
+    #[test]
+    fn each_record_is_counted_once_or_reported_behind_a_link(
+        form in form(),
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        try_out(Model::new(form, Agent::behind_a_link()), &steps)?;
     }
 
     #[test]

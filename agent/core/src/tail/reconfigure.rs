@@ -9,7 +9,7 @@ use std::path::Path;
 
 use watchkeeper_model::{FileRef, Frontier, Timestamp};
 
-use super::disk::Disk;
+use super::disk::{Behind, Disk};
 use super::file::shown;
 use super::follow::Tail;
 use super::join::Joining;
@@ -111,14 +111,16 @@ impl<D: Disk> Tail<D> {
     /// through with the next poll.
     pub fn keep_ours(&mut self, is_ours: impl Fn(&D, &Path) -> bool) {
         for i in (0..self.files.len()).rev() {
-            if !is_ours(&self.disk, &self.files[i].path) {
+            let file = &self.files[i];
+            if !is_ours(&self.disk, Behind::ours(file.behind.as_ref(), &file.path)) {
                 self.lose_sight(i, Timestamp::MAX);
             }
         }
         for missing in &mut self.missing {
             let position = &mut missing.position;
             let is_owed = position.copy_of.is_none() && position.size > position.offset;
-            if is_owed && !is_ours(&self.disk, Path::new(&position.path)) {
+            let path = Behind::ours(position.behind.as_ref(), Path::new(&position.path));
+            if is_owed && !is_ours(&self.disk, path) {
                 position.size = position.offset;
                 missing.dirty = true;
             }

@@ -15,7 +15,7 @@ use super::position::MAX_GUARD_BYTES;
 use super::turn::read_exact;
 
 /// How long a stored position may stand without its file before what was left of it is reported.
-const MISSING_GRACE: Duration = Duration::from_secs(60);
+pub(super) const MISSING_GRACE: Duration = Duration::from_secs(60);
 
 /// How long it is kept in case its file system comes back.
 const MISSING_KEPT: Duration = Duration::from_secs(7 * 86_400);

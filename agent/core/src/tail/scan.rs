@@ -4,18 +4,19 @@
 //! a device number alone proves nothing. What a name suggests is checked against content, and content alone never
 //! makes two files one: only a rotated sibling, younger than the file it resembles, can be a copy of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use watchkeeper_model::{FileRef, Guard, Timestamp};
 
 use super::copies::{Resemblance, related};
-use super::disk::{Disk, Entry, Kind, Stat};
+use super::disk::{Behind, Disk, Entry, Kind, Stat};
 use super::file::{File, Sight, is_guarded_by};
 use super::follow::{Dead, Inode, Missing, Report, Sink, Tail};
 use super::names::Compression;
 use super::position::{MAX_GUARD_BYTES, Position};
+use super::rotated::MISSING_GRACE;
 use super::settings::{Compressed, StartAt};
 use super::turn::{Broken, extend_prefix, is_intact, read_exact};
 
@@ -37,7 +38,8 @@ fn inode_of(stat: &Stat) -> Inode {
 impl<D: Disk> Tail<D> {
     /// Looks through the directories.
     pub(super) fn scan(&mut self, now: Timestamp, sink: &mut impl Sink) {
-        let listing = self.disk.list();
+        let known = self.behind_links(now);
+        let listing = self.disk.list(&known);
         self.problems = listing.problems.into_iter().collect();
         let wait = SCAN_EVERY * (listing.entries.len() / ENTRIES_PER_SCAN_SECOND + 1) as u32;
         let is_complete = self.problems.is_empty();
@@ -57,6 +59,14 @@ impl<D: Disk> Tail<D> {
         self.is_first_scan = false;
         self.reference = self.reference.max(Some(now));
         self.next_scan = now + wait.min(MAX_SCAN_WAIT);
+    }
+
+    /// Where links lead that lead to what is followed, or led when it was last. What is gone for so long that this was
+    /// told is not looked for.
+    fn behind_links(&self, now: Timestamp) -> BTreeSet<Behind> {
+        let followed = self.files.iter().filter_map(|f| f.behind.as_ref());
+        let gone = self.missing.iter().filter(|m| now.since(m.since) < MISSING_GRACE);
+        followed.chain(gone.filter_map(|m| m.position.behind.as_ref())).cloned().collect()
     }
 
     /// One entry for each file, under its best path. What is no file is a problem if it was asked for by name.
@@ -116,11 +126,12 @@ impl<D: Disk> Tail<D> {
             let moved = entry.path != file.path;
             let is_rotated = entry.named.base.is_some()
                 && (moved || !entry.named.matched || file.sight != Sight::Present);
-            file.path.clone_from(&entry.path);
-            file.base.clone_from(&entry.named.base);
+            let moved_behind = entry.behind != file.behind;
+            file.named_by(entry);
             let was = file.sight;
             file.sight =
                 if is_rotated { Sight::Rotated { since, listed: true } } else { Sight::Present };
+            file.dirty |= moved_behind;
             if file.sight != was || moved {
                 file.dirty = true;
                 file.pace.more();
@@ -262,7 +273,7 @@ impl<D: Disk> Tail<D> {
             self.bury(other);
         }
         let mut file = File::new(position.file, entry.path.clone(), stat, Some(handle), now);
-        file.base.clone_from(&entry.named.base);
+        file.named_by(entry);
         file.resume(position, &self.settings, now);
         if self.waiting {
             file.begin = file.offset;
@@ -271,6 +282,7 @@ impl<D: Disk> Tail<D> {
             || missing.dirty
             || position.dev != stat.dev
             || Path::new(&position.path) != entry.path
+            || position.behind != entry.behind
             || position.created != stat.created;
         if entry.named.base.is_some() && (!entry.named.matched || position.rotated.is_some()) {
             let since = position.rotated.unwrap_or(now);
@@ -303,7 +315,7 @@ impl<D: Disk> Tail<D> {
         }
         let id = FileRef { inode: stat.inode, born };
         let mut file = File::new(id, entry.path.clone(), stat, Some(handle), now);
-        file.base.clone_from(&entry.named.base);
+        file.named_by(entry);
         if entry.named.base.is_some() && !entry.named.matched {
             file.sight = Sight::Rotated { since: now, listed: true };
         }
@@ -349,19 +361,19 @@ impl<D: Disk> Tail<D> {
 
     /// Whether this process followed the file that a compressed one was made of: then its lines are counted.
     fn was_followed(&self, entry: &Entry) -> bool {
-        let base = entry.named.base.as_deref();
-        !self.is_first_scan && self.files.iter().any(|f| base.is_some_and(|b| related(&f.path, b)))
+        let is_its = |f: &File<_>| entry.original().is_some_and(|base| related(f.place(), base));
+        !self.is_first_scan && self.files.iter().any(is_its)
     }
 
     fn take(&mut self, entry: &Entry, handle: D::Handle, stat: &Stat, fresh: bool, now: Timestamp) {
         let is_first_start = self.reference.is_none();
-        let resemblance = match &entry.named.base {
+        let resemblance = match entry.original() {
             Some(base) if !is_first_start => self.resemblance(base, &handle, stat, now),
             _ => Resemblance::None,
         };
         let id = FileRef { inode: stat.inode, born: now };
         let mut file = File::new(id, entry.path.clone(), stat, None, now);
-        file.base.clone_from(&entry.named.base);
+        file.named_by(entry);
         if entry.named.base.is_some() && !entry.named.matched {
             file.sight = Sight::Rotated { since: now, listed: true };
         }

@@ -199,7 +199,8 @@ impl<D: Disk> Tail<D> {
         let id = FileRef { inode: file.id.inode, born };
         let handle = file.handle.take();
         let stat = handle.as_ref().and_then(|h| self.disk.stat(h).ok());
-        let (path, base, sight) = (file.path.clone(), file.base.take(), file.sight);
+        let (path, sight) = (file.path.clone(), file.sight);
+        let (base, behind) = (file.base.take(), file.behind.take());
         let decoding = file.decoding.take().map(|_| Box::default());
         let stat = stat.unwrap_or(Stat {
             dev: file.dev,
@@ -212,7 +213,7 @@ impl<D: Disk> Tail<D> {
         });
         *file = File::new(id, path, &stat, handle, now);
         file.sight = sight;
-        file.base = base;
+        (file.base, file.behind) = (base, behind);
         file.decoding = decoding;
         // So that this life can be told from the next even if it is cut again before it is read. If it can't be read
         // now, it is with the next growth.

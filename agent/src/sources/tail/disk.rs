@@ -15,10 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use glob::{MatchOptions, Pattern};
 use rustix::fs::{Mode, OFlags};
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Reached, Stat, classify};
+use watchkeeper_agent_core::tail::{
+    Behind, Disk, Entry, Kind, Listing, Named, Reached, Stat, classify,
+};
 use watchkeeper_model::Timestamp;
 
 use super::gzip::{Gzip, read_full};
+use super::hints::MAX_DIRECTORIES;
+use super::links::{Beside, Links, Targets};
 use crate::descriptors;
 
 /// `*` stays within a directory; `**` does not.
@@ -64,6 +68,8 @@ pub(crate) struct RealDisk {
     exclude: Vec<Pattern>,
     /// Directories that the last listing looked through.
     directories: BTreeMap<PathBuf, DirectoryId>,
+    /// Where links led then.
+    links: Links,
     /// How many descriptors this process may have.
     pub(super) limit: fn() -> u64,
 }
@@ -88,7 +94,13 @@ impl Open {
 
 impl RealDisk {
     pub(super) fn new(paths: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
-        Self { paths, exclude, directories: BTreeMap::new(), limit: descriptors::limit }
+        Self {
+            paths,
+            exclude,
+            directories: BTreeMap::new(),
+            links: Links::default(),
+            limit: descriptors::limit,
+        }
     }
 
     /// Opens a regular file, unless it would take one of the descriptors that are kept free.
@@ -108,8 +120,11 @@ impl RealDisk {
     }
 
     fn name(&self, path: &Path) -> Option<Named> {
-        let is_excluded = self.exclude.iter().any(|p| p.matches_path_with(path, MATCH));
-        if is_excluded { None } else { classify(path, |p| self.matches(p)) }
+        if self.excludes(path) { None } else { classify(path, |p| self.matches(p)) }
+    }
+
+    fn excludes(&self, path: &Path) -> bool {
+        self.exclude.iter().any(|p| p.matches_path_with(path, MATCH))
     }
 
     fn find_directories(&self, problems: &mut Vec<(PathBuf, String)>) -> BTreeSet<PathBuf> {
@@ -135,18 +150,83 @@ impl RealDisk {
         found
     }
 
-    fn list_directory(&self, directory: &Path, listing: &mut Listing) -> io::Result<()> {
+    fn list_directory(
+        &self,
+        directory: &Path,
+        listing: &mut Listing,
+        targets: &mut Targets,
+    ) -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let path = directory.join(entry.file_name());
+            let Some(named) = self.name(&path) else { continue };
+            let is_link = named.matched && entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let stat = stat_at(&path, &mut listing.problems);
+            let is_file = stat.as_ref().is_none_or(|stat| stat.kind == Kind::Regular);
+            // Where a link to nothing leads, there may be what was rotated just now.
+            let target =
+                if is_link && is_file { self.links.target_of(&path, stat.as_ref()) } else { None };
+            if let Some(target) = &target {
+                targets.leads(&path, target);
+            }
+            let behind = target.map(|target| Behind { link: path.clone(), target });
+            listing.entries.extend(stat.map(|stat| Entry { path, named, behind, stat }));
+        }
+        Ok(())
+    }
+
+    /// Looks beside what links lead to, in directories that are watched too as long as there are not too many.
+    fn list_behind(&mut self, targets: Targets, listing: &mut Listing) {
+        let mut watched: BTreeSet<DirectoryId> = self.directories.values().copied().collect();
+        for (directory, there) in targets.by_directory() {
+            let listed = id_of(&directory).and_then(|id| {
+                if self.directories.len() < MAX_DIRECTORIES && watched.insert(id) {
+                    self.directories.insert(directory.clone(), id);
+                }
+                self.list_beside(&directory, &there, listing)
+            });
+            note(directory, listed, listing);
+        }
+    }
+
+    fn list_beside(
+        &self,
+        directory: &Path,
+        there: &Beside,
+        listing: &mut Listing,
+    ) -> io::Result<()> {
         for name in std::fs::read_dir(directory)? {
             let path = directory.join(name?.file_name());
-            let Some(named) = self.name(&path) else { continue };
-            match std::fs::metadata(&path) {
-                Ok(found) => listing.entries.push(Entry { path, named, stat: stat_of(&found) }),
-                // Gone since, or a link to nothing.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => listing.problems.push((path, told(&error))),
+            let Some((named, behind)) = there.name(&path) else { continue };
+            if !self.excludes(&path)
+                && let Some(stat) = stat_at(&path, &mut listing.problems)
+            {
+                listing.entries.push(Entry { path, named, behind: Some(behind), stat });
             }
         }
         Ok(())
+    }
+}
+
+/// What is at a path; `None` if it is gone since, or a link to nothing.
+fn stat_at(path: &Path, problems: &mut Vec<(PathBuf, String)>) -> Option<Stat> {
+    match std::fs::metadata(path) {
+        Ok(found) => Some(stat_of(&found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            problems.push((path.to_owned(), told(&error)));
+            None
+        }
+    }
+}
+
+/// What came of looking through a directory.
+fn note(directory: PathBuf, listed: io::Result<()>, listing: &mut Listing) {
+    match listed {
+        Ok(()) => {}
+        // Not made yet, or gone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => listing.problems.push((directory, told(&error))),
     }
 }
 
@@ -209,22 +289,21 @@ impl Places for RealDisk {
 impl Disk for RealDisk {
     type Handle = Open;
 
-    fn list(&mut self) -> Listing {
+    fn list(&mut self, known: &BTreeSet<Behind>) -> Listing {
         let mut listing = Listing::default();
         let directories = self.find_directories(&mut listing.problems);
         self.directories.clear();
+        let mut targets = Targets::default();
         for directory in directories {
             let listed = id_of(&directory).and_then(|id| {
                 self.directories.insert(directory.clone(), id);
-                self.list_directory(&directory, &mut listing)
+                self.list_directory(&directory, &mut listing, &mut targets)
             });
-            match listed {
-                Ok(()) => {}
-                // Not made yet.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => listing.problems.push((directory, told(&error))),
-            }
+            note(directory, listed, &mut listing);
         }
+        known.iter().filter(|b| self.matches(&b.link)).for_each(|b| targets.led(b));
+        self.links = targets.links();
+        self.list_behind(targets, &mut listing);
         listing
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns permissions, descriptors, directories that go and come, and what is no file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -17,7 +18,7 @@ use crate::sources::Health;
 
 /// Runs as somebody whom permissions concern: they do not concern root.
 #[cfg(target_os = "linux")]
-fn as_nobody(test: impl FnOnce() + Send) {
+pub(super) fn as_nobody(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             if rustix::process::geteuid().is_root() {
@@ -30,7 +31,7 @@ fn as_nobody(test: impl FnOnce() + Send) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn as_nobody(test: impl FnOnce() + Send) {
+pub(super) fn as_nobody(test: impl FnOnce() + Send) {
     assert!(!rustix::process::geteuid().is_root(), "permissions do not concern root");
     test();
 }
@@ -148,7 +149,7 @@ fn files_beyond_the_descriptors_are_a_problem_that_ends() {
     let told = "too many open files: raise `LimitNOFILE`";
     assert!(disk.open(&path).unwrap_err().starts_with(told));
     assert!(disk.open_compressed(&dir.path().join("a.gz")).unwrap_err().starts_with(told));
-    let listing = disk.list();
+    let listing = disk.list(&BTreeSet::new());
     assert_eq!((listing.entries.len(), listing.problems.len()), (2, 0), "it can still look");
     disk.limit = || 1 << 20;
     assert!(disk.open(&path).is_ok());

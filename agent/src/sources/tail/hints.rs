@@ -19,7 +19,7 @@ use crate::sources::Waker;
 const MAX_PATHS: usize = 256;
 
 /// More directories than this are only polled.
-const MAX_DIRECTORIES: usize = 1_000;
+pub(super) const MAX_DIRECTORIES: usize = 1_000;
 
 /// After this much listening without a pause the ear rests.
 const BURST: Duration = Duration::from_millis(1);

@@ -1,7 +1,7 @@
 //! The `tail` source: lines of files.
 //!
 //! In reading order: `config` reads what the user wrote, `given` gives the fields that do not come from the line, `disk`
-//! answers what tailing asks about the file system, `gzip` is a compressed file as the bytes in it, `pipe` is a stream as
+//! answers what tailing asks about the file system, `links` finds where logs lie that are reached by links, `gzip` is a compressed file as the bytes in it, `pipe` is a stream as
 //! if it were a file, `hints` listens for changes as a reason to look sooner, `source` drives, `facts` tells. What is
 //! decided is decided in
 //! the agent's core.
@@ -16,6 +16,9 @@ mod facts;
 mod given;
 mod gzip;
 mod hints;
+#[cfg(test)]
+mod link_tests;
+mod links;
 mod pipe;
 #[cfg(test)]
 mod reconfigure_tests;

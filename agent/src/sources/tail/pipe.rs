@@ -4,12 +4,12 @@
 //! before. Bounded: who writes waits while it is full. So lines of a stream are cut, unwrapped and joined by the very code
 //! that reads files. Never cuts lines itself; only a last line that has no end gets one when the stream ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use watchkeeper_agent_core::tail::{Disk, Entry, Kind, Listing, Named, Reached, Stat};
+use watchkeeper_agent_core::tail::{Behind, Disk, Entry, Kind, Listing, Named, Reached, Stat};
 use watchkeeper_model::Timestamp;
 
 use super::disk::{DirectoryId, Places};
@@ -172,9 +172,9 @@ impl Places for PipeDisk {
 impl Disk for PipeDisk {
     type Handle = ();
 
-    fn list(&mut self) -> Listing {
+    fn list(&mut self, _: &BTreeSet<Behind>) -> Listing {
         let named = Named { matched: true, base: None, compressed: None };
-        let entry = Entry { path: self.name.clone(), named, stat: self.now() };
+        let entry = Entry { path: self.name.clone(), named, behind: None, stat: self.now() };
         let problem = self.shared.window().problem.clone();
         // Not under its own name: what came before is read all the same.
         let problem = problem.map(|why| (format!("reading {}", self.name.display()).into(), why));

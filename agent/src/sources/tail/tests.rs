@@ -73,7 +73,13 @@ impl Worker {
         Self::counting(start_at, dir, pattern, signals, &more)
     }
 
-    fn counting(start_at: &str, dir: TempDir, pattern: &str, signals: &str, more: &str) -> Self {
+    pub(super) fn counting(
+        start_at: &str,
+        dir: TempDir,
+        pattern: &str,
+        signals: &str,
+        more: &str,
+    ) -> Self {
         let path = dir.path().join(pattern);
         let settings = settings(&format!(
             "tail: {{name: s, service: shop, paths: [{path:?}], start_at: {start_at}, signals: [{signals}]{more}}}"
