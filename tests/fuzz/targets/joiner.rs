@@ -62,6 +62,8 @@ fn read(
         let n_before = out.len();
         joiner.give_due(&joining, now, &mut |r| out.push(joined(r)));
         assert!(is_due || out.len() == n_before, "given out before its time");
+        // The end of a line that was too long leaves its record to the next look.
+        joiner.give_due(&joining, now, &mut |r| out.push(joined(r)));
         assert!(joiner.deadline(&joining).is_none_or(|at| at > now), "it was due and is held");
     }
     joiner.finish(&joining, now, &mut |r| out.push(joined(r)));

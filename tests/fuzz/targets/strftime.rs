@@ -99,9 +99,10 @@ fuzz_target!(|data: &[u8]| {
                 read <= at && at < read + most,
                 "{pattern:?} {text:?}: {at} was read as {read}"
             );
-            // Of a day alone the beginning is read, which may have another offset.
+            // The beginning of a day or an hour may have another offset than what is written of the rest of it.
+            let is_exact = pattern.contains(['M', 'R', 'T', 's']);
             let again = written(&pattern, read, &zone);
-            assert!(!has_hour || again == text, "{pattern:?}: {text:?} became {again:?}");
+            assert!(!is_exact || again == text, "{pattern:?}: {text:?} became {again:?}");
         }
     }
 
