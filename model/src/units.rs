@@ -216,7 +216,12 @@ impl Decimal {
 
     /// This many of `factor` base units, rounded half up; `None` if it does not fit 64 bits.
     pub fn scale(self, factor: i64) -> Option<i64> {
-        let product = self.mantissa * i128::from(factor);
+        let Some(product) = self.mantissa.checked_mul(factor.into()) else {
+            // Its last digit is the 20th or a later one, so 64 bits can't tell.
+            let shorter =
+                Self { mantissa: self.mantissa / 10, exponent: self.exponent.saturating_add(1) };
+            return shorter.scale(factor);
+        };
         let scaled = if product == 0 {
             0
         } else if self.exponent >= 0 {
@@ -272,6 +277,22 @@ mod tests {
                 base,
                 "{text} {unit}"
             );
+        }
+    }
+
+    #[test]
+    fn many_digits_of_a_long_unit_are_no_reason_to_overflow() {
+        let week = 7 * 24 * Unit::H.base_factor();
+        for (text, base) in [
+            ("999999999999999999999999", None),
+            ("-999999999999999999999999", None),
+            ("15250.2844524000000000000", Some(9_223_372_036_811_520_000)),
+            ("0.999999999999999999999999", Some(week)),
+            ("-0.999999999999999999999999", Some(-week)),
+            ("0.500000000000000000000001", Some(week / 2)),
+        ] {
+            assert_eq!(Decimal::parse(text).and_then(|d| d.scale(week)), base, "{text}");
+            let _ = Decimal::parse(text).and_then(|d| d.scale(i64::MAX));
         }
     }
 

@@ -4,9 +4,11 @@
 //! [`time_formats`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{
-    EventSettings, Format, LineSettings, Sealed, SignalSettings, TimeField, TimeFormat, ValueField,
+    EventLimit, EventSettings, Format, LineSettings, Pattern, Sealed, SignalSettings, Strftime,
+    TimeField, TimeFormat, ValueField, Zone,
 };
 use watchkeeper_expr::{Condition, Scope};
 use watchkeeper_model::{Body, Service, Severity, SkipReason, SourceTally, Timestamp, Unit};
@@ -14,14 +16,36 @@ use watchkeeper_model::{Body, Service, Severity, SkipReason, SourceTally, Timest
 /// When lines are read: 2026-11-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_793_491_200 * 1_000_000_000);
 
+/// Has the fields that [`settings`] ask for, some of them in no line.
+const PATTERN: &str = r#"^(?P<time>\S+) (?P<level>\w+) (?P<msg>[^|]*)(?:\|(?P<path>\S+) (?P<status>\d+) (?P<ms>\S+)(?: (?P<a>.+))?)?$"#;
+
 /// Every format, with the scope of its conditions.
 pub fn formats() -> Vec<(Format, Scope<'static>)> {
-    vec![(Format::Json, Scope::Line)]
+    let pattern = Pattern::new(PATTERN).expect("a pattern with groups");
+    vec![
+        (Format::Json, Scope::Line),
+        (Format::Logfmt, Scope::TextLine),
+        (Format::Regex(pattern), Scope::TextLine),
+        (Format::Text, Scope::TextLine),
+    ]
 }
 
 /// Every way to write a time.
 pub fn time_formats() -> Vec<TimeFormat> {
-    TimeFormat::ALL.to_vec()
+    let zone = |name| Zone::named(name).expect("a zone");
+    let strftime = |format, zone| {
+        TimeFormat::Strftime(Strftime::new(format, zone).expect("a format that says enough"))
+    };
+    vec![
+        TimeFormat::Rfc3339(Zone::UTC),
+        TimeFormat::Unix,
+        TimeFormat::UnixMs,
+        TimeFormat::UnixUs,
+        TimeFormat::UnixNs,
+        TimeFormat::Rfc3339(zone("Europe/Berlin")),
+        strftime("%d/%b/%Y:%H:%M:%S %z", Zone::UTC),
+        strftime("%b %e %H:%M:%S", zone("America/New_York")),
+    ]
 }
 
 /// A source whose signals and events use everything there is.
@@ -74,6 +98,8 @@ pub fn settings(format: Format, scope: Scope<'_>) -> LineSettings {
                 severity: Severity::Error,
                 message: Some("msg".to_owned()),
                 correlation: Some("id".to_owned()),
+                trace: None,
+                limit: None,
             },
             EventSettings {
                 name: "odd".to_owned(),
@@ -81,6 +107,8 @@ pub fn settings(format: Format, scope: Scope<'_>) -> LineSettings {
                 severity: Severity::Info,
                 message: None,
                 correlation: None,
+                trace: Some("a".to_owned()),
+                limit: Some(EventLimit { events: 2, per: Duration::from_secs(1) }),
             },
         ],
     }

@@ -51,24 +51,40 @@ const WANTED: &[Wanted] = &[
     Wanted("e-f", "e-f", &[]),
 ];
 
-type Found<'a> = BTreeMap<&'static str, &'a str>;
+type Found = BTreeMap<&'static str, String>;
 
-/// The wanted fields as serde_json sees them; `None` if a key is no Unicode text, which serde_json refuses.
-fn reference<'a>(text: &'a str, wanted: &[Wanted], into: &mut Found<'a>) -> Option<()> {
-    for (key, value) in serde_json::from_str::<Entries<'a>>(text).ok()?.0 {
+/// How many strings deep an object is looked for.
+const MAX_STRINGS: usize = 2;
+
+/// The wanted fields as serde_json sees them; `None` where a key or a text is no Unicode, which serde_json refuses.
+fn reference(text: &str, wanted: &[Wanted], n_strings: usize, into: &mut Found) -> Option<()> {
+    for (key, value) in serde_json::from_str::<Entries<'_>>(text).ok()?.0 {
         let raw = value.get();
         let Some(Wanted(_, name, inside)) = wanted.iter().find(|w| w.0 == key) else { continue };
         // The key replaces an earlier one together with everything below it.
         clear(inside, into);
         if raw.starts_with('{') && !inside.is_empty() {
-            reference(raw, inside, into)?;
+            reference(raw, inside, n_strings, into)?;
         }
-        into.insert(name, raw);
+        if raw.starts_with('"') && !inside.is_empty() && n_strings < MAX_STRINGS {
+            let held: String = serde_json::from_str(raw).ok()?;
+            if is_object(&held) {
+                // How deep such an object may be is not said here.
+                (depth(&held) <= MAX_DEPTH).then_some(())?;
+                reference(&held, inside, n_strings + 1, into)?;
+            }
+        }
+        into.insert(name, raw.to_owned());
     }
     Some(())
 }
 
-fn clear(wanted: &[Wanted], found: &mut Found<'_>) {
+fn is_object(text: &str) -> bool {
+    text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{')
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+fn clear(wanted: &[Wanted], found: &mut Found) {
     for Wanted(_, name, inside) in wanted {
         found.remove(name);
         clear(inside, found);
@@ -113,19 +129,18 @@ fuzz_target!(|data: &[u8]| {
         slots.slot(name);
     }
     let mut parser = Parser::new(&Format::Json, slots);
-    let is_object = text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{');
-    let is_json = is_object && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let is_json = is_object(text);
     let Ok(fields) = parser.read(text) else {
         assert!(!is_json || depth(text) > MAX_DEPTH, "serde_json reads it, we do not");
         return;
     };
     assert!(is_json, "we read it, serde_json does not");
     let mut wanted = Found::new();
-    if reference(text, WANTED, &mut wanted).is_none() {
+    if reference(text, WANTED, 0, &mut wanted).is_none() {
         return;
     }
     for (slot, name) in NAMES.into_iter().enumerate() {
-        let (field, raw) = (fields.get(slot), wanted.get(name).copied());
+        let (field, raw) = (fields.get(slot), wanted.get(name).map(String::as_str));
         assert!(same(field, raw), "{name}: {field:?} is not {raw:?}");
     }
 });

@@ -217,6 +217,10 @@ fn time_reads_back(format: &str, parts: &BrokenDownTime, sample: DateTime) -> Re
             format!("write {write}"),
         );
     }
+    if hour.is_none() && parts.meridiem().is_some() {
+        let help = "write %I for the hour, or leave %p out".to_owned();
+        return flaw("the format says which half of the day, and no hour".to_owned(), help);
+    }
     if hour.is_some_and(|hour| hour != sample.hour()) {
         let help = "write %p for AM and PM, or %H for hours up to 23".to_owned();
         return flaw(
@@ -323,6 +327,7 @@ mod tests {
             ("%F %H %S", "0..8: the format says no minute, and something smaller"),
             ("%F %H:%M.%f", "0..11: the format says no second, and something smaller"),
             ("%F %I:%M", "0..8: the format says hours up to 12, and not which half of the day"),
+            ("%F %p", "0..5: the format says which half of the day, and no hour"),
             ("%F %T %Z", "6..8: `%Z` cannot be read back"),
             ("%c", "0..2: `%c` cannot be read back"),
             ("é %r", "3..5: `%r` cannot be read back"),

@@ -5,7 +5,7 @@
 
 use memchr::memmem::Finder;
 
-use super::span::{Found, Mark, OURS};
+use super::span::{Found, Mark};
 
 /// Words that follow `bearer` where people write about tokens.
 const PROSE: [&str; 25] = [
@@ -79,7 +79,7 @@ impl Bearer {
         }
     }
 
-    pub(super) fn find(&self, text: &str, found: &mut Found) {
+    pub(super) fn find(&self, text: &str, found: &mut Found<'_>) {
         for at in self.bearer.iter().flat_map(|f| f.find_iter(text.as_bytes())) {
             if begins_with(text, at, b'b', |c| c.is_ascii_alphanumeric()) {
                 after_bearer(text, at + "earer".len(), found);
@@ -129,7 +129,7 @@ fn is_word_of(words: &[&str], word: &str) -> bool {
 }
 
 /// `at` is where the word has ended.
-fn after_bearer(text: &str, at: usize, found: &mut Found) {
+fn after_bearer(text: &str, at: usize, found: &mut Found<'_>) {
     let start = run(text, at, is_blank);
     let end = run(text, start, is_token);
     let word = text[start..end].trim_end_matches(['.', '=']);
@@ -151,10 +151,10 @@ fn after_bearer(text: &str, at: usize, found: &mut Found) {
 
 /// `at` is where the name of the field has ended: `Authorization: Basic abc`, `"authorization":"abc"`, or
 /// `Authorization:[Bearer abc]` as some programs print it. Up to where all is found.
-fn authorization(text: &str, at: usize, found: &mut Found) -> usize {
+fn authorization(text: &str, at: usize, found: &mut Found<'_>) -> usize {
     let bytes = text.as_bytes();
     let quotes = |b| is_blank(b) || matches!(b, b'"' | b'\'' | b'\\');
-    let is_done = |at: usize| OURS.iter().any(|mark| text[at..].starts_with(mark.text(&[])));
+    let is_done = |at: usize| found.is_mark(&text[at..]);
     let colon = run(text, at, quotes);
     let start = match &bytes[colon..] {
         [b'=', b'>', ..] => colon + 2,
@@ -219,7 +219,7 @@ fn parameters(text: &str, at: usize) -> usize {
 }
 
 /// Three parts of which two are JSON in base64url, or five of an encrypted one. Up to where nothing else can begin.
-fn web_token(text: &str, at: usize, found: &mut Found) -> usize {
+fn web_token(text: &str, at: usize, found: &mut Found<'_>) -> usize {
     let part = |at| run(text, at, |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let follows = |end: usize| text.as_bytes().get(end) == Some(&b'.');
     let head = part(at);

@@ -47,7 +47,7 @@ const ISSUERS: &[(u32, u32, &[usize])] = &[
     (620_000, 629_999, &[16, 17, 18, 19]),
 ];
 
-pub(super) fn find(text: &str, found: &mut Found) {
+pub(super) fn find(text: &str, found: &mut Found<'_>) {
     let bytes = text.as_bytes();
     let is_part = |at: usize| matches!(bytes[at], b'0'..=b'9' | b' ' | b'-');
     let mut groups = Vec::new();
@@ -94,7 +94,7 @@ fn groups_in(bytes: &[u8], mut at: usize, end: usize) -> impl Iterator<Item = Gr
     })
 }
 
-fn in_groups(text: &str, mut groups: &[Group], found: &mut Found) {
+fn in_groups(text: &str, mut groups: &[Group], found: &mut Found<'_>) {
     while let Some(first) = groups.first() {
         let n = match (n_of_iban(text, groups), last_of_card(text, groups)) {
             (Some(n), _) => n,

@@ -25,7 +25,7 @@ const UNITS: [&str; 11] = [
 /// Last labels of names that are pictures: `icon@2x.png`.
 const PICTURES: [&str; 8] = ["avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"];
 
-pub(super) fn find(text: &str, found: &mut Found) {
+pub(super) fn find(text: &str, found: &mut Found<'_>) {
     let bytes = text.as_bytes();
     // The end of the sign before: what is left of it belongs to another address.
     let mut floor = 0;

@@ -58,7 +58,7 @@ impl OwnPattern {
     }
 
     /// It is the `n`th of its kind.
-    pub(super) fn find(&self, text: &str, n: usize, found: &mut Found) {
+    pub(super) fn find(&self, text: &str, n: usize, found: &mut Found<'_>) {
         let mut n_matches = 0;
         let mut add = |whole_end: usize, secret: Option<regex::Match<'_>>| {
             n_matches += 1;

@@ -110,13 +110,13 @@ impl Redactor {
         loop {
             let seen = views.last().map_or(text, |view| &view.text);
             let next = (views.len() < MAX_UNFOLDED).then(|| View::of(seen)).flatten();
-            let mut found = Found::default();
+            let mut found = Found::new(&self.also);
             own.iter().enumerate().for_each(|(n, own)| own.find(seen, n, &mut found));
             // In JSON an escape is never what it looks like, except to those who wrote an expression for it.
             if !(views.is_empty() && next.is_some() && is_json(text)) {
                 self.find(seen, &mut found);
             }
-            for Span { at, mark } in found.0 {
+            for Span { at, mark } in found.spans {
                 let at = next.as_ref().map_or(at.clone(), |next| next.whole(at));
                 let at = views.iter().rev().fold(at, |at, view| view.outer(at));
                 all.push(Span { at, mark });
@@ -128,7 +128,7 @@ impl Redactor {
         }
     }
 
-    fn find(&self, text: &str, found: &mut Found) {
+    fn find(&self, text: &str, found: &mut Found<'_>) {
         if let Some(url) = &self.url {
             url.find(text, found);
         }

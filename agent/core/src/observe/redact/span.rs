@@ -32,7 +32,7 @@ impl Mark {
 }
 
 /// The marks of what is found without the user's doing.
-pub(super) const OURS: [Mark; 4] = [Mark::Password, Mark::Token, Mark::Card, Mark::Email];
+const OURS: [Mark; 4] = [Mark::Password, Mark::Token, Mark::Card, Mark::Email];
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,21 +42,39 @@ pub(super) struct Span {
 }
 
 /// Findings of one text, in any order.
-#[derive(Debug, Default)]
-pub(super) struct Found(pub(super) Vec<Span>);
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) spans: Vec<Span>,
+    own: &'a [OwnPattern],
+}
 
-impl Found {
+impl<'a> Found<'a> {
+    /// Nothing yet, in a text in which marks of these expressions may stand besides ours.
+    pub(super) fn new(own: &'a [OwnPattern]) -> Self {
+        Self { spans: Vec::new(), own }
+    }
+
     pub(super) fn add(&mut self, at: Range<usize>, mark: Mark) {
         if !at.is_empty() {
-            self.0.push(Span { at, mark });
+            self.spans.push(Span { at, mark });
         }
     }
 
-    /// As [`Found::add`], unless the mark stands there already.
+    /// As [`Found::add`], unless a mark stands there already.
     pub(super) fn add_in(&mut self, text: &str, at: Range<usize>, mark: Mark) {
-        if text.get(at.clone()) != Some(mark.text(&[])) {
+        let said = text.get(at.clone());
+        if !said.is_some_and(|said| self.marks().any(|mark| mark == said)) {
             self.add(at, mark);
         }
+    }
+
+    /// Whether a text begins with a mark.
+    pub(super) fn is_mark(&self, text: &str) -> bool {
+        self.marks().any(|mark| text.starts_with(mark))
+    }
+
+    fn marks(&self) -> impl Iterator<Item = &str> {
+        OURS.iter().map(|mark| mark.text(&[])).chain(self.own.iter().map(OwnPattern::mark))
     }
 }
 

@@ -28,7 +28,7 @@ impl Url {
         Self { scheme: Finder::new("://") }
     }
 
-    pub(super) fn find(&self, text: &str, found: &mut Found) {
+    pub(super) fn find(&self, text: &str, found: &mut Found<'_>) {
         for at in self.scheme.find_iter(text.as_bytes()) {
             if text[..at].ends_with(|c: char| c.is_ascii_alphanumeric()) {
                 user_part(text, at + "://".len(), found);
@@ -46,7 +46,7 @@ fn ends_url(byte: u8) -> bool {
 }
 
 /// The URL's part before the path begins at `start`.
-fn user_part(text: &str, start: usize, found: &mut Found) {
+fn user_part(text: &str, start: usize, found: &mut Found<'_>) {
     let bytes = &text.as_bytes()[start..];
     let end = |ends: fn(u8) -> bool, within: &[u8]| {
         within.iter().position(|&b| ends(b)).unwrap_or(within.len())
@@ -68,7 +68,7 @@ fn user_part(text: &str, start: usize, found: &mut Found) {
 /// `name=value` with this equals sign, behind `?`, `&`, `;` or `#`, or at the beginning of a form: before `&`.
 ///
 /// `end` is that of the value looked at last: what is still in it has the same.
-fn parameter(text: &str, equals: usize, end: &mut usize, found: &mut Found) {
+fn parameter(text: &str, equals: usize, end: &mut usize, found: &mut Found<'_>) {
     let bytes = text.as_bytes();
     let from = equals.saturating_sub(MAX_NAME_BYTES);
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-_.[]%".contains(b);
