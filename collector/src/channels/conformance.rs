@@ -110,7 +110,7 @@ async fn a_healthy_receiver_takes_every_sample() {
         ] {
             let limit = Duration::from_secs(20);
             let result = case.deliver(&receiver.url(""), &told, limit).await;
-            assert_eq!(result, Ok(Delivered { status: Some(200) }), "{}", case.key);
+            assert_eq!(result, Ok(Delivered::with_status(200)), "{}", case.key);
         }
         let request = &receiver.requests()[0];
         assert_eq!(request.header("content-type"), "application/json");
@@ -284,7 +284,7 @@ async fn what_means_harm_is_told_within_limits() {
         let receiver = Receiver::start(case.flavour).await.unwrap();
         let limit = Duration::from_secs(60);
         let result = case.deliver(&receiver.url(""), &samples::hostile(1_000), limit).await;
-        assert_eq!(result, Ok(Delivered { status: Some(200) }), "{}", case.key);
+        assert_eq!(result, Ok(Delivered::with_status(200)), "{}", case.key);
         let request = receiver.requests().remove(0);
         assert!(request.body.len() <= 4 * 1024 * 1024);
         if case.flavour == Flavour::Slack {
@@ -297,6 +297,6 @@ async fn what_means_harm_is_told_within_limits() {
             assert!(body.contains(" more: "), "{body}");
         }
         let alone = case.deliver(&receiver.url(""), &samples::hostile(1), limit).await;
-        assert_eq!(alone, Ok(Delivered { status: Some(200) }), "{}", case.key);
+        assert_eq!(alone, Ok(Delivered::with_status(200)), "{}", case.key);
     }
 }

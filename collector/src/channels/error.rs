@@ -6,10 +6,22 @@
 use std::time::Duration;
 
 /// The receiver has taken it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// The status it answered with, where its protocol has one.
     pub status: Option<u16>,
+    /// What the channel needs to know when this incident goes on, in its own words, up to 1 KiB; `None` leaves what it
+    /// said before. It comes back in [`Notification::memory`], is stored in the ledger and holds no secret.
+    ///
+    /// [`Notification::memory`]: watchkeeper_collector_core::notify::Notification::memory
+    pub memory: Option<String>,
+}
+
+impl Delivered {
+    /// Taken with this status.
+    pub fn with_status(status: u16) -> Self {
+        Self { status: Some(status), memory: None }
+    }
 }
 
 /// Why an attempt failed: what metrics count by.

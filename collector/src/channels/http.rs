@@ -237,7 +237,7 @@ impl Poster {
     /// What an answer by status alone means: the table for channels without rules of their own.
     pub(super) fn judge(&self, answer: &Answer) -> Result<Delivered, DeliveryError> {
         match answer.status {
-            200..=299 => Ok(Delivered { status: Some(answer.status) }),
+            200..=299 => Ok(Delivered::with_status(answer.status)),
             status => Err(self.refusal(answer, Cause::of_status(status))),
         }
     }

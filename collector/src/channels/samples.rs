@@ -38,6 +38,7 @@ fn notification(action: Action, at: Timestamp, alerts: Vec<NotifiedAlert>) -> No
         alerts,
         n_truncated: 0,
         external_url: "http://127.0.0.1:7700".into(),
+        memory: None,
     }
 }
 

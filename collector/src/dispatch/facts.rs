@@ -17,10 +17,10 @@ impl AttemptEnded<'_> {
         let Outcome { delivery, key, attempt, took, reply } = self.outcome;
         let (incident, took_ms) = (self.incident, took.as_millis() as u64);
         match reply {
-            Reply::Ok { status } => tracing::info!(
+            Reply::Ok { status, .. } => tracing::info!(
                 %key, delivery, incident, attempt, took_ms, status, "notification delivered"
             ),
-            Reply::Unrecorded { status } => tracing::warn!(
+            Reply::Unrecorded { status, .. } => tracing::warn!(
                 %key, delivery, incident, attempt, took_ms, status, "notification delivered unrecorded"
             ),
             Reply::Retry { after, status, error } => tracing::warn!(

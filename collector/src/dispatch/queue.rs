@@ -126,11 +126,13 @@ impl Queue {
     ) -> Reply {
         self.lanes.returned();
         let error = match result {
-            Ok(Delivered { status }) => {
+            Ok(Delivered { status, memory }) => {
                 self.breaker.answered();
                 self.lanes.end(attempt.incident);
-                let recorded = attempt.delivery.recorded;
-                return if recorded { Reply::Ok { status } } else { Reply::Unrecorded { status } };
+                return match attempt.delivery.recorded {
+                    true => Reply::Ok { status, memory },
+                    false => Reply::Unrecorded { status, memory },
+                };
             }
             Err(error) => error,
         };

@@ -22,7 +22,7 @@ use crate::channels::{
 };
 
 const FREE: Pace = Pace { interval: Duration::ZERO, burst: 1 };
-const OK: Result<Delivered, DeliveryError> = Ok(Delivered { status: Some(200) });
+const OK: Result<Delivered, DeliveryError> = Ok(Delivered { status: Some(200), memory: None });
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -123,7 +123,10 @@ fn an_update_under_way_is_not_replaced() {
     queue.push(delivery(1, 7, Action::Update, true), at(0));
     let update = sent(&mut queue, at(0));
     assert_eq!(queue.push(delivery(2, 7, Action::Update, true), at(0)), None);
-    assert_eq!(queue.finish(&update, OK, 0.5, at(1)), Reply::Ok { status: Some(200) });
+    assert_eq!(
+        queue.finish(&update, OK, 0.5, at(1)),
+        Reply::Ok { status: Some(200), memory: None }
+    );
     assert_eq!(order(&mut queue, at(1)), [2]);
 }
 
@@ -412,7 +415,10 @@ async fn reload_keeps_what_waits_and_what_is_in_use() {
     let in_use = BTreeSet::from([IntegrationKey::new("gone", "test[0]")]);
     assert_eq!(dispatch.replace(vec![integration("kept", &taking)], &in_use), []);
     let outcome = outcomes.recv().await.unwrap();
-    assert_eq!((outcome.delivery, outcome.reply), (1, Reply::Ok { status: Some(200) }));
+    assert_eq!(
+        (outcome.delivery, outcome.reply),
+        (1, Reply::Ok { status: Some(200), memory: None })
+    );
 
     assert_eq!(dispatch.submit(to("gone", delivery(2, 2, Action::Close, true))), None);
     assert!(matches!(outcomes.recv().await.unwrap().reply, Reply::Retry { .. }));
@@ -427,7 +433,10 @@ async fn success_without_a_ledger_row_is_told_as_such() {
     let (dispatch, mut outcomes) =
         start(vec![integration("chat", &Scripted::new(Behaviour::Takes))]);
     assert_eq!(dispatch.submit(Delivery { recorded: false, ..page(1, 1) }), None);
-    assert_eq!(outcomes.recv().await.unwrap().reply, Reply::Unrecorded { status: Some(200) });
+    assert_eq!(
+        outcomes.recv().await.unwrap().reply,
+        Reply::Unrecorded { status: Some(200), memory: None }
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,6 +58,7 @@ impl Engine {
             alerts,
             n_truncated,
             external_url: self.settings.external_url.clone(),
+            memory: incident.memory.clone(),
         }
     }
 

@@ -31,19 +31,22 @@ impl Engine {
         });
         self.effects.push(Effect::SaveDelivery(Box::new(row.clone())));
         match reply {
-            Reply::Ok { .. } | Reply::Unrecorded { .. } => self.confirmed(&row, now),
+            Reply::Ok { memory, .. } | Reply::Unrecorded { memory, .. } => {
+                self.confirmed(&row, memory, now);
+            }
             Reply::Retry { error, .. } => self.delayed(row, &error, now),
             Reply::Failed { permanent, error, .. } => self.failed(&row, permanent, &error, now),
         }
     }
 
-    fn confirmed(&mut self, row: &DeliveryRow, now: Timestamp) {
+    fn confirmed(&mut self, row: &DeliveryRow, memory: Option<String>, now: Timestamp) {
         self.receiver_worked(&row.receiver, &row.integration, now);
         let Some(incident) = self.incidents.get_mut(&row.incident) else {
             return;
         };
         let group = incident.group();
         incident.in_flight = None;
+        incident.memory = memory.or(incident.memory.take());
         if row.action == Action::Close {
             self.end_incident(row.incident, IncidentState::Closed, now);
         } else {
@@ -126,8 +129,8 @@ impl DeliveryRow {
     fn report(&mut self, reply: &Reply, now: Timestamp) {
         self.attempt += 1;
         let (outcome, status, error) = match reply {
-            Reply::Ok { status } => (DeliveryOutcome::Ok, *status, None),
-            Reply::Unrecorded { status } => (DeliveryOutcome::Unrecorded, *status, None),
+            Reply::Ok { status, .. } => (DeliveryOutcome::Ok, *status, None),
+            Reply::Unrecorded { status, .. } => (DeliveryOutcome::Unrecorded, *status, None),
             Reply::Retry { status, error, .. } => (DeliveryOutcome::Retry, *status, Some(error)),
             Reply::Failed { status, error, .. } => (DeliveryOutcome::Failed, *status, Some(error)),
         };

@@ -260,6 +260,7 @@ impl Engine {
             closing_since: None,
             n_close_failures: 0,
             retry_at: None,
+            memory: None,
         };
         self.index.open(&incident);
         self.incidents.insert(number, incident);

@@ -279,6 +279,7 @@ mod tests {
             closing_since: None,
             n_close_failures: 0,
             retry_at: None,
+            memory: None,
         }
     }
 

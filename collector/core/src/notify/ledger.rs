@@ -85,6 +85,9 @@ pub struct IncidentRow {
     pub n_close_failures: u32,
     /// When to try again what failed.
     pub retry_at: Option<Timestamp>,
+    /// What its channel wants remembered, see [`Notification::memory`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 /// How a delivery stands.
@@ -163,6 +166,8 @@ pub enum Reply {
     Ok {
         /// Its status, if there is one.
         status: Option<u16>,
+        /// What the channel wants remembered of the incident from now on; `None` leaves it as it is.
+        memory: Option<String>,
     },
     /// This attempt failed and the worker tries again after a while. Not final.
     Retry {
@@ -186,6 +191,8 @@ pub enum Reply {
     Unrecorded {
         /// Its status, if there is one.
         status: Option<u16>,
+        /// As of [`Reply::Ok`].
+        memory: Option<String>,
     },
 }
 

@@ -44,6 +44,10 @@ pub struct Notification {
     pub n_truncated: u32,
     /// Where this collector is reached by people.
     pub external_url: String,
+    /// What the channel wanted remembered of this incident when it was told of it last, in its own words: where its first
+    /// message is, say. `None` at first, and for channels that remember nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
 }
 
 /// One alert of a notification.

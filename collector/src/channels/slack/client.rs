@@ -44,7 +44,7 @@ impl Slack {
             .map_err(|error| self.poster.failure(Cause::Bug, &format!("bug: body: {error}")))?;
         let answer = self.poster.post(body, HeaderMap::new(), at).await?;
         match verdict(&answer) {
-            Verdict::Taken => Ok(Delivered { status: Some(answer.status) }),
+            Verdict::Taken => Ok(Delivered::with_status(answer.status)),
             Verdict::Failed(cause) => {
                 if cause == Cause::BadAnswer {
                     StrangeAnswerSeen { receiver: &told.receiver, status: answer.status }.emit();

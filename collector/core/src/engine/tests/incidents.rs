@@ -394,7 +394,7 @@ fn the_same_inputs_give_the_same_effects() {
 #[test]
 fn an_unknown_delivery_is_only_noted() {
     let mut world = World::new(one_rule());
-    let reply = crate::notify::Reply::Ok { status: None };
+    let reply = crate::notify::Reply::Ok { status: None, memory: None };
     world.input(Input::Delivered { delivery: 99, reply });
     assert!(world.facts.iter().any(|f| matches!(f, Fact::UnknownDelivery { delivery: 99, .. })));
     assert!(

@@ -79,6 +79,8 @@ pub(super) struct World {
     /// Dedup keys open at each receiver's integration, with their group.
     pub(super) open: BTreeMap<(String, String), BTreeMap<String, String>>,
     ever_opened: BTreeSet<String>,
+    /// Dedup keys of which the channel has said what to remember.
+    remembered: BTreeSet<String>,
     under_way: VecDeque<Delivery>,
     counts: Vec<(Window, Counts)>,
     observed: Vec<Observed>,
@@ -100,6 +102,7 @@ impl World {
             disk: Disk::default(),
             open: BTreeMap::new(),
             ever_opened: BTreeSet::new(),
+            remembered: BTreeSet::new(),
             under_way: VecDeque::new(),
             counts: Vec::new(),
             observed: Vec::new(),
@@ -314,10 +317,13 @@ impl World {
             if matches!(mode, Mode::Works | Mode::Mute) {
                 self.understand(&delivery);
             }
-            for reply in replies(mode) {
+            for reply in replies(mode, &delivery) {
                 let delivered = Input::Delivered { delivery: delivery.id, reply };
                 let effects = self.engine.handle(delivered, self.now);
                 self.apply(effects);
+            }
+            if mode == Mode::Works {
+                self.remembered.insert(delivery.notification.dedup_key.clone());
             }
         }
         self.under_way = kept;
@@ -330,6 +336,13 @@ impl World {
             .receiver(&told.receiver)
             .is_none_or(|r| r.integrations.iter().all(|i| i.send_resolved));
         let place = (told.receiver.clone(), delivery.integration.clone());
+        let remembered = told.memory.as_ref() == Some(&told.dedup_key);
+        assert!(
+            remembered || !self.remembered.contains(&told.dedup_key),
+            "{} was to remember where it told of {}",
+            told.receiver,
+            told.group_key
+        );
         let open = self.open.entry(place).or_default();
         match told.action {
             Action::Close => drop(open.remove(&told.dedup_key)),
@@ -384,10 +397,14 @@ fn key(id: &crate::notify::GroupId) -> String {
     format!("{} {}", id.group_key, id.receiver)
 }
 
-fn replies(mode: Mode) -> Vec<Reply> {
+fn replies(mode: Mode, delivery: &Delivery) -> Vec<Reply> {
     let error = || "status 500".to_owned();
     match mode {
-        Mode::Works => vec![Reply::Ok { status: Some(200) }],
+        Mode::Works => {
+            let told = &delivery.notification;
+            let memory = told.memory.is_none().then(|| told.dedup_key.clone());
+            vec![Reply::Ok { status: Some(200), memory }]
+        }
         Mode::Refuses => vec![Reply::Failed { permanent: true, status: Some(404), error: error() }],
         Mode::Down | Mode::Mute => vec![
             Reply::Retry { after: Duration::from_secs(1), status: None, error: error() },
