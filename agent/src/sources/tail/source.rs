@@ -230,6 +230,7 @@ impl<D: Places> Source for TailSource<D> {
         Some(Inspection {
             lines: self.lines.evidence()?,
             files: self.tail.files().collect(),
+            skipped: self.tail.skipped().collect(),
             problems: self.tail.problems().map(problem).collect(),
         })
     }
@@ -288,7 +289,7 @@ impl Sink for Lines<'_> {
                 self.given.wrapped(Some(&wrapped), self.lines);
                 self.lines.observe(wrapped.text, self.now, self.into);
             }
-            Record::Unparsable => self.lines.skip(SkipReason::Unparsable, self.into),
+            Record::Unparsable(line) => self.lines.skip_unwrapped(line, self.into),
             Record::TooLong => self.lines.skip(SkipReason::TooLong, self.into),
             Record::Blank => self.lines.skip(SkipReason::Blank, self.into),
         }
