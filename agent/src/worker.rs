@@ -251,6 +251,7 @@ impl Worker {
                 lag_bytes: s.lag_bytes(),
             })
             .collect();
+        self.status.set_sources(sources);
         let overflowed = self.counted.overflowed();
         let held_back = self.counted.held_back();
         self.status.update(|s| {
@@ -259,7 +260,6 @@ impl Worker {
             s.held_back = held_back.into_iter().map(|h| (h.source, h.event, h.n)).collect();
             s.starting = false;
         });
-        self.status.set_sources(sources);
     }
 }
 

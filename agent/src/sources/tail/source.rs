@@ -119,7 +119,12 @@ impl<D: Places> TailSource<D> {
         if heard.names_changed {
             self.tail.names_changed();
         }
-        heard.paths.iter().for_each(|path| self.tail.hint(Some(path)));
+        for path in &heard.paths {
+            // What else is written beside our files, perhaps all the time, is no reason to look.
+            if heard.names_changed || self.tail.disk().matters(path) {
+                self.tail.hint(Some(path));
+            }
+        }
         None
     }
 
