@@ -67,6 +67,7 @@ enum Happened {
     Opened(Result<Connection, TransportError>),
     Incoming(Option<Result<v1::ToAgent, TransportError>>),
     Sealed,
+    Changed,
     Deadline,
     Forget,
     Leave,
@@ -93,6 +94,7 @@ impl Delivery {
             let happened = tokio::select! {
                 happened = next(&mut road) => happened,
                 () = self.sealed.notified() => Happened::Sealed,
+                () = self.status.health_changed() => Happened::Changed,
                 () = tokio::time::sleep_until(deadline) => Happened::Deadline,
                 _ = forget.tick() => Happened::Forget,
                 Some(()) = leave.recv(), if leaving.is_none() => Happened::Leave,
@@ -134,6 +136,7 @@ impl Delivery {
             Happened::Incoming(None) => self.close(sender, road, "the collector ended the stream"),
             Happened::Incoming(Some(Ok(message))) => self.message(sender, road, message),
             Happened::Sealed => self.handle(sender, road, Input::Sealed),
+            Happened::Changed => self.handle(sender, road, Input::Changed),
             Happened::Deadline | Happened::Leave => self.handle(sender, road, Input::Tick),
             Happened::Forget => self.report(self.spool.forget_settled(clock::now())),
         }

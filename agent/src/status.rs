@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use watchkeeper_agent_core::seal::Stage;
 use watchkeeper_model::{SourceTally, Timestamp};
 
@@ -97,24 +98,53 @@ pub struct Snapshot {
 
 /// The shared snapshot.
 #[derive(Debug)]
-pub struct Status(Mutex<Snapshot>);
+pub struct Status {
+    now: Mutex<Snapshot>,
+    /// How a source is has changed.
+    health: Notify,
+}
 
 impl Default for Status {
     fn default() -> Self {
         let road = Some("not connected yet".to_owned());
-        Self(Mutex::new(Snapshot { starting: true, road, ..Snapshot::default() }))
+        let now = Mutex::new(Snapshot { starting: true, road, ..Snapshot::default() });
+        Self { now, health: Notify::new() }
     }
 }
 
 impl Status {
     /// A copy.
     pub fn get(&self) -> Snapshot {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes it.
     pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut now);
+    }
+
+    /// Notes how the sources are.
+    pub(crate) fn set_sources(&self, sources: Vec<SourceStatus>) {
+        let mut changed = false;
+        self.update(|now| {
+            changed = now.sources.len() != sources.len()
+                || now
+                    .sources
+                    .iter()
+                    .zip(&sources)
+                    .any(|(a, b)| (&a.name, &a.state) != (&b.name, &b.state));
+            now.lag_bytes = sources.iter().map(|s| s.lag_bytes).sum();
+            now.sources = sources;
+        });
+        if changed {
+            self.health.notify_one();
+        }
+    }
+
+    /// Waits until a source is otherwise than when this was asked last.
+    pub(crate) async fn health_changed(&self) {
+        self.health.notified().await;
     }
 
     /// Notes whether the road is open.

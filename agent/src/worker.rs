@@ -251,15 +251,13 @@ impl Worker {
                 lag_bytes: s.lag_bytes(),
             })
             .collect();
-        let lag_bytes = sources.iter().map(|s| s.lag_bytes).sum();
+        self.status.set_sources(sources);
         let overflowed = self.counted.overflowed();
         let held_back = self.counted.held_back();
         self.status.update(|s| {
             s.stage = self.policy.stage();
             s.overflowed = overflowed.into_iter().map(|o| (o.signal, o.label, o.n)).collect();
             s.held_back = held_back.into_iter().map(|h| (h.source, h.event, h.n)).collect();
-            s.sources = sources;
-            s.lag_bytes = lag_bytes;
             s.starting = false;
         });
     }

@@ -74,7 +74,11 @@ pub(super) fn about_skipped(
     match reason {
         SkipReason::Unparsable => {
             let line = example.map_or("", |e| &e.line);
-            unparsable(line, &lines.format, settings.tail.join.wrap)
+            let wrap = settings.tail.join.wrap;
+            match example {
+                Some(example) if example.is_unwrapped => unwrapped(line, wrap),
+                _ => unparsable(line, &lines.format, wrap),
+            }
         }
         SkipReason::TooLong => "raise `max_line` if such lines matter".to_owned(),
         SkipReason::InvalidUtf8 => "have the service write UTF-8".to_owned(),
@@ -110,6 +114,15 @@ fn unparsable(line: &str, format: &Format, wrap: Wrap) -> String {
         () => "",
     };
     said.to_owned()
+}
+
+/// What could be done about a line that is in no wrapper.
+fn unwrapped(line: &str, wrap: Wrap) -> String {
+    match () {
+        () if wrap != Wrap::Cri && is_cri(line) => CRI.to_owned(),
+        () if wrap != Wrap::Docker && is_docker(line) => DOCKER.to_owned(),
+        () => "it is in no wrapper: leave `wrap` out if all lines are like it".to_owned(),
+    }
 }
 
 const CRI: &str = "it looks as a container runtime writes it: try `wrap: cri`";
@@ -200,6 +213,17 @@ pub(super) fn about_condition(
     }
 }
 
+/// What could be done where a field is of several types; "" if there is nothing to be said.
+pub(super) fn about_types(rule: &RuleEvidence, condition: &Condition) -> String {
+    let Some(first) = &rule.mistyped else { return String::new() };
+    let is_text_of_number = |field: &&String| {
+        let text = first.why.split_once(&format!("`{field}` is the text \"")).map(|(_, text)| text);
+        text.and_then(|text| text.split_once('"')).is_some_and(|(t, _)| t.parse::<i64>().is_ok())
+    };
+    let field = condition.fields().iter().find(is_text_of_number);
+    field.map_or_else(String::new, |f| format!("`int({f})` takes numbers and texts of digits"))
+}
+
 /// What could be done about lines without a usable value; "" if all have one.
 pub(super) fn about_values(
     signal: &SignalSettings,
@@ -279,6 +303,21 @@ mod tests {
         }
         assert_eq!(unparsable("any words", &regex, Wrap::None), "");
         assert_eq!(unparsable(logfmt, &Format::Logfmt, Wrap::None), "");
+    }
+
+    #[test]
+    fn a_line_in_no_wrapper_is_looked_at_for_another_one() {
+        let docker = r#"{"log":"a=1\n","stream":"stdout","time":"2026-11-22T18:07:09Z"}"#;
+        let cri = "2026-11-22T18:07:09.5Z stdout F a=1";
+        for (line, wrap, part) in [
+            (docker, Wrap::Cri, "wrap: docker"),
+            (cri, Wrap::Docker, "wrap: cri"),
+            ("{\"a\":1}", Wrap::Cri, "leave `wrap` out"),
+            ("{\"log\":\"a", Wrap::Docker, "leave `wrap` out"),
+        ] {
+            let said = unwrapped(line, wrap);
+            assert!(said.contains(part), "{line}: {said}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use watchkeeper_agent_core::observe::{
     EventSettings, Evidence, Example, Overflowed, Place, RuleEvidence, SignalSettings,
 };
+use watchkeeper_expr::Condition;
 use watchkeeper_model::{SkipReason, Unit};
 
 use super::advice;
@@ -38,6 +39,8 @@ impl SourceReport {
             paths: paths(reading),
             files: Vec::new(),
             n_files: 0,
+            compressed: Vec::new(),
+            n_compressed: 0,
             problems: Vec::new(),
             n_problems: 0,
             complete: reading.is_at_the_end(),
@@ -68,7 +71,7 @@ impl SourceReport {
     }
 
     fn add_files(&mut self, reading: &Reading, inspection: &Inspection<'_>) {
-        let Inspection { files, problems, .. } = inspection;
+        let Inspection { files, skipped, problems, .. } = inspection;
         self.n_files = files.len() as u64;
         self.left_bytes = files.iter().map(|f| f.left_bytes).sum();
         self.files = files
@@ -80,6 +83,14 @@ impl SourceReport {
                 left_bytes: file.left_bytes,
             })
             .collect();
+        // What was named by hand is a problem below.
+        if reading.from == From::Paths {
+            let mut shown: Vec<String> = skipped.iter().map(|p| p.display().to_string()).collect();
+            shown.sort_unstable();
+            shown.truncate(MAX_NAMED);
+            self.compressed = shown;
+            self.n_compressed = skipped.len() as u64;
+        }
         let mut all = problems.clone();
         all.extend(missing(reading, inspection));
         self.n_problems = all.len() as u64;
@@ -158,7 +169,11 @@ fn missing(reading: &Reading, inspection: &Inspection<'_>) -> Vec<String> {
             Err(error) => error.to_string(),
             Ok(found) if is_same_as_another(&found, inspection) => return None,
             Ok(_) if path.to_str().is_none() => "is not read: its name is not UTF-8".to_owned(),
-            Ok(_) => "is not read: by its name it is compressed".to_owned(),
+            Ok(_) if inspection.skipped.contains(&path.as_path()) => {
+                "is compressed and not read: of compressed files only gzip files (.gz) are"
+                    .to_owned()
+            }
+            Ok(_) => "is not read again: its lines are those of another of these files".to_owned(),
         };
         Some(format!("{}: {why}", path.display()))
     });
@@ -224,6 +239,12 @@ impl Found {
     }
 }
 
+fn mistyped(rule: &RuleEvidence, condition: &Condition, places: &Places) -> Found {
+    let mut found = Found::of(rule.n_mistyped, rule.mistyped.as_ref(), places);
+    found.advice = advice::about_types(rule, condition);
+    found
+}
+
 impl SignalReport {
     fn of(
         signal: &SignalSettings,
@@ -241,6 +262,7 @@ impl SignalReport {
             unit: unit.to_string(),
             matched: rule.n_matched,
             unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), places),
+            mistyped: mistyped(rule, &signal.filter, places),
             without_value: Found::of(rule.n_without_value, rule.without_value.as_ref(), places),
             observed: measured.total.count,
             label_sets: measured.n_label_sets() as u64,
@@ -315,6 +337,7 @@ fn events(reading: &Reading, evidence: &Evidence, places: &Places) -> Vec<EventR
             n: kept.map_or(0, |kept| kept.n),
             held_back: reading.held_back(&event.name),
             unjudged: Found::of(rule.n_unjudged, rule.unjudged.as_ref(), places),
+            mistyped: mistyped(rule, &event.filter, places),
             message: kept.map(|kept| kept.message.clone()),
             advice: advice::about_condition(rule, &event.filter, evidence),
         }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
-use watchkeeper_agent_core::tail::StartAt;
+use watchkeeper_agent_core::tail::{Compressed, StartAt};
 use watchkeeper_expr::spelling::closest;
 
 use super::options::DryRunOptions;
@@ -117,6 +117,8 @@ fn planned(mut settings: TailSourceSettings, options: &DryRunOptions, here: &Pat
     let literal = |file: &PathBuf| Pattern::new(&Pattern::escape(&file.to_string_lossy())).ok();
     settings.paths = files.iter().filter_map(literal).collect();
     settings.exclude = Vec::new();
+    // Who names a file wants it read.
+    settings.tail.compressed = Compressed::Read;
     Planned { settings, from: From::Files(files) }
 }
 

@@ -37,6 +37,9 @@ pub(super) struct SourceReport {
     /// The first hundred of them.
     pub(super) files: Vec<FileReport>,
     pub(super) n_files: u64,
+    /// Files that match, are compressed and not read, the first hundred.
+    pub(super) compressed: Vec<String>,
+    pub(super) n_compressed: u64,
     /// What can't be read, the first hundred.
     pub(super) problems: Vec<String>,
     pub(super) n_problems: u64,
@@ -133,6 +136,8 @@ pub(super) struct SignalReport {
     pub(super) matched: u64,
     /// Lines its condition could not be answered for.
     pub(super) unjudged: Found,
+    /// Those of them that have all its fields, one of another type than it takes it for.
+    pub(super) mistyped: Found,
     /// Lines that met it and have no usable value.
     pub(super) without_value: Found,
     /// Observations: what is counted.
@@ -206,6 +211,7 @@ pub(super) struct EventReport {
     /// Lines that its limit held back.
     pub(super) held_back: u64,
     pub(super) unjudged: Found,
+    pub(super) mistyped: Found,
     /// The message of the first.
     pub(super) message: Option<String>,
     /// Why no line met its condition.

@@ -6,7 +6,9 @@ use watchkeeper_config::format;
 use watchkeeper_model::{SkipReason, Timestamp};
 
 use super::layout::{Page, Side, Tone, aligned, plain};
-use super::report::{EventReport, ExampleReport, SignalReport, SkippedReport, SourceReport, Value};
+use super::report::{
+    EventReport, ExampleReport, Found, SignalReport, SkippedReport, SourceReport, Value,
+};
 use super::show::Detail;
 use super::words;
 
@@ -66,11 +68,15 @@ impl<'a> Sheet<'a> {
     fn files(&mut self) {
         let source = self.source;
         let what = match (source.n_files, source.files.first()) {
+            (0, _) if source.n_compressed > 0 => {
+                (Tone::Bad, format!("none that is read, of {}", source.paths.join(", ")))
+            }
             (0, _) => (Tone::Bad, format!("no file matches {}", source.paths.join(", "))),
             (1, Some(file)) => plain(file.path.clone()),
             (n, _) => plain(format!("{} of {}", words::things(n, "file"), source.paths.join(", "))),
         };
         self.page.say(2, "files    ", &what);
+        self.compressed();
         for problem in source.problems.iter().take(5) {
             self.page.say(2, "problem  ", &(Tone::Bad, problem.clone()));
         }
@@ -81,6 +87,38 @@ impl<'a> Sheet<'a> {
         if source.n_files > 0 {
             self.page.say(2, "read     ", &plain(read(source)));
         }
+    }
+
+    /// What matches and is not read, for it is compressed.
+    fn compressed(&mut self) {
+        let source = self.source;
+        let Some(first) = source.compressed.first() else { return };
+        let others = match source.n_compressed {
+            1 => String::new(),
+            n => format!(" and {}", words::things(n - 1, "more file")),
+        };
+        let said = format!("{first}{others}: compressed, and not read");
+        self.page.say(2, "skipped  ", &(Tone::Warning, said));
+        if self.detail.has_advice {
+            let is_gzip = source.compressed.iter().any(|path| path.ends_with(".gz"));
+            let advice = if is_gzip {
+                "with `compressed: read` gzip files are read, each line once"
+            } else {
+                "of compressed files only gzip files (.gz) can be read"
+            };
+            self.page.say(2, "         ", &(Tone::Faint, advice.to_owned()));
+        }
+    }
+
+    /// Lines that have what a condition asks for, in another type.
+    fn mistyped(&mut self, mistyped: &Found) {
+        let Some(first) = &mistyped.first else { return };
+        let n = words::things(mistyped.n, "line");
+        let said =
+            format!("unjudged: its condition could not be answered for {n} with all its fields");
+        self.note((Tone::Warning, &said));
+        self.example(first);
+        self.advice(&first.why, &mistyped.advice);
     }
 
     fn time(&mut self) {
@@ -212,6 +250,7 @@ impl<'a> Sheet<'a> {
         if signal.matched == 0 {
             self.condition(&signal.condition, &signal.advice);
         }
+        self.mistyped(&signal.mistyped);
         let without = &signal.without_value;
         if without.n > 0 {
             let n = words::things(without.n, "line");
@@ -304,6 +343,7 @@ impl<'a> Sheet<'a> {
             if event.n == 0 {
                 self.condition(&event.condition, &event.advice);
             }
+            self.mistyped(&event.mistyped);
         }
     }
 

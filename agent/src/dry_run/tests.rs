@@ -73,7 +73,8 @@ fn steady(mut report: Report, dir: &Path) -> Report {
     let dir = format!("{}/", dir.display());
     for source in &mut report.sources {
         source.seconds = 0.05;
-        let paths = source.paths.iter_mut().chain(&mut source.problems);
+        let paths =
+            source.paths.iter_mut().chain(&mut source.problems).chain(&mut source.compressed);
         let paths = paths.chain(source.files.iter_mut().map(|f: &mut FileReport| &mut f.path));
         paths.for_each(|path| *path = path.replace(&dir, "/l/"));
     }
@@ -230,7 +231,6 @@ fn what_can_not_be_read_is_told_and_the_rest_is_read() {
     let dir = with_log("a.log", "{}\n{\"n\":1}\nno end");
     let path = |name: &str| dir.path().join(name);
     fs::write(path("empty"), "").unwrap();
-    fs::write(path("old.gz"), "").unwrap();
     let made = std::process::Command::new("mkfifo").arg(path("p.log")).status().unwrap();
     assert!(made.success());
     let all = "signals: [{name: all}]";
@@ -241,18 +241,123 @@ fn what_can_not_be_read_is_told_and_the_rest_is_read() {
     assert_eq!((code, &json["problems"]), (1, &json!(["/l/p.log: is not a file"])));
     assert_eq!((&json["lines"], &json["left_bytes"]), (&json!(2), &json!(6)));
 
-    let named = [path("empty"), path("none"), path("old.gz"), path("a.log")];
+    let named = [path("empty"), path("none"), path("a.log")];
     let named: Vec<&Path> = named.iter().map(|p| p.as_path()).collect();
     let (report, code) = run(sources(dir.path(), all), &files(&named));
     let json = json_of(&report);
     assert_eq!((code, &json["n_files"], &json["lines"]), (1, &json!(2), &json!(2)));
-    let said = ["/l/none: is not there", "/l/old.gz: is not read: by its name it is compressed"];
-    assert_eq!(json["problems"], json!(said));
+    assert_eq!(json["problems"], json!(["/l/none: is not there"]));
 
     let (report, code) = run(sources(dir.path(), all), &files(&named[..1]));
     assert_eq!((code, report.sources[0].lines), (0, 0), "an empty file is no problem");
     let (_, code) = run(sources(&path("nowhere"), all), &DryRunOptions::default());
     assert_eq!(code, 1, "nothing could be read");
+}
+
+/// As gzip writes it.
+fn gzip(path: &Path) {
+    let done = std::process::Command::new("gzip").arg(path).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn compressed_files_that_match_are_told_and_read_where_they_are_named() {
+    let dir = with_log("a.log", "{\"n\":1}\n{\"n\":2}\n");
+    let path = |name: &str| dir.path().join(name);
+    fs::copy(path("a.log"), path("same.log")).unwrap();
+    fs::write(path("b.log"), "{\"n\":3}\n").unwrap();
+    gzip(&path("b.log"));
+    gzip(&path("same.log"));
+    fs::write(path("c.zst"), "").unwrap();
+    let of = |pattern: &str| {
+        let paths = path(pattern);
+        settings(&format!(
+            "- tail: {{service: shop, paths: [{paths:?}], signals: [{{name: all}}]}}\n"
+        ))
+    };
+    let all = DryRunOptions::default();
+    let shown = |report: &Report| {
+        let report = steady(report.clone(), dir.path());
+        table(&report, look(200), Detail::FULL, Timestamp::EPOCH).join("\n")
+    };
+    let (report, code) = run(of("*"), &all);
+    assert_eq!((code, report.sources[0].lines, report.sources[0].n_compressed), (0, 2, 3));
+    let text = shown(&report);
+    assert!(
+        text.contains("  skipped  /l/b.log.gz and 2 more files: compressed, and not read"),
+        "{text}"
+    );
+    assert!(text.contains("with `compressed: read` gzip files are read"), "{text}");
+    let (report, _) = run(of("*.zst"), &all);
+    assert!(
+        shown(&report).contains(
+            "/l/c.zst: compressed, and not read\n           of compressed files only gzip"
+        )
+    );
+    let with_gzip = settings(&format!(
+        "- tail: {{service: shop, paths: [{:?}], compressed: read, signals: [{{name: all}}]}}\n",
+        path("*")
+    ));
+    let (report, _) = run(with_gzip, &all);
+    assert_eq!(
+        (report.sources[0].lines, &*report.sources[0].compressed),
+        (5, &[format!("{}", path("c.zst").display())][..])
+    );
+    let (report, code) = run(of("*.gz"), &all);
+    assert_eq!(code, 1, "nothing is read");
+    assert!(shown(&report).contains("none that is read, of /l/*.gz"), "{}", shown(&report));
+    // A rotated sibling is not asked for.
+    let (report, _) = run(of("a.log"), &all);
+    assert_eq!(report.sources[0].n_compressed, 0);
+
+    let (report, code) = run(of("*"), &files(&[&path("b.log.gz")]));
+    assert_eq!((code, report.sources[0].lines), (0, 1), "{:?}", report.sources[0].problems);
+    let (report, code) = run(of("*"), &files(&[&path("c.zst"), &path("b.log.gz")]));
+    let problems = &steady(report, dir.path()).sources[0].problems;
+    let told =
+        "/l/c.zst: is compressed and not read: of compressed files only gzip files (.gz) are";
+    assert_eq!((code, &problems[..]), (1, &[told.to_owned()][..]));
+}
+
+#[test]
+fn a_line_in_no_wrapper_is_shown() {
+    let dir = with_log("a.log", "{\"n\":1}\n2026-11-22T18:07:09.5Z stdout F {\"n\":2}\n");
+    let (report, _) =
+        run(sources(dir.path(), "wrap: cri, signals: [{name: all}]"), &DryRunOptions::default());
+    let skipped = &json(&report)["skipped"][0];
+    assert_eq!((&skipped["reason"], &skipped["n"]), (&json!("unparsable"), &json!(1)));
+    assert_eq!(
+        (&skipped["first"]["line"], &skipped["first"]["why"]),
+        (&json!("{\"n\":1}"), &json!(""))
+    );
+    let text = table(&report, look(200), Detail::FULL, Timestamp::EPOCH).join("\n");
+    assert!(text.contains("a.log, record 1  {\"n\":1}"), "{text}");
+    assert!(text.contains("leave `wrap` out"), "{text}");
+}
+
+#[test]
+fn a_field_of_several_types_is_told_beside_the_rules_that_ask_for_it() {
+    let lines = "{\"status\":500}\n{\"level\":1}\n{\"status\":\"500\",\"level\":\"x\"}\n{\"status\":\"502\"}\n";
+    let dir = with_log("a.log", lines);
+    let more = "signals: [{name: failed, where: 'status >= 500'}, {name: both, where: 'int(status) >= 500'}], \
+                events: [{name: error, where: 'status == 500', severity: error}]";
+    let (report, _) = run(sources(dir.path(), more), &DryRunOptions::default());
+    let json = json(&report);
+    let failed = &json["signals"][0];
+    assert_eq!((&failed["matched"], &failed["unjudged"]["n"]), (&json!(1), &json!(3)));
+    assert_eq!(
+        (&failed["mistyped"]["n"], &failed["mistyped"]["first"]["number"]),
+        (&json!(2), &json!(3))
+    );
+    assert_eq!(
+        (&json["signals"][1]["matched"], &json["signals"][1]["mistyped"]["n"]),
+        (&json!(3), &json!(0))
+    );
+    let text = table(&report, look(200), Detail::FULL, Timestamp::EPOCH).join("\n");
+    let said = "unjudged: its condition could not be answered for 2 lines with all its fields";
+    assert_eq!(text.matches(said).count(), 2, "{text}");
+    let why = "→ `status` is the text \"500\"; `int(status)` takes numbers and texts of digits";
+    assert_eq!(text.matches(why).count(), 2, "{text}");
 }
 
 #[test]

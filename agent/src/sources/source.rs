@@ -5,6 +5,7 @@
 //! what is counted and where a source stands can't disagree.
 
 use std::fmt;
+use std::path::Path;
 
 use watchkeeper_agent_core::observe::{Accumulator, Evidence, InUse};
 use watchkeeper_agent_core::tail::Followed;
@@ -111,6 +112,8 @@ pub struct Inspection<'a> {
     pub lines: &'a Evidence,
     /// The files it follows.
     pub files: Vec<Followed<'a>>,
+    /// Compressed files that match and are not read.
+    pub skipped: Vec<&'a Path>,
     /// What can't be read at present, with the reason.
     pub problems: Vec<String>,
 }

@@ -190,6 +190,32 @@ async fn a_fast_writer_whose_file_is_renamed_again_and_again_loses_and_doubles_n
 }
 
 #[tokio::test]
+async fn what_is_rotated_behind_a_link_while_the_agent_is_down_is_counted() {
+    let mut site = Site::running("").await.unwrap();
+    // As the kubelet does it.
+    let directory = site.path().join("pods/shop_web_uid/web");
+    std::fs::create_dir_all(&directory).unwrap();
+    let mut log = LogWriter::open(&directory.join("0.log")).unwrap();
+    std::os::unix::fs::symlink(log.path(), site.logs().join("web.log")).unwrap();
+    for round in 0..3 {
+        log.line(200, 1.0).unwrap();
+        site.wait_counted_once(&log.written, Duration::from_secs(20)).await;
+        // Perhaps not read any more, or not sealed.
+        log.line(201, 1.0).unwrap();
+        site.agent.as_mut().unwrap().kill();
+        for _ in 0..2 {
+            log.line(500, f64::from(round)).unwrap();
+            log.rotate_by_rename().unwrap();
+        }
+        log.line(404, 1.0).unwrap();
+        site.start_agent(&[]).unwrap();
+    }
+    site.wait_counted(&log.written, Duration::from_secs(30)).await;
+    let source = site.source("shop-log").await.unwrap();
+    assert_eq!((&source["bytes_abandoned"], &source["bytes_unknown"]), (&0.into(), &0.into()));
+}
+
+#[tokio::test]
 async fn a_file_made_anew_is_read_at_once_however_often_it_was_renamed() {
     let site = Site::running("").await.unwrap();
     let path = site.logs().join("app.log");

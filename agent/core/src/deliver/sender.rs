@@ -12,7 +12,7 @@ use super::Backoff;
 
 /// How often the agent says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-/// The second beat of a connection comes sooner: it says how sources took the welcome.
+/// The second beat of a connection comes sooner: it says how sources took the welcome. So does one that has news.
 const SECOND_BEAT: Duration = Duration::from_secs(1);
 /// How long connecting and being welcomed may take.
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
@@ -125,6 +125,8 @@ pub enum Input {
     Reconnect,
     /// The spool has more pending batches than before.
     Sealed,
+    /// Something is otherwise that beats tell: the next one comes soon.
+    Changed,
     /// The answer to [`Effect::Load`]: rows in order, fewer than asked for if there are no more.
     Loaded {
         /// Of which lane.
@@ -369,6 +371,7 @@ impl Sender {
                 self.windows.more = true;
                 self.events.more = true;
             }
+            Input::Changed => self.beat_soon(now),
             Input::Loaded { lane, offers, complete } => self.loaded(lane, offers, complete),
             Input::Broken { row } => self.broken(row),
             Input::Tick => {}
@@ -377,6 +380,13 @@ impl Sender {
         self.keep_deadlines(now, &mut effects);
         self.pump(now, &mut effects);
         effects
+    }
+
+    /// What changes all the time is told once in so long.
+    fn beat_soon(&mut self, now: Timestamp) {
+        if let Link::Open { next_beat } = &mut self.link {
+            *next_beat = (*next_beat).min(now + SECOND_BEAT);
+        }
     }
 
     fn connected(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
@@ -713,6 +723,26 @@ mod tests {
             after: 0,
             limit: LOAD_ROWS
         }));
+    }
+
+    #[test]
+    fn news_are_told_within_a_second_and_no_more_often_than_that() {
+        let mut sender = open();
+        let at = |ms| T0 + Duration::from_millis(ms);
+        assert_eq!(sender.handle(Input::Tick, at(1_000)), [Effect::SendBeat]);
+        assert_eq!(sender.next_deadline(), Some(at(11_000)));
+        let mut beats = Vec::new();
+        for ms in (3_000..6_000).step_by(100) {
+            beats.extend(sender.handle(Input::Changed, at(ms)).into_iter().map(|e| (ms, e)));
+        }
+        let wanted = [4_000, 5_100].map(|ms| (ms, Effect::SendBeat));
+        assert_eq!(beats, wanted);
+        assert_eq!(sender.handle(Input::Tick, at(6_200)), [Effect::SendBeat]);
+        assert_eq!(sender.next_deadline(), Some(at(16_200)));
+        sender.handle(Input::Disconnected { jitter: 0.0 }, at(6_300));
+        let retry = sender.next_deadline();
+        assert_eq!(sender.handle(Input::Changed, at(6_400)), []);
+        assert_eq!(sender.next_deadline(), retry, "without a connection there is nothing to tell");
     }
 
     #[test]

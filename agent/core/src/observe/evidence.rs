@@ -38,6 +38,8 @@ pub struct Example {
     pub is_cut: bool,
     /// Where it stood; `None` if its source does not say.
     pub place: Option<Place>,
+    /// It stands in no wrapper, where its source takes one off.
+    pub is_unwrapped: bool,
     /// What is wrong with it, if there is more to say than the reason; lower case, no full stop.
     pub why: String,
 }
@@ -63,6 +65,10 @@ pub struct RuleEvidence {
     pub n_unjudged: u64,
     /// The first of those.
     pub unjudged: Option<Example>,
+    /// Those of them that have all its fields: one is of another type than the condition takes it for.
+    pub n_mistyped: u64,
+    /// The first of those.
+    pub mistyped: Option<Example>,
     /// Lines that met its condition and had no usable value.
     pub n_without_value: u64,
     /// The first of those.
@@ -238,6 +244,12 @@ impl Evidence {
         self.skipped.insert(reason, example);
     }
 
+    /// This record is the first that is unparsable, for it is in no wrapper.
+    pub(super) fn skip_unwrapped(&mut self, line: &[u8]) {
+        let example = Example { is_unwrapped: true, ..self.example(line, String::new()) };
+        self.skipped.insert(SkipReason::Unparsable, example);
+    }
+
     fn why_no_time(&self, time: Option<Field<'_>>) -> String {
         match (&self.words.time, time) {
             (Some((slot, format)), Some(field)) => {
@@ -270,6 +282,7 @@ impl Evidence {
             line: String::from_utf8_lossy(kept).into_owned(),
             is_cut: kept.len() < line.len(),
             place: place.map(|r| Place { path: r.path.clone(), number: r.number }),
+            is_unwrapped: false,
             why,
         }
     }
@@ -315,14 +328,26 @@ impl Notice for Evidence {
             }
             Verdict::Unjudged => {
                 rules[i].n_unjudged += 1;
-                if rules[i].unjudged.is_none() {
-                    let why = self.why_unjudged(condition, fields);
-                    let example = Some(self.example(line.as_bytes(), why));
-                    match rule {
-                        Rule::Signal(i) => self.signals[i].unjudged = example,
-                        Rule::Event(i) => self.events[i].unjudged = example,
-                    }
+                let is_first = rules[i].unjudged.is_none();
+                let has_all = condition.fields().iter().all(|name| {
+                    let slot = self.words.fields.iter().position(|n| n == name);
+                    slot.is_some_and(|slot| fields.get(slot) != Field::Absent)
+                });
+                rules[i].n_mistyped += u64::from(has_all);
+                let is_first_mistyped = has_all && rules[i].mistyped.is_none();
+                if !is_first && !is_first_mistyped {
+                    return;
                 }
+                let why = self.why_unjudged(condition, fields);
+                let example = self.example(line.as_bytes(), why);
+                let rule = match rule {
+                    Rule::Signal(i) => &mut self.signals[i],
+                    Rule::Event(i) => &mut self.events[i],
+                };
+                if is_first_mistyped {
+                    rule.mistyped = Some(example.clone());
+                }
+                rule.unjudged.get_or_insert(example);
             }
         }
     }
@@ -475,9 +500,14 @@ mod tests {
         lines.keep_evidence();
         lines.observe(b"{\"a\":\"\xff\"}", NOW, &mut acc);
         lines.skip(SkipReason::TooLong, &mut acc);
+        lines.skip_unwrapped(b"from nowhere", &mut acc);
+        let bare = lines.evidence().unwrap().skipped().find(|s| s.0 == SkipReason::Unparsable);
+        let Example { line, is_unwrapped, why, .. } = bare.unwrap().1;
+        assert_eq!((&**line, is_unwrapped, &**why), ("from nowhere", &true, ""));
         let kept: Vec<_> = lines.evidence().unwrap().skipped().map(|s| (s.0, &*s.1.why)).collect();
         let utf8 = (SkipReason::InvalidUtf8, "not UTF-8 from byte 7 on");
-        assert_eq!(kept, [(SkipReason::TooLong, ""), utf8]);
+        let bare = (SkipReason::Unparsable, "");
+        assert_eq!(kept, [bare, (SkipReason::TooLong, ""), utf8]);
     }
 
     #[test]
@@ -498,9 +528,11 @@ mod tests {
             r#"`ms` is the text "fast", which is no number or out of range"#
         );
         assert_eq!(why(&requests.unjudged), r#"`status` is the text "200""#);
+        assert_eq!((requests.n_mistyped, &requests.mistyped), (1, &requests.unjudged));
         let error = &evidence.events()[0];
         assert_eq!((error.n_matched, error.n_unjudged), (1, 3));
         assert_eq!(why(&error.unjudged), "`level` is absent");
+        assert_eq!((error.n_mistyped, &error.mistyped), (0, &None));
         assert_eq!((evidence.n_matched_lines(), evidence.unmatched().0), (4, 1));
         assert!(evidence.unmatched().1.unwrap().line.contains(r#""status":"200""#));
         assert_eq!(evidence.fields(), ["level", "ms", "status", "time"]);

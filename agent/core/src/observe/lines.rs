@@ -138,6 +138,20 @@ impl LineObserver {
         }
     }
 
+    /// Counts a line that is not of its wrapper's form as unparsable.
+    pub fn skip_unwrapped(&mut self, line: &[u8], into: &mut Accumulator) {
+        let reason = SkipReason::Unparsable;
+        let tally = into.tally(self.source);
+        tally.read += 1;
+        tally.skip(reason, 1);
+        if let Some(evidence) = &mut self.evidence {
+            evidence.begin();
+            if evidence.is_first(reason) {
+                evidence.skip_unwrapped(line);
+            }
+        }
+    }
+
     /// Counts a line, without its line end.
     pub fn observe(&mut self, line: &[u8], now: Timestamp, into: &mut Accumulator) {
         into.tally(self.source).read += 1;

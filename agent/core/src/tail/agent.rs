@@ -60,7 +60,7 @@ impl super::Sink for Seen {
                 self.lines.push(String::from_utf8_lossy(text).into_owned());
                 self.origins.push((self.path.clone(), Some((stream, time.to_owned()))));
             }
-            super::Record::Unparsable => self.n_unparsable += 1,
+            super::Record::Unparsable(_) => self.n_unparsable += 1,
             super::Record::TooLong => self.n_too_long += 1,
             super::Record::Blank => self.n_blank += 1,
         }

@@ -171,8 +171,8 @@ pub struct Tail<D: Disk> {
     pub(super) dead: Vec<Dead>,
     /// Siblings that are not ours to read, as long as they are listed.
     pub(super) ignored: BTreeSet<Inode>,
-    /// Compressed files that are not read, as long as they are listed.
-    pub(super) skipped: BTreeSet<Inode>,
+    /// Compressed files that are not read, as long as they are listed, and their paths if those are configured.
+    pub(super) skipped: BTreeMap<Inode, Option<PathBuf>>,
     /// Siblings that may become copies, and whether they were new when first seen.
     pub(super) undecided: BTreeMap<Inode, bool>,
     /// Frontiers of lives that ended since the last seal.
@@ -206,7 +206,7 @@ impl<D: Disk> Tail<D> {
             missing: stored.positions.into_iter().map(missing).collect(),
             dead: Vec::new(),
             ignored: BTreeSet::new(),
-            skipped: BTreeSet::new(),
+            skipped: BTreeMap::new(),
             undecided: BTreeMap::new(),
             closing: Vec::new(),
             forget: Vec::new(),
@@ -381,6 +381,11 @@ impl<D: Disk> Tail<D> {
     /// How many files are followed.
     pub fn n_files(&self) -> usize {
         self.files.iter().filter(|f| f.copy_of.is_none()).count()
+    }
+
+    /// Files that are compressed and not read, though their own paths are configured.
+    pub fn skipped(&self) -> impl Iterator<Item = &Path> {
+        self.skipped.values().flatten().map(PathBuf::as_path)
     }
 
     /// Whether nothing is read until the collector has said what it knows.

@@ -14,7 +14,7 @@ pub enum Record<'a> {
     /// A run of NUL bytes.
     Blank,
     /// A line that is not of its wrapper's form.
-    Unparsable,
+    Unparsable(&'a [u8]),
 }
 
 /// What a container wrote, and what its wrapper says of it.

@@ -52,7 +52,7 @@ impl<D: Disk> Tail<D> {
             entries.get(&(inode.0, inode.1)).is_some_and(|e| e.stat.created == inode.2)
         };
         self.ignored.retain(|inode| listed(inode));
-        self.skipped.retain(|inode| listed(inode));
+        self.skipped.retain(|inode, _| listed(inode));
         self.undecided.retain(|inode, _| listed(inode));
         self.watch_missing(now, sink);
         self.tell_damages();
@@ -192,7 +192,7 @@ impl<D: Disk> Tail<D> {
     fn is_new(&self, stat: &Stat) -> bool {
         let is_followed = |f: &File<_>| f.id.inode == stat.inode && f.dev == stat.dev;
         let inode = inode_of(stat);
-        let is_left = self.ignored.contains(&inode) || self.skipped.contains(&inode);
+        let is_left = self.ignored.contains(&inode) || self.skipped.contains_key(&inode);
         !is_left && !self.files.iter().any(is_followed)
     }
 
@@ -344,7 +344,8 @@ impl<D: Disk> Tail<D> {
             if self.reads(&entry.named) {
                 self.take_compressed(entry, now);
             } else if entry.named.compressed.is_some() {
-                self.skipped.insert(inode);
+                let path = entry.named.matched.then(|| entry.path.clone());
+                self.skipped.insert(inode, path);
                 if fresh && !self.was_followed(entry) {
                     sink.report(Report::Compressed);
                 }

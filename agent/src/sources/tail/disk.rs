@@ -55,6 +55,11 @@ pub(crate) trait Places: Disk<Handle: Send> + Send {
         true
     }
 
+    /// Whether it matters that something was written to this path.
+    fn matters(&self, _path: &Path) -> bool {
+        true
+    }
+
     /// Whether who wants to read to the end has to wait: there is more, or there may be.
     fn is_open(&self) -> bool {
         false
@@ -68,8 +73,9 @@ pub(crate) struct RealDisk {
     exclude: Vec<Pattern>,
     /// Directories that the last listing looked through.
     directories: BTreeMap<PathBuf, DirectoryId>,
-    /// Where links led then.
+    /// Where links led then, and what lies beside that.
     links: Links,
+    beside: BTreeMap<PathBuf, Beside>,
     /// How many descriptors this process may have.
     pub(super) limit: fn() -> u64,
 }
@@ -99,6 +105,7 @@ impl RealDisk {
             exclude,
             directories: BTreeMap::new(),
             links: Links::default(),
+            beside: BTreeMap::new(),
             limit: descriptors::limit,
         }
     }
@@ -176,17 +183,19 @@ impl RealDisk {
     }
 
     /// Looks beside what links lead to, in directories that are watched too as long as there are not too many.
-    fn list_behind(&mut self, targets: Targets, listing: &mut Listing) {
+    fn list_behind(&mut self, listing: &mut Listing) {
         let mut watched: BTreeSet<DirectoryId> = self.directories.values().copied().collect();
-        for (directory, there) in targets.by_directory() {
-            let listed = id_of(&directory).and_then(|id| {
+        let beside = std::mem::take(&mut self.beside);
+        for (directory, there) in &beside {
+            let listed = id_of(directory).and_then(|id| {
                 if self.directories.len() < MAX_DIRECTORIES && watched.insert(id) {
                     self.directories.insert(directory.clone(), id);
                 }
-                self.list_beside(&directory, &there, listing)
+                self.list_beside(directory, there, listing)
             });
-            note(directory, listed, listing);
+            note(directory.clone(), listed, listing);
         }
+        self.beside = beside;
     }
 
     fn list_beside(
@@ -284,6 +293,13 @@ impl Places for RealDisk {
     fn is_ours(&self, path: &Path) -> bool {
         self.name(path).is_some()
     }
+
+    fn matters(&self, path: &Path) -> bool {
+        let beside = path.parent().and_then(|directory| self.beside.get(directory));
+        self.is_ours(path)
+            || self.directories.contains_key(path)
+            || beside.is_some_and(|there| there.knows(path))
+    }
 }
 
 impl Disk for RealDisk {
@@ -302,8 +318,8 @@ impl Disk for RealDisk {
             note(directory, listed, &mut listing);
         }
         known.iter().filter(|b| self.matches(&b.link)).for_each(|b| targets.led(b));
-        self.links = targets.links();
-        self.list_behind(targets, &mut listing);
+        (self.links, self.beside) = targets.take();
+        self.list_behind(&mut listing);
         listing
     }
 

@@ -2,12 +2,16 @@
 //!
 //! Owns rotation behind a link, links that move on, chains, and links to nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
+use glob::Pattern;
+use watchkeeper_agent_core::tail::Disk;
 use watchkeeper_model::SkipReason;
 
+use super::disk::{Places, RealDisk};
 use super::tests::Worker;
 use crate::sources::Health;
 
@@ -361,6 +365,27 @@ fn settings_of(w: &Worker) -> SettingsPair {
     };
     let read = |pattern: &str| super::tests::settings(&yaml(pattern)).unwrap();
     SettingsPair { here: read("containers/w*.log"), elsewhere: read("nothing/*.log") }
+}
+
+#[test]
+fn what_else_is_written_where_files_lie_is_no_reason_to_look() {
+    let w = container("");
+    let pattern = Pattern::new(w.path("containers/*.log").to_str().unwrap()).unwrap();
+    let mut disk = RealDisk::new(vec![pattern], Vec::new());
+    disk.list(&BTreeSet::new());
+    for (name, matters) in [
+        (LINK, true),
+        ("containers", true),
+        ("containers/web.log.1", true),
+        ("containers/other", false),
+        (LOG, true),
+        ("pods/shop_web_uid/web", true),
+        ("pods/shop_web_uid/web/0.log.20260101-120000", true),
+        ("pods/shop_web_uid/web/other.log", false),
+        ("pods/0.log", false),
+    ] {
+        assert_eq!(disk.matters(&w.path(name)), matters, "{name}");
+    }
 }
 
 #[test]

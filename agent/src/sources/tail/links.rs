@@ -43,6 +43,11 @@ struct Led {
 pub(super) struct Beside(BTreeMap<PathBuf, Led>);
 
 impl Beside {
+    /// Whether a path in this directory is a link's target or beside it.
+    pub(super) fn knows(&self, path: &Path) -> bool {
+        classify(path, |p| self.0.contains_key(p)).is_some()
+    }
+
     /// What a path in this directory is to a source that reads what the links lead to.
     pub(super) fn name(&self, path: &Path) -> Option<(Named, Behind)> {
         let Named { matched, base, compressed } = classify(path, |p| self.0.contains_key(p))?;
@@ -87,14 +92,9 @@ impl Targets {
         }
     }
 
-    /// Where links lead now, to be remembered.
-    pub(super) fn links(&mut self) -> Links {
-        std::mem::take(&mut self.links)
-    }
-
-    /// By directory, each once.
-    pub(super) fn by_directory(self) -> impl Iterator<Item = (PathBuf, Beside)> {
-        self.by_directory.into_iter()
+    /// Where links lead now, to be remembered, and what lies beside that, by directory.
+    pub(super) fn take(self) -> (Links, BTreeMap<PathBuf, Beside>) {
+        (self.links, self.by_directory)
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         targets.leads(Path::new("/c/x"), Path::new("/p/1.log"));
         targets.leads(Path::new("/c/y"), Path::new("/q/1.log"));
         targets.led(&behind("/c/x", "/p/y.log"));
-        let all: Vec<(PathBuf, Beside)> = targets.by_directory().collect();
+        let all: Vec<(PathBuf, Beside)> = targets.take().1.into_iter().collect();
         assert_eq!(all.len(), 2);
         for (path, wanted) in [
             ("/p/0.log", None),

@@ -127,7 +127,12 @@ impl<D: Places> TailSource<D> {
         if heard.names_changed {
             self.tail.names_changed();
         }
-        heard.paths.iter().for_each(|path| self.tail.hint(Some(path)));
+        for path in &heard.paths {
+            // What else is written beside our files, perhaps all the time, is no reason to look.
+            if heard.names_changed || self.tail.disk().matters(path) {
+                self.tail.hint(Some(path));
+            }
+        }
         None
     }
 
@@ -247,6 +252,7 @@ impl<D: Places> Source for TailSource<D> {
         Some(Inspection {
             lines: self.lines.evidence()?,
             files: self.tail.files().collect(),
+            skipped: self.tail.skipped().collect(),
             problems: self.tail.problems().map(problem).collect(),
         })
     }
@@ -305,7 +311,7 @@ impl Sink for Lines<'_> {
                 self.given.wrapped(Some(&wrapped), self.lines);
                 self.lines.observe(wrapped.text, self.now, self.into);
             }
-            Record::Unparsable => self.lines.skip(SkipReason::Unparsable, self.into),
+            Record::Unparsable(line) => self.lines.skip_unwrapped(line, self.into),
             Record::TooLong => self.lines.skip(SkipReason::TooLong, self.into),
             Record::Blank => self.lines.skip(SkipReason::Blank, self.into),
         }

@@ -161,7 +161,7 @@ impl Joiner {
             Wrap::Docker => docker.parse(line),
         };
         let Some(Part { stream, time, text, ends }) = part else {
-            return self.give(Record::Unparsable, end, out);
+            return self.give(Record::Unparsable(line), end, out);
         };
         let goes_on = self.held.iter().any(|h| h.stream == stream && h.line.is_some());
         if ends && !goes_on {

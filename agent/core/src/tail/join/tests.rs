@@ -30,6 +30,7 @@ fn told(record: Record<'_>) -> String {
     match record {
         Record::Line(line) => text(line),
         Record::Wrapped(w) => format!("{}: {}", w.stream.as_str(), text(w.text)),
+        Record::Unparsable(line) => format!("no wrapper: {}", text(line)),
         other => format!("{other:?}"),
     }
 }
@@ -97,7 +98,7 @@ fn parts_of_a_line_are_put_together_stream_by_stream() {
         (
             "a line of another form is one record and disturbs nothing",
             vec!["stdout P a", "nonsense", "stdout F b"],
-            vec!["Unparsable", "stdout: ab"],
+            vec!["no wrapper: 2016-10-06T00:17:09.669794202Z nonsense", "stdout: ab"],
         ),
         ("an end alone is a line", vec!["stdout P a", "stdout F "], vec!["stdout: a"]),
         (
@@ -120,7 +121,7 @@ fn docker_cuts_lines_where_no_line_feed_stands() {
     reading.line(docker("stderr", "x\r\n"));
     reading.line("{\"log\":");
     reading.line(docker("stdout", "\"\\n\"}\n"));
-    assert_eq!(reading.finish(), ["stderr: x", "Unparsable", "stdout: {\"a\":\"\\n\"}"]);
+    assert_eq!(reading.finish(), ["stderr: x", "no wrapper: {\"log\":", "stdout: {\"a\":\"\\n\"}"]);
 }
 
 #[test]
