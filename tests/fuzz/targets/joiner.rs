@@ -2,8 +2,11 @@
 //! those that somebody finds who has all of it; what is held is bounded, and nothing is waited for without an end.
 #![no_main]
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use libfuzzer_sys::fuzz_target;
-use watchkeeper_agent_core::tail::join::{JoinSettings, Joiner, Joining, Piece};
+use watchkeeper_agent_core::tail::join::{Joiner, Joining, Piece};
 use watchkeeper_agent_core::tail::{Framer, Record};
 use watchkeeper_fuzz::{Feed, Joined, NOW, by_stream, join_settings, joined, reference};
 use watchkeeper_model::Timestamp;
@@ -37,20 +40,22 @@ fn held_bytes(joiner: &Joiner) -> Vec<usize> {
     joiner.held().iter().cloned().map(of).collect()
 }
 
+/// By settings and longest line: compiling an expression takes longer than reading a file.
+static ALL: Mutex<BTreeMap<(usize, usize), Joining>> = Mutex::new(BTreeMap::new());
+
 /// The records, if it takes so many seconds to the next line, and reading is interrupted or not.
 fn read(
-    settings: &JoinSettings,
+    joining: &mut Joining,
     max: usize,
     lines: &[(Joined, u64)],
     waits: &[u8],
     is_cut: bool,
 ) -> Vec<Joined> {
-    let mut joining = Joining::new(settings.clone(), max);
     let (mut joiner, mut out, mut start, mut now) = (Joiner::default(), Vec::new(), 0, NOW);
     let mut waits = waits.iter().cycle();
     for (line, end) in lines {
         let piece = Piece { record: line.record(), start, end: *end };
-        joiner.take(&mut joining, now, piece, &mut |r| out.push(joined(r)));
+        joiner.take(joining, now, piece, &mut |r| out.push(joined(r)));
         start = *end;
         let held = held_bytes(&joiner);
         assert!(held.len() <= 2 && held.iter().all(|n| *n <= max + 1), "{held:?} are held");
@@ -58,15 +63,15 @@ fn read(
             joiner = Joiner::restored(joiner.held().to_vec(), start, now);
         }
         now = Timestamp(now.0 + i64::from(*waits.next().unwrap_or(&0)) * 1_000_000_000);
-        let is_due = joiner.deadline(&joining).is_some_and(|at| at <= now);
+        let is_due = joiner.deadline(joining).is_some_and(|at| at <= now);
         let n_before = out.len();
-        joiner.give_due(&joining, now, &mut |r| out.push(joined(r)));
+        joiner.give_due(joining, now, &mut |r| out.push(joined(r)));
         assert!(is_due || out.len() == n_before, "given out before its time");
         // The end of a line that was too long leaves its record to the next look.
-        joiner.give_due(&joining, now, &mut |r| out.push(joined(r)));
-        assert!(joiner.deadline(&joining).is_none_or(|at| at > now), "it was due and is held");
+        joiner.give_due(joining, now, &mut |r| out.push(joined(r)));
+        assert!(joiner.deadline(joining).is_none_or(|at| at > now), "it was due and is held");
     }
-    joiner.finish(&joining, now, &mut |r| out.push(joined(r)));
+    joiner.finish(joining, now, &mut |r| out.push(joined(r)));
     assert!(joiner.is_empty() && out.len() <= lines.len(), "a line is counted twice");
     out
 }
@@ -75,23 +80,18 @@ fn read(
 // behind them, seconds between lines in those of the next, then the file.
 fuzz_target!(|data: &[u8]| {
     let mut feed = Feed::new(data);
-    let settings = join_settings(feed.choice(9));
-    let max = feed.choice(75) + 1;
+    let (n, max) = (feed.choice(9), feed.choice(75) + 1);
     let (steps, waits) = (feed.line(), feed.line());
-    let joining = Joining::new(settings.clone(), max);
-    let lines = framed(feed.rest(), &joining, &[]);
-    assert_eq!(framed(feed.rest(), &joining, steps), lines);
+    let mut all = ALL.lock().expect("nobody panicked and went on");
+    let new = || Joining::new(join_settings(n), max);
+    let joining = all.entry((n, max)).or_insert_with(new);
+    let lines = framed(feed.rest(), joining, &[]);
+    assert_eq!(framed(feed.rest(), joining, steps), lines);
 
-    let wanted = reference(&settings, max, &lines);
+    let wanted = reference(joining.settings(), max, &lines);
     for is_cut in [false, true] {
-        assert_eq!(
-            by_stream(read(&settings, max, &lines, &[], is_cut)),
-            wanted,
-            "{settings:?} {max}"
-        );
-    }
-    for is_cut in [false, true] {
+        assert_eq!(by_stream(read(joining, max, &lines, &[], is_cut)), wanted, "{n} {max}");
         // What was interrupted waits anew: other records, and the same promises.
-        read(&settings, max, &lines, waits, is_cut);
+        read(joining, max, &lines, waits, is_cut);
     }
 });

@@ -100,7 +100,7 @@ fuzz_target!(|data: &[u8]| {
                 "{pattern:?} {text:?}: {at} was read as {read}"
             );
             // The beginning of a day or an hour may have another offset than what is written of the rest of it.
-            let is_exact = pattern.contains(['M', 'R', 'T', 's']);
+            let is_exact = ["%M", "%R", "%T", "%s"].iter().any(|d| pattern.contains(d));
             let again = written(&pattern, read, &zone);
             assert!(!is_exact || again == text, "{pattern:?}: {text:?} became {again:?}");
         }
@@ -116,6 +116,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(is_latest, "{pattern:?} {text:?}: {read} and then {later}");
         }
         // The next year with that day of the week may be far.
-        None => assert!(pattern.contains(['a', 'A', 'u', 'w']), "{pattern:?} {text:?}: once"),
+        None => {
+            let has_weekday = ["%a", "%A", "%u", "%w"].iter().any(|d| pattern.contains(d));
+            assert!(has_weekday || !is_sound, "{pattern:?} {text:?}: once and not again");
+        }
     }
 });
