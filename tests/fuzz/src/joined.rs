@@ -30,7 +30,7 @@ impl Joined {
             Self::Text(_, _, text) => Record::Line(text),
             Self::TooLong => Record::TooLong,
             Self::Blank => Record::Blank,
-            Self::Unparsable => Record::Unparsable,
+            Self::Unparsable => Record::Unparsable(b""),
         }
     }
 }
@@ -58,7 +58,7 @@ pub fn joined(record: Record<'_>) -> Joined {
         Record::Wrapped(w) => Joined::Text(Some(w.stream), w.time.to_owned(), w.text.to_vec()),
         Record::TooLong => Joined::TooLong,
         Record::Blank => Joined::Blank,
-        Record::Unparsable => Joined::Unparsable,
+        Record::Unparsable(_) => Joined::Unparsable,
     }
 }
 
