@@ -54,6 +54,11 @@ impl Endpoint {
         Ok(Self { url, masks })
     }
 
+    /// Keeps a secret that is sent in bodies out of everything that is shown.
+    pub(super) fn hide(&mut self, secret: &Secret) {
+        self.masks.add(secret.expose(), 3);
+    }
+
     /// Whether it never leaves this machine.
     fn is_loopback(&self) -> bool {
         let host = self.url.host_str().unwrap_or_default();
@@ -244,11 +249,21 @@ impl Poster {
 
     /// The error for an answer, with an excerpt of its body.
     pub(super) fn refusal(&self, answer: &Answer, cause: Cause) -> DeliveryError {
+        self.refusal_saying(answer, cause, &answer.text())
+    }
+
+    /// The error for an answer, with what it says, in the part of its body that is for people.
+    pub(super) fn refusal_saying(
+        &self,
+        answer: &Answer,
+        cause: Cause,
+        says: &str,
+    ) -> DeliveryError {
         let mut what = format!("status {}", answer.status);
         if matches!(answer.status, 300..=399) {
             what.push_str(" (redirects are not followed: configure the final address)");
         }
-        let excerpt = text::line(&self.endpoint.masks.apply(&answer.text()), MAX_EXCERPT_CHARS);
+        let excerpt = text::line(&self.endpoint.masks.apply(says), MAX_EXCERPT_CHARS);
         if !excerpt.is_empty() {
             what = format!("{what}: {excerpt}");
         }

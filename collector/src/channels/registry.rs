@@ -9,6 +9,7 @@ use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 
 use super::channel::Channel;
 use super::http_config::secret_or_file;
+use super::pagerduty::PagerDutyConfig;
 use super::slack::SlackConfig;
 use super::webhook::WebhookConfig;
 
@@ -19,6 +20,9 @@ const KINDS: &[Kind] = &[
     }),
     Kind::new("slack_configs", |node, defaults, reader| {
         Some(Arc::new(SlackConfig::read(node, reader)?.resolve(defaults, reader)?))
+    }),
+    Kind::new("pagerduty_configs", |node, defaults, reader| {
+        Some(Arc::new(PagerDutyConfig::read(node, reader)?.resolve(defaults, reader)?))
     }),
 ];
 
@@ -62,16 +66,19 @@ pub struct ChannelDefaults {
     pub send_resolved: Option<bool>,
     /// `global.slack_api_url`.
     pub slack_api_url: Option<Located<Secret>>,
+    /// `global.pagerduty_url`.
+    pub pagerduty_url: Option<Located<Secret>>,
 }
 
 /// The keys of `global` that [`ChannelDefaults::read`] asks for.
-pub const GLOBAL_KEYS: &[&str] = &["slack_api_url", "slack_api_url_file"];
+pub const GLOBAL_KEYS: &[&str] = &["slack_api_url", "slack_api_url_file", "pagerduty_url"];
 
 impl ChannelDefaults {
     /// Reads [`GLOBAL_KEYS`] of the map under `global`.
     pub fn read(f: &mut Fields<'_, '_, '_>, send_resolved: Option<bool>) -> Self {
         let slack_api_url = secret_or_file(f, "slack_api_url", "slack_api_url_file");
-        Self { send_resolved, slack_api_url }
+        let pagerduty_url = f.optional("pagerduty_url", read::located(read::secret));
+        Self { send_resolved, slack_api_url, pagerduty_url }
     }
 }
 
@@ -170,7 +177,7 @@ pub(super) mod tests {
 
     /// A receiver read with defaults, or what is wrong with it.
     fn read(text: &str, send_resolved: Option<bool>) -> Result<ReceiverSettings, String> {
-        let defaults = ChannelDefaults { send_resolved, slack_api_url: None };
+        let defaults = ChannelDefaults { send_resolved, ..ChannelDefaults::default() };
         let mut reader = Reader::new(&ProcessEnv);
         let receiver = load_str("receiver.yml", text, &mut reader)
             .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
@@ -206,6 +213,6 @@ pub(super) mod tests {
     fn a_receiver_may_be_silent_but_not_nameless() {
         assert_eq!(receiver("name: nobody\n", None).integrations.len(), 0);
         assert!(problems_of("webhook_configs: []\n").contains("name"));
-        assert!(problems_of("name: r\npagerduty_configs: []\n").contains("pagerduty_configs"));
+        assert!(problems_of("name: r\npager_configs: []\n").contains("pager_configs"));
     }
 }

@@ -3,8 +3,10 @@
 //! Owns their behaviour and their faults. Knows nothing of Watchkeeper's own types, so a fake can't repeat a mistake
 //! of ours.
 
+pub mod pagerduty;
 pub mod receiver;
 
+pub use pagerduty::PagerDuty;
 pub use receiver::{Answer, Flavour, Receiver, Request};
 
 #[cfg(test)]
