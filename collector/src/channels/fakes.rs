@@ -8,3 +8,5 @@
 pub(super) mod pagerduty;
 #[path = "../../../tests/src/fakes/receiver.rs"]
 pub(super) mod receiver;
+#[path = "../../../tests/src/fakes/slack_app.rs"]
+pub(super) mod slack_app;

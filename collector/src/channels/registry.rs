@@ -66,19 +66,41 @@ pub struct ChannelDefaults {
     pub send_resolved: Option<bool>,
     /// `global.slack_api_url`.
     pub slack_api_url: Option<Located<Secret>>,
+    /// `global.slack_app_token`.
+    pub slack_app_token: Option<Located<Secret>>,
+    /// `global.slack_app_url`.
+    pub slack_app_url: Option<Located<Secret>>,
     /// `global.pagerduty_url`.
     pub pagerduty_url: Option<Located<Secret>>,
 }
 
 /// The keys of `global` that [`ChannelDefaults::read`] asks for.
-pub const GLOBAL_KEYS: &[&str] = &["slack_api_url", "slack_api_url_file", "pagerduty_url"];
+pub const GLOBAL_KEYS: &[&str] = &[
+    "slack_api_url",
+    "slack_api_url_file",
+    "slack_app_token",
+    "slack_app_token_file",
+    "slack_app_url",
+    "pagerduty_url",
+];
 
 impl ChannelDefaults {
     /// Reads [`GLOBAL_KEYS`] of the map under `global`.
     pub fn read(f: &mut Fields<'_, '_, '_>, send_resolved: Option<bool>) -> Self {
         let slack_api_url = secret_or_file(f, "slack_api_url", "slack_api_url_file");
-        let pagerduty_url = f.optional("pagerduty_url", read::located(read::secret));
-        Self { send_resolved, slack_api_url, pagerduty_url }
+        let slack_app_token = secret_or_file(f, "slack_app_token", "slack_app_token_file");
+        if let (Some(_), Some(token)) = (&slack_api_url, &slack_app_token) {
+            f.reader()
+                .error(&token.place, "`slack_api_url` and `slack_app_token` are both given")
+                .help("leave one out, and give the other to those receivers that need it");
+        }
+        Self {
+            send_resolved,
+            slack_api_url,
+            slack_app_token,
+            slack_app_url: f.optional("slack_app_url", read::located(read::secret)),
+            pagerduty_url: f.optional("pagerduty_url", read::located(read::secret)),
+        }
     }
 }
 
@@ -183,6 +205,29 @@ pub(super) mod tests {
             .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
         let read = reader.finish(receiver).map_err(|problems| problems.render())?;
         Ok(read.0)
+    }
+
+    /// A receiver read with the defaults that this map under `global` gives, or what is wrong.
+    pub(in crate::channels) fn with_global(
+        global: &str,
+        text: &str,
+    ) -> Result<ReceiverSettings, String> {
+        let mut reader = Reader::new(&ProcessEnv);
+        let defaults = load_str("global.yml", &format!("{{{global}}}"), &mut reader)
+            .and_then(|document| {
+                document
+                    .root()
+                    .fields(&mut reader, GLOBAL_KEYS, |f| Some(ChannelDefaults::read(f, None)))
+            })
+            .unwrap_or_default();
+        let receiver = load_str("receiver.yml", text, &mut reader)
+            .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
+        let read = reader.finish(receiver).map_err(|problems| problems.render())?;
+        Ok(read.0)
+    }
+
+    pub(in crate::channels) fn problems_of_global(global: &str) -> String {
+        with_global(global, "name: nobody\n").unwrap_err()
     }
 
     pub(in crate::channels) fn receiver(

@@ -5,9 +5,11 @@
 
 pub mod pagerduty;
 pub mod receiver;
+pub mod slack_app;
 
 pub use pagerduty::PagerDuty;
 pub use receiver::{Answer, Flavour, Receiver, Request};
+pub use slack_app::SlackApp;
 
 #[cfg(test)]
 mod tests {

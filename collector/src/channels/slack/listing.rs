@@ -69,7 +69,7 @@ fn listed(told: &Notification, alert: &NotifiedAlert) -> String {
 }
 
 /// What tells this alert from the others of its group.
-fn own_labels(told: &Notification, alert: &NotifiedAlert) -> String {
+pub(super) fn own_labels(told: &Notification, alert: &NotifiedAlert) -> String {
     let own: Vec<(&str, &str)> = alert
         .labels
         .iter()
