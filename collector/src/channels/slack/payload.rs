@@ -97,6 +97,7 @@ fn group_headline(told: &Notification, mood: Mood, update: &str) -> String {
     let emoji = mood.emoji();
     let what = match mood {
         Mood::Resolved => format!("Resolved · {} alerts", told.alerts.len()),
+        Mood::Closed if n_firing == 0 => "Closed here".to_owned(),
         Mood::Closed => format!("Closed here · {n_firing} still firing"),
         Mood::Firing(severity) => {
             let worst = told.alerts.iter().find(|a| a.firing && alert::severity(a) == severity);

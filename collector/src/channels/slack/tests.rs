@@ -166,6 +166,22 @@ async fn a_memory_of_another_kind_of_channel_is_the_first_word() {
 }
 
 #[tokio::test]
+async fn the_end_of_what_was_deleted_is_told_though_nothing_is_known_of_it() {
+    let (fake, channel) = start().await;
+    let opened = tell(&*channel, &samples::slo_page()).await.unwrap();
+    let mut told = next(samples::slo_close(), &opened);
+    told.alerts.clear();
+    told.reason = "deleted".into();
+    tell(&*channel, &told).await.unwrap();
+    let thread = thread(&fake, &fake.messages()[0].ts);
+    assert_eq!(thread, "⚪ Closed here: what it was about was deleted\n");
+    let shown = preview(&fake.messages()[0].content);
+    let lines: Vec<&str> = shown.lines().take(2).collect();
+    let want = "No longer told here: what it was about was deleted";
+    assert_eq!(lines, ["# ⚪ Closed here · alertname=shop-availability service=shop", want]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_gone_is_replaced_by_a_new_one() {
     let (fake, channel) = start().await;
     let opened = tell(&*channel, &samples::slo_page()).await.unwrap();
@@ -207,8 +223,6 @@ async fn a_thread_that_is_locked_is_no_reason_for_silence() {
 async fn an_incident_goes_on_where_it_was_told_though_the_channel_was_changed() {
     let (fake, channel) = start().await;
     let opened = tell(&*channel, &samples::slo_page()).await.unwrap();
-    let moved = channel_with(&fake, "").kind();
-    assert_eq!(moved, "slack");
     let other = {
         let text = format!(
             "name: chat\nslack_configs: [{{app_token: {TOKEN}, app_url: '{}', channel: other}}]\n",
