@@ -20,8 +20,8 @@ pub struct Incident {
     pub routing_key: String,
     /// Under which events belong to it.
     pub dedup_key: String,
-    /// The event that opened it.
-    pub opened_by: Value,
+    /// What it says: the latest trigger, which takes the place of those before.
+    pub says: Value,
     /// Triggers that were added to it.
     pub n_more: usize,
     /// Whether it was resolved.
@@ -105,11 +105,14 @@ impl Account {
                 && incident.dedup_key == dedup_key
         });
         match (text(&event["event_action"]), open) {
-            ("trigger", Some(open)) => open.n_more += 1,
+            ("trigger", Some(open)) => {
+                open.n_more += 1;
+                open.says = event.clone();
+            }
             ("trigger", None) => self.incidents.push(Incident {
                 routing_key: routing_key.to_owned(),
                 dedup_key: dedup_key.clone(),
-                opened_by: event.clone(),
+                says: event.clone(),
                 n_more: 0,
                 is_resolved: false,
             }),

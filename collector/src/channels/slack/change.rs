@@ -153,9 +153,12 @@ fn ending(told: &Notification) -> String {
         [only] if told.n_truncated == 0 => {
             let mut line =
                 format!("{emoji} Resolved · {} after {}", who(told, only), lasted(told, only));
-            let budget = only.slo.as_ref().map(|slo| slo.budget_remaining);
-            if let Some(left) = budget.filter(|left| left.is_finite()) {
-                line = format!("{line}, error budget left {}", text::percent(left));
+            match only.slo.as_ref().map(|slo| slo.budget_remaining) {
+                Some(left) if left <= 0.0 => line.push_str(", error budget overspent"),
+                Some(left) if left.is_finite() => {
+                    line.push_str(&format!(", error budget left {}", text::percent(left)));
+                }
+                _ => {}
             }
             line
         }
@@ -187,10 +190,6 @@ fn still(told: &Notification) -> String {
     let matter = markup::line(matter(only), MAX_MATTER_CHARS);
     if !matter.is_empty() {
         line = format!("{line}: {matter}");
-    }
-    let budget = only.slo.as_ref().map(|slo| slo.budget_remaining);
-    if let Some(left) = budget.filter(|left| left.is_finite()) {
-        line = format!("{line}, error budget left {}", text::percent(left));
     }
     if only.stale {
         line.push_str(" · ⚠️ its data have stopped");
