@@ -7,6 +7,7 @@ mod e2e {
     mod crashes;
     mod dry_run;
     mod faults;
+    mod incidents;
     mod input;
     mod joining;
     mod journal;

@@ -24,7 +24,7 @@ const USER_AGENT: &str = concat!("Watchkeeper/", env!("CARGO_PKG_VERSION"));
 /// Longest wait for a connection, within the deadline of the whole attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How much of an answer is read; the rest is left on the wire and the connection closed.
+/// How much of an answer is read unless a channel needs more; the rest is left on the wire and the connection closed.
 const MAX_ANSWER_BYTES: usize = 4 * 1024;
 
 /// How much of an answer is shown.
@@ -52,6 +52,27 @@ impl Endpoint {
         }
         let masks = Masks::of_url(&url);
         Ok(Self { url, masks })
+    }
+
+    /// The last part of its path: the method, where an API names methods so.
+    pub(super) fn method(&self) -> &str {
+        self.url.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The same address with another last part of its path.
+    pub(super) fn with_method(&self, method: &str) -> Self {
+        let mut other = self.clone();
+        let path = self.url.path();
+        let parent = &path[..path.len() - self.method().len()];
+        other.url.set_path(&format!("{parent}{method}"));
+        let own = Masks::of_url(&other.url);
+        own.0.iter().for_each(|mask| other.masks.add(mask, 1));
+        other
+    }
+
+    /// Keeps a secret that is sent in bodies out of everything that is shown.
+    pub(super) fn hide(&mut self, secret: &Secret) {
+        self.masks.add(secret.expose(), 3);
     }
 
     /// Whether it never leaves this machine.
@@ -163,6 +184,7 @@ pub(super) struct Poster {
     client: Client,
     endpoint: Endpoint,
     authorization: Option<HeaderValue>,
+    max_answer_bytes: usize,
 }
 
 /// Kind and host only: the client holds nothing else worth seeing.
@@ -191,7 +213,13 @@ impl Poster {
         }
         let client = client.build().map_err(|error| format!("HTTP client: {}", chain(error)))?;
         let authorization = authorize(&client, &mut endpoint, authorization)?;
-        Ok(Self { kind, client, endpoint, authorization })
+        Ok(Self { kind, client, endpoint, authorization, max_answer_bytes: MAX_ANSWER_BYTES })
+    }
+
+    /// One that reads longer answers.
+    pub(super) const fn reading(mut self, max_answer_bytes: usize) -> Self {
+        self.max_answer_bytes = max_answer_bytes;
+        self
     }
 
     /// Sends a JSON body and reads the beginning of the answer, all before `deadline`.
@@ -224,7 +252,7 @@ impl Poster {
             Err(_) => return Err(late("no answer")),
         };
         let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-        let (body, ending) = read_start(response, deadline).await;
+        let (body, ending) = read_start(response, self.max_answer_bytes, deadline).await;
         Ok(Answer { status, retry_after, body, ending })
     }
 
@@ -244,11 +272,21 @@ impl Poster {
 
     /// The error for an answer, with an excerpt of its body.
     pub(super) fn refusal(&self, answer: &Answer, cause: Cause) -> DeliveryError {
+        self.refusal_saying(answer, cause, &answer.text())
+    }
+
+    /// The error for an answer, with what it says, in the part of its body that is for people.
+    pub(super) fn refusal_saying(
+        &self,
+        answer: &Answer,
+        cause: Cause,
+        says: &str,
+    ) -> DeliveryError {
         let mut what = format!("status {}", answer.status);
         if matches!(answer.status, 300..=399) {
             what.push_str(" (redirects are not followed: configure the final address)");
         }
-        let excerpt = text::line(&self.endpoint.masks.apply(&answer.text()), MAX_EXCERPT_CHARS);
+        let excerpt = text::line(&self.endpoint.masks.apply(says), MAX_EXCERPT_CHARS);
         if !excerpt.is_empty() {
             what = format!("{what}: {excerpt}");
         }
@@ -297,13 +335,17 @@ pub(super) enum Ending {
     BrokenOff,
 }
 
-/// Reads at most [`MAX_ANSWER_BYTES`] of a body.
-async fn read_start(mut response: Response, deadline: Instant) -> (Vec<u8>, Ending) {
+/// Reads at most `max_bytes` of a body.
+async fn read_start(
+    mut response: Response,
+    max_bytes: usize,
+    deadline: Instant,
+) -> (Vec<u8>, Ending) {
     let mut body = Vec::new();
     loop {
         match timeout_at(deadline, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
-                let room = MAX_ANSWER_BYTES - body.len();
+                let room = max_bytes - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
                     return (body, Ending::TooLong);
@@ -371,6 +413,20 @@ mod tests {
                 .unwrap();
         assert_eq!(endpoint.to_string(), "https://hooks.slack.com:8443");
         assert_eq!(format!("{endpoint:?}"), "Endpoint(https://hooks.slack.com:8443)");
+    }
+
+    #[test]
+    fn another_method_of_the_same_api_keeps_the_rest() {
+        let url = "https://u:pass@slack.example/api/T012345678/chat.postMessage?key=abcdef";
+        let post = Endpoint::parse(url).unwrap();
+        let update = post.with_method("chat.update");
+        assert_eq!((post.method(), update.method()), ("chat.postMessage", "chat.update"));
+        assert_eq!(update.url.as_str(), url.replace("chat.postMessage", "chat.update"));
+        assert_eq!(update.masks.apply("T012345678 /api/T012345678/chat.update"), "*** ***");
+        assert_eq!(
+            Endpoint::parse("http://h").unwrap().with_method("x").url.as_str(),
+            "http://h/x"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 
 use super::channel::Channel;
 use super::http_config::secret_or_file;
+use super::pagerduty::PagerDutyConfig;
 use super::slack::SlackConfig;
 use super::webhook::WebhookConfig;
 
@@ -19,6 +20,9 @@ const KINDS: &[Kind] = &[
     }),
     Kind::new("slack_configs", |node, defaults, reader| {
         Some(Arc::new(SlackConfig::read(node, reader)?.resolve(defaults, reader)?))
+    }),
+    Kind::new("pagerduty_configs", |node, defaults, reader| {
+        Some(Arc::new(PagerDutyConfig::read(node, reader)?.resolve(defaults, reader)?))
     }),
 ];
 
@@ -62,16 +66,41 @@ pub struct ChannelDefaults {
     pub send_resolved: Option<bool>,
     /// `global.slack_api_url`.
     pub slack_api_url: Option<Located<Secret>>,
+    /// `global.slack_app_token`.
+    pub slack_app_token: Option<Located<Secret>>,
+    /// `global.slack_app_url`.
+    pub slack_app_url: Option<Located<Secret>>,
+    /// `global.pagerduty_url`.
+    pub pagerduty_url: Option<Located<Secret>>,
 }
 
 /// The keys of `global` that [`ChannelDefaults::read`] asks for.
-pub const GLOBAL_KEYS: &[&str] = &["slack_api_url", "slack_api_url_file"];
+pub const GLOBAL_KEYS: &[&str] = &[
+    "slack_api_url",
+    "slack_api_url_file",
+    "slack_app_token",
+    "slack_app_token_file",
+    "slack_app_url",
+    "pagerduty_url",
+];
 
 impl ChannelDefaults {
     /// Reads [`GLOBAL_KEYS`] of the map under `global`.
     pub fn read(f: &mut Fields<'_, '_, '_>, send_resolved: Option<bool>) -> Self {
         let slack_api_url = secret_or_file(f, "slack_api_url", "slack_api_url_file");
-        Self { send_resolved, slack_api_url }
+        let slack_app_token = secret_or_file(f, "slack_app_token", "slack_app_token_file");
+        if let (Some(_), Some(token)) = (&slack_api_url, &slack_app_token) {
+            f.reader()
+                .error(&token.place, "`slack_api_url` and `slack_app_token` are both given")
+                .help("leave one out, and give the other to those receivers that need it");
+        }
+        Self {
+            send_resolved,
+            slack_api_url,
+            slack_app_token,
+            slack_app_url: f.optional("slack_app_url", read::located(read::secret)),
+            pagerduty_url: f.optional("pagerduty_url", read::located(read::secret)),
+        }
     }
 }
 
@@ -170,12 +199,35 @@ pub(super) mod tests {
 
     /// A receiver read with defaults, or what is wrong with it.
     fn read(text: &str, send_resolved: Option<bool>) -> Result<ReceiverSettings, String> {
-        let defaults = ChannelDefaults { send_resolved, slack_api_url: None };
+        let defaults = ChannelDefaults { send_resolved, ..ChannelDefaults::default() };
         let mut reader = Reader::new(&ProcessEnv);
         let receiver = load_str("receiver.yml", text, &mut reader)
             .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
         let read = reader.finish(receiver).map_err(|problems| problems.render())?;
         Ok(read.0)
+    }
+
+    /// A receiver read with the defaults that this map under `global` gives, or what is wrong.
+    pub(in crate::channels) fn with_global(
+        global: &str,
+        text: &str,
+    ) -> Result<ReceiverSettings, String> {
+        let mut reader = Reader::new(&ProcessEnv);
+        let defaults = load_str("global.yml", &format!("{{{global}}}"), &mut reader)
+            .and_then(|document| {
+                document
+                    .root()
+                    .fields(&mut reader, GLOBAL_KEYS, |f| Some(ChannelDefaults::read(f, None)))
+            })
+            .unwrap_or_default();
+        let receiver = load_str("receiver.yml", text, &mut reader)
+            .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
+        let read = reader.finish(receiver).map_err(|problems| problems.render())?;
+        Ok(read.0)
+    }
+
+    pub(in crate::channels) fn problems_of_global(global: &str) -> String {
+        with_global(global, "name: nobody\n").unwrap_err()
     }
 
     pub(in crate::channels) fn receiver(
@@ -206,6 +258,6 @@ pub(super) mod tests {
     fn a_receiver_may_be_silent_but_not_nameless() {
         assert_eq!(receiver("name: nobody\n", None).integrations.len(), 0);
         assert!(problems_of("webhook_configs: []\n").contains("name"));
-        assert!(problems_of("name: r\npagerduty_configs: []\n").contains("pagerduty_configs"));
+        assert!(problems_of("name: r\npager_configs: []\n").contains("pager_configs"));
     }
 }

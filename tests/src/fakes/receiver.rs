@@ -6,6 +6,7 @@
 //! serde_json: the collector's own conformance suite includes this file.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +56,14 @@ pub enum Answer {
     Garbage,
     /// With 200 and a body of this many bytes.
     Huge(usize),
+    /// By a reset of the connection after the request has had its effect: the answer is lost.
+    Lost,
+}
+
+/// What a healthy receiver does with a request: its effect, if it has one, and a status with a body.
+pub trait Service: Send + fmt::Debug {
+    /// Takes a request.
+    fn answer(&mut self, request: &Request) -> (u16, String);
 }
 
 /// One recorded request.
@@ -99,7 +108,7 @@ pub struct Receiver {
 
 #[derive(Debug)]
 struct Shared {
-    flavour: Flavour,
+    service: Mutex<Box<dyn Service>>,
     state: Mutex<State>,
     n_requests: watch::Sender<usize>,
 }
@@ -114,11 +123,17 @@ struct State {
 impl Receiver {
     /// Listens on a free port of 127.0.0.1.
     pub async fn start(flavour: Flavour) -> io::Result<Self> {
+        Self::start_with(Box::new(flavour)).await
+    }
+
+    /// One of another make.
+    pub async fn start_with(service: Box<dyn Service>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (script, otherwise) = (VecDeque::new(), Answer::Proper);
         let state = Mutex::new(State { script, otherwise, requests: Vec::new() });
-        let shared = Arc::new(Shared { flavour, state, n_requests: watch::Sender::new(0) });
+        let (service, n_requests) = (Mutex::new(service), watch::Sender::new(0));
+        let shared = Arc::new(Shared { service, state, n_requests });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Ok(Self { address, shared, task })
     }
@@ -174,16 +189,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a request and decides its answer.
-    fn take(&self, mut request: Request) -> Answer {
+    /// Records a request and decides its answer; what a healthy one would say comes with it.
+    fn take(&self, mut request: Request) -> (Answer, (u16, String)) {
         let mut state = self.state();
         let answer = state.script.pop_front().unwrap_or_else(|| state.otherwise.clone());
         request.answer = answer.clone();
+        let proper = match answer {
+            Answer::Proper | Answer::Lost => {
+                let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+                service.answer(&request)
+            }
+            _ => (500, String::new()),
+        };
         state.requests.push(request);
         let n_requests = state.requests.len();
         drop(state);
         self.n_requests.send_replace(n_requests);
-        answer
+        (answer, proper)
     }
 }
 
@@ -201,8 +223,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
-        let answer = shared.take(request.clone());
-        if !give(&mut stream, shared.flavour, &request, answer).await? {
+        let (answer, proper) = shared.take(request.clone());
+        if !give(&mut stream, proper, &request, answer).await? {
             break;
         }
     }
@@ -243,13 +265,13 @@ fn parse(buffer: &[u8]) -> Option<(Request, usize)> {
 /// Gives the answer; says whether the connection goes on.
 async fn give(
     stream: &mut TcpStream,
-    flavour: Flavour,
+    proper: (u16, String),
     request: &Request,
     answer: Answer,
 ) -> io::Result<bool> {
     match answer {
         Answer::Proper => {
-            let (status, body) = proper(flavour, request);
+            let (status, body) = proper;
             respond(stream, status, "", body.as_bytes()).await?;
         }
         Answer::Status(status, body) => respond(stream, status, "", body.as_bytes()).await?,
@@ -269,7 +291,7 @@ async fn give(
             stream.write_all(head.as_bytes()).await?;
             std::future::pending().await
         }
-        Answer::Reset => {
+        Answer::Reset | Answer::Lost => {
             stream.set_zero_linger()?;
             return Ok(false);
         }
@@ -295,20 +317,23 @@ async fn respond(stream: &mut TcpStream, status: u16, extra: &str, body: &[u8]) 
     stream.write_all(body).await
 }
 
-/// What a healthy receiver says to this payload.
-fn proper(flavour: Flavour, request: &Request) -> (u16, &'static str) {
-    match flavour {
-        Flavour::Webhook if request.json().is_object() => (200, ""),
-        Flavour::Webhook => (400, "not JSON"),
-        Flavour::Slack => match slack_refusal(&request.json()) {
-            Some(word) => (400, word),
-            None => (200, "ok"),
-        },
+/// A flavour has no memory: it only looks at the payload.
+impl Service for Flavour {
+    fn answer(&mut self, request: &Request) -> (u16, String) {
+        let (status, body) = match self {
+            Self::Webhook if request.json().is_object() => (200, ""),
+            Self::Webhook => (400, "not JSON"),
+            Self::Slack => match slack_refusal(&request.json()) {
+                Some(word) => (400, word),
+                None => (200, "ok"),
+            },
+        };
+        (status, body.to_owned())
     }
 }
 
 /// The word with which Slack refuses a payload, by its documented limits.
-fn slack_refusal(payload: &Value) -> Option<&'static str> {
+pub(super) fn slack_refusal(payload: &Value) -> Option<&'static str> {
     if !payload.is_object() {
         return Some("invalid_payload");
     }

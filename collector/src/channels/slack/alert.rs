@@ -25,6 +25,8 @@ impl Mood {
         match (worst, told.action) {
             (Some(_), Action::Close) => Self::Closed,
             (Some(severity), _) => Self::Firing(severity),
+            // What it was about is not known any more: nobody can say that it is well.
+            (None, Action::Close) if told.alerts.is_empty() => Self::Closed,
             (None, _) => Self::Resolved,
         }
     }

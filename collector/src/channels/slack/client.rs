@@ -1,6 +1,6 @@
-//! One POST per attempt, and what Slack's answer means.
+//! A Slack integration, by webhook or as an app, and what a webhook's answer means.
 //!
-//! Owns the table of statuses and words. Never decides when to try again.
+//! Owns the table of a webhook's statuses and words. Never decides when to try again.
 
 use std::time::Duration;
 
@@ -11,37 +11,62 @@ use serde_json::Value;
 use tokio::time::Instant;
 use watchkeeper_collector_core::notify::Notification;
 
-use super::config::SlackSettings;
+use super::app::App;
+use super::config::{SlackSettings, Way};
 use super::facts::StrangeAnswerSeen;
+use super::markup::Message;
 use super::payload::{self, Look};
 use crate::channels::http::{Answer, Ending, Poster};
 use crate::channels::{Cause, Channel, Delivered, DeliveryError, Pace};
 
-/// A Slack incoming webhook, ready to send.
+/// Slack, ready to send.
 #[derive(Debug)]
 pub struct Slack {
-    poster: Poster,
-    look: Look,
+    road: Road,
     send_resolved: bool,
     timeout: Duration,
+}
+
+/// How it gets there.
+#[derive(Debug)]
+enum Road {
+    Webhook(Box<Webhook>),
+    App(Box<App>),
 }
 
 impl Slack {
     /// Builds it from its settings.
     pub fn build(settings: &SlackSettings) -> Result<Self, String> {
-        let (endpoint, authorization) =
-            (settings.endpoint.clone(), settings.authorization.as_ref());
-        Ok(Self {
-            poster: Poster::build("slack", endpoint, authorization)?,
-            look: settings.look.clone(),
-            send_resolved: settings.send_resolved,
-            timeout: settings.timeout,
-        })
+        let (endpoint, look) = (settings.endpoint.clone(), settings.look.clone());
+        let authorization = settings.authorization.as_ref();
+        let road = match settings.way {
+            Way::Webhook => {
+                let poster = Poster::build("slack", endpoint, authorization)?;
+                Road::Webhook(Box::new(Webhook { poster, look }))
+            }
+            Way::App => Road::App(Box::new(App::build(endpoint, authorization, look)?)),
+        };
+        Ok(Self { road, send_resolved: settings.send_resolved, timeout: settings.timeout })
     }
 
-    async fn post(&self, told: &Notification, at: Instant) -> Result<Delivered, DeliveryError> {
-        let body = serde_json::to_vec(&payload::message(told, &self.look))
-            .map_err(|error| self.poster.failure(Cause::Bug, &format!("bug: body: {error}")))?;
+    async fn tell(&self, told: &Notification, at: Instant) -> Result<Delivered, DeliveryError> {
+        match &self.road {
+            Road::Webhook(webhook) => webhook.tell(told, at).await,
+            Road::App(app) => app.tell(told, at).await,
+        }
+    }
+}
+
+/// An incoming webhook: every word is a message of its own.
+#[derive(Debug)]
+struct Webhook {
+    poster: Poster,
+    look: Look,
+}
+
+impl Webhook {
+    async fn tell(&self, told: &Notification, at: Instant) -> Result<Delivered, DeliveryError> {
+        let body = encode(&self.poster, &payload::message(told, &self.look))?;
         let answer = self.poster.post(body, HeaderMap::new(), at).await?;
         match verdict(&answer) {
             Verdict::Taken => Ok(Delivered::with_status(answer.status)),
@@ -53,6 +78,12 @@ impl Slack {
             }
         }
     }
+}
+
+/// The body of a request.
+pub(super) fn encode(poster: &Poster, message: &Message) -> Result<Vec<u8>, DeliveryError> {
+    serde_json::to_vec(message)
+        .map_err(|error| poster.failure(Cause::Bug, &format!("bug: body: {error}")))
 }
 
 impl Channel for Slack {
@@ -82,7 +113,7 @@ impl Channel for Slack {
         notification: &'a Notification,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Delivered, DeliveryError>> {
-        self.post(notification, deadline).boxed()
+        self.tell(notification, deadline).boxed()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns how many are listed and what tells them from each other. Never says more of one than two lines.
 
-use watchkeeper_collector_core::notify::{Notification, NotifiedAlert};
+use watchkeeper_collector_core::notify::{Notification, NotifiedAlert, reason_in_words};
 
 use super::alert::{Mood, events, hosts, lasted, matter, name, runbook, severity_word};
 use super::markup::{self, Sheet};
@@ -21,8 +21,9 @@ const SHOWN_ELSEWHERE: [&str; 3] = ["alertname", "severity", "service"];
 pub(super) fn listing(sheet: &mut Sheet, told: &Notification) {
     let mut n_listed = 0;
     if Mood::of(told) == Mood::Closed {
-        let why = markup::line(&told.reason, 300);
-        sheet.add_text(format!("Still firing, but no longer told here: {why}"));
+        let why = markup::line(reason_in_words(&told.reason), 300);
+        let still = if told.alerts.is_empty() { "No" } else { "Still firing, but no" };
+        sheet.add_text(format!("{still} longer told here: {why}"));
     }
     sheet.left_chars -= MORE_CHARS;
     for alert in told.alerts.iter().take(MAX_LISTED) {
@@ -69,7 +70,7 @@ fn listed(told: &Notification, alert: &NotifiedAlert) -> String {
 }
 
 /// What tells this alert from the others of its group.
-fn own_labels(told: &Notification, alert: &NotifiedAlert) -> String {
+pub(super) fn own_labels(told: &Notification, alert: &NotifiedAlert) -> String {
     let own: Vec<(&str, &str)> = alert
         .labels
         .iter()

@@ -17,7 +17,7 @@ pub(super) const MAX_MESSAGE_CHARS: usize = 9_000;
 pub(super) const MAX_BLOCKS: usize = 45;
 
 /// The body of the POST.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) channel: Option<String>,
@@ -25,13 +25,27 @@ pub(super) struct Message {
     pub(super) username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) icon_emoji: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) icon_url: Option<String>,
+    /// The message to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ts: Option<String>,
+    /// The message to answer in its thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) thread_ts: Option<String>,
+    /// Whether an answer shows in the channel too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply_broadcast: Option<bool>,
     /// What push notifications and screen readers get.
     pub(super) text: String,
     pub(super) blocks: Vec<Block>,
     /// Slack may fold attachments: only what is good to know besides stands here, beside the colour.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) attachments: Vec<Attachment>,
-    pub(super) unfurl_links: bool,
-    pub(super) unfurl_media: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unfurl_links: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unfurl_media: Option<bool>,
 }
 
 /// Blocks beside a coloured bar.

@@ -23,12 +23,15 @@ pub(super) struct Look {
     pub(super) channel: Option<String>,
     pub(super) username: Option<String>,
     pub(super) icon_emoji: Option<String>,
+    pub(super) icon_url: Option<String>,
+    /// It is one message that is kept up to date: what it says holds until it is changed.
+    pub(super) is_kept: bool,
 }
 
 /// The message for a notification.
 pub(super) fn message(told: &Notification, look: &Look) -> Message {
     let mood = Mood::of(told);
-    let headline = headline(told, mood);
+    let headline = headline(told, mood, look);
     let mut sheet = Sheet::new(MAX_MESSAGE_CHARS - FOOTER_CHARS - LINKS_CHARS);
     sheet.add(Block::header(&headline));
     match told.alerts.as_slice() {
@@ -41,27 +44,46 @@ pub(super) fn message(told: &Notification, look: &Look) -> Message {
         channel: look.channel.clone(),
         username: look.username.clone(),
         icon_emoji: look.icon_emoji.clone(),
+        icon_url: look.icon_url.clone(),
         text: markup::line(&fallback(told, &headline), 500),
         blocks: sheet.blocks,
         attachments: vec![Attachment {
             color: mood.color(),
-            blocks: vec![Block::context(footer(told))],
+            blocks: vec![Block::context(footer(told, look))],
         }],
-        unfurl_links: false,
-        unfurl_media: false,
+        unfurl_links: Some(false),
+        unfurl_media: Some(false),
+        ..Message::default()
     }
 }
 
-fn headline(told: &Notification, mood: Mood) -> String {
+/// The same message, for the place where it stands already.
+pub(super) fn changed(told: &Notification, look: &Look, channel: &str, ts: &str) -> Message {
+    Message {
+        channel: Some(channel.to_owned()),
+        ts: Some(ts.to_owned()),
+        // Whoever posted it stays.
+        username: None,
+        icon_emoji: None,
+        icon_url: None,
+        unfurl_links: None,
+        unfurl_media: None,
+        ..message(told, look)
+    }
+}
+
+fn headline(told: &Notification, mood: Mood, look: &Look) -> String {
     let emoji = mood.emoji();
-    let [only] = told.alerts.as_slice() else { return group_headline(told, mood) };
+    // A message that is kept up to date is no update of another one.
+    let is_update = told.action == Action::Update && !look.is_kept;
+    let update = if is_update { " (update)" } else { "" };
+    let [only] = told.alerts.as_slice() else { return group_headline(told, mood, update) };
     let name = text::line(name(only), 60);
     match mood {
         Mood::Resolved => format!("{emoji} Resolved · {name} after {}", lasted(told, only)),
         Mood::Closed => format!("{emoji} Closed here · {name}"),
         Mood::Firing(_) => {
             let word = severity_word(only);
-            let update = if told.action == Action::Update { " (update)" } else { "" };
             let matter = text::line(matter(only), markup::MAX_HEADER_CHARS);
             let colon = if matter.is_empty() { "" } else { ": " };
             format!("{emoji} {word}{update} · {name}{colon}{matter}")
@@ -69,17 +91,17 @@ fn headline(told: &Notification, mood: Mood) -> String {
     }
 }
 
-fn group_headline(told: &Notification, mood: Mood) -> String {
+fn group_headline(told: &Notification, mood: Mood, update: &str) -> String {
     let n_firing = told.alerts.iter().filter(|alert| alert.firing).count();
     let n_resolved = told.alerts.len() - n_firing;
     let emoji = mood.emoji();
     let what = match mood {
         Mood::Resolved => format!("Resolved · {} alerts", told.alerts.len()),
+        Mood::Closed if n_firing == 0 => "Closed here".to_owned(),
         Mood::Closed => format!("Closed here · {n_firing} still firing"),
         Mood::Firing(severity) => {
             let worst = told.alerts.iter().find(|a| a.firing && alert::severity(a) == severity);
             let word = worst.map_or_else(String::new, severity_word);
-            let update = if told.action == Action::Update { " (update)" } else { "" };
             format!("{word}{update} · {n_firing} firing")
         }
     };
@@ -129,7 +151,7 @@ fn web_link(url: &str, label: &str) -> Option<String> {
 }
 
 /// Good to know besides: labels, and why this was sent.
-fn footer(told: &Notification) -> String {
+fn footer(told: &Notification, look: &Look) -> String {
     let labels = match told.alerts.as_slice() {
         [only] => &only.labels,
         _ => &told.group_labels,
@@ -137,7 +159,12 @@ fn footer(told: &Notification) -> String {
     let labels = markup::line(&plain_labels(labels), 400);
     let why = markup::line(reason_in_words(&told.reason), 200);
     let receiver = markup::line(&told.receiver, 60);
-    format!("{labels}\nincident {} at {receiver}: {why}", told.incident).trim_start().to_owned()
+    let as_of = match look.is_kept {
+        true => format!(" · as of {}", markup::moment(told.at)),
+        false => String::new(),
+    };
+    let footer = format!("{labels}\nincident {} at {receiver}: {why}{as_of}", told.incident);
+    footer.trim_start().to_owned()
 }
 
 /// `service=shop team=web`, without what the message shows anyway.
@@ -166,6 +193,7 @@ mod tests {
             channel: Some("#oncall".into()),
             username: Some("Watchkeeper".into()),
             icon_emoji: Some(":lighthouse:".into()),
+            ..Look::default()
         };
         let sent = serde_json::to_value(message(&samples::slo_page(), &look)).unwrap();
         assert_eq!(sent["channel"], "#oncall");
