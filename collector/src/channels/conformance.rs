@@ -1,7 +1,7 @@
-//! One suite over every registered channel, against receivers that misbehave.
+//! One suite over every channel that speaks HTTP, against receivers that misbehave.
 //!
-//! Owns what all channels promise: which answers are retried, that every attempt ends by its deadline, that no secret
-//! comes back, that no notification is too much.
+//! Owns what they promise beyond the [`promises`](super::promises) of all channels: which statuses are retried,
+//! Retry-After, redirects, headers.
 
 use std::time::Duration;
 
@@ -10,19 +10,18 @@ use tokio::time::Instant;
 use watchkeeper_collector_core::notify::Notification;
 use watchkeeper_config::{ProcessEnv, Reader, load_str};
 
-use super::registry::kind_keys;
 use super::{
     Cause, ChannelDefaults, Delivered, DeliveryError, Integration, ReceiverSettings, samples,
 };
 
 #[path = "../../../tests/src/fakes/receiver.rs"]
 #[allow(dead_code, unreachable_pub)]
-mod fake;
+pub(super) mod fake;
 
 use fake::{Answer, Flavour, Receiver};
 
 /// Texts that must never come back.
-const SECRETS: [&str; 5] = [
+pub(super) const SECRETS: [&str; 5] = [
     "T0PATHSECRET",
     "QUERYSECRET",
     "BEARERSECRET",
@@ -32,23 +31,23 @@ const SECRETS: [&str; 5] = [
 ];
 
 /// Credentials beside the address.
-const BEARER: &str = ", http_config: {authorization: {credentials: BEARERSECRET}}";
+pub(super) const BEARER: &str = ", http_config: {authorization: {credentials: BEARERSECRET}}";
 
 /// A kind and how to configure it for an address.
-struct Case {
-    key: &'static str,
-    flavour: Flavour,
+pub(super) struct Case {
+    pub(super) key: &'static str,
+    pub(super) flavour: Flavour,
     url_key: &'static str,
 }
 
-const CASES: [Case; 2] = [
+pub(super) const CASES: [Case; 2] = [
     Case { key: "webhook_configs", flavour: Flavour::Webhook, url_key: "url" },
     Case { key: "slack_configs", flavour: Flavour::Slack, url_key: "api_url" },
 ];
 
 impl Case {
     /// With secrets wherever there may be some; `more` is laid beside the address.
-    fn integration(&self, url: &str, more: &str) -> Integration {
+    pub(super) fn integration(&self, url: &str, more: &str) -> Integration {
         let Self { key, url_key, .. } = self;
         let url = url.replace("://", "://alice:PASSWORDSECRET@");
         let url = format!("{url}/T0PATHSECRET/x?token=QUERYSECRET");
@@ -88,12 +87,6 @@ impl Case {
         }
         result
     }
-}
-
-#[test]
-fn every_registered_kind_is_under_test() {
-    let tested: Vec<&str> = CASES.iter().map(|case| case.key).collect();
-    assert_eq!(kind_keys().collect::<Vec<_>>(), tested);
 }
 
 #[tokio::test]

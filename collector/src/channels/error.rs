@@ -39,6 +39,8 @@ pub enum Cause {
     Refused,
     /// An answer that makes no sense for this protocol.
     BadAnswer,
+    /// Some of those to be told were; the others may be later. Says nothing bad of the receiver.
+    PartlyTold,
     /// A mistake of ours.
     Bug,
 }
@@ -53,6 +55,7 @@ impl Cause {
             Self::ServerError => "server_error",
             Self::Refused => "refused",
             Self::BadAnswer => "bad_answer",
+            Self::PartlyTold => "partly_told",
             Self::Bug => "bug",
         }
     }

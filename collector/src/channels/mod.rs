@@ -12,6 +12,7 @@ mod http_config;
 pub(crate) mod text;
 
 pub mod channel;
+pub mod email;
 pub mod registry;
 pub mod slack;
 pub mod webhook;
@@ -25,5 +26,7 @@ pub use registry::{
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 
 use super::channel::Channel;
+use super::email::{EmailConfig, SmtpDefaults};
 use super::http_config::secret_or_file;
 use super::slack::SlackConfig;
 use super::webhook::WebhookConfig;
@@ -19,6 +20,9 @@ const KINDS: &[Kind] = &[
     }),
     Kind::new("slack_configs", |node, defaults, reader| {
         Some(Arc::new(SlackConfig::read(node, reader)?.resolve(defaults, reader)?))
+    }),
+    Kind::new("email_configs", |node, defaults, reader| {
+        Some(Arc::new(EmailConfig::read(node, reader)?.resolve(defaults, reader)?))
     }),
 ];
 
@@ -62,16 +66,33 @@ pub struct ChannelDefaults {
     pub send_resolved: Option<bool>,
     /// `global.slack_api_url`.
     pub slack_api_url: Option<Located<Secret>>,
+    /// `global.smtp_…`.
+    pub smtp: SmtpDefaults,
 }
 
 /// The keys of `global` that [`ChannelDefaults::read`] asks for.
-pub const GLOBAL_KEYS: &[&str] = &["slack_api_url", "slack_api_url_file"];
+pub const GLOBAL_KEYS: &[&str] = &[
+    "slack_api_url",
+    "slack_api_url_file",
+    "smtp_from",
+    "smtp_smarthost",
+    "smtp_hello",
+    "smtp_auth_username",
+    "smtp_auth_password",
+    "smtp_auth_password_file",
+    "smtp_auth_secret",
+    "smtp_auth_secret_file",
+    "smtp_auth_identity",
+    "smtp_require_tls",
+    "smtp_force_implicit_tls",
+    "smtp_tls_config",
+];
 
 impl ChannelDefaults {
     /// Reads [`GLOBAL_KEYS`] of the map under `global`.
     pub fn read(f: &mut Fields<'_, '_, '_>, send_resolved: Option<bool>) -> Self {
         let slack_api_url = secret_or_file(f, "slack_api_url", "slack_api_url_file");
-        Self { send_resolved, slack_api_url }
+        Self { send_resolved, slack_api_url, smtp: SmtpDefaults::read(f) }
     }
 }
 
@@ -170,7 +191,7 @@ pub(super) mod tests {
 
     /// A receiver read with defaults, or what is wrong with it.
     fn read(text: &str, send_resolved: Option<bool>) -> Result<ReceiverSettings, String> {
-        let defaults = ChannelDefaults { send_resolved, slack_api_url: None };
+        let defaults = ChannelDefaults { send_resolved, ..ChannelDefaults::default() };
         let mut reader = Reader::new(&ProcessEnv);
         let receiver = load_str("receiver.yml", text, &mut reader)
             .and_then(|document| ReceiverSettings::read(document.root(), &defaults, &mut reader));
