@@ -39,8 +39,8 @@ pub enum Cause {
     Refused,
     /// An answer that makes no sense for this protocol.
     BadAnswer,
-    /// Some of those to be told were; the others may be later. Says nothing bad of the receiver.
-    PartlyTold,
+    /// Later, for some of those to be told with this; says nothing of the receiver as a whole.
+    PutOff,
     /// A mistake of ours.
     Bug,
 }
@@ -55,7 +55,7 @@ impl Cause {
             Self::ServerError => "server_error",
             Self::Refused => "refused",
             Self::BadAnswer => "bad_answer",
-            Self::PartlyTold => "partly_told",
+            Self::PutOff => "put_off",
             Self::Bug => "bug",
         }
     }

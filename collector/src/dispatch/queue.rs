@@ -177,8 +177,8 @@ impl Queue {
             self.breaker.postponed(now);
             return at;
         }
-        if error.cause == Cause::PartlyTold {
-            // It answers: others must not wait for one who is put off.
+        if error.cause == Cause::PutOff {
+            // It answers: nobody else must wait for one who is put off.
             self.breaker.answered();
             return at;
         }

@@ -124,7 +124,7 @@ impl Email {
                     "{address} was put off: {reply} ({n_others} of {} are done)",
                     self.look.to.len()
                 );
-                let error = self.error(Cause::PartlyTold, &what);
+                let error = self.error(Cause::PutOff, &what);
                 return Err(DeliveryError { status: Some(reply.code), ..error });
             }
             lost.extend(put_off);
@@ -150,7 +150,7 @@ impl Email {
     /// Not one recipient was taken: worth a retry if one of them may be later.
     fn nobody(&self, sorted: &Sorted<'_>) -> DeliveryError {
         let (cause, said) = match sorted.put_off.first() {
-            Some(said) => (Cause::ServerError, said),
+            Some(said) => (Cause::PutOff, said),
             None => match sorted.refused.first() {
                 Some(said) => (Cause::Refused, said),
                 None => return self.error(Cause::Bug, "bug: a mail to nobody"),

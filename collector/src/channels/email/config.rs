@@ -189,7 +189,10 @@ impl ChannelSettings for EmailSettings {
 
 #[cfg(test)]
 mod tests {
+    use crate::channels::registry::GLOBAL_KEYS;
     use crate::channels::registry::tests::{problems_of, receiver};
+    use crate::channels::{ChannelDefaults, ReceiverSettings};
+    use watchkeeper_config::{ProcessEnv, Reader, load_str};
 
     const GOOD: &str = "to: a@x.y, from: f@x.y, smarthost: 'h:25'";
 
@@ -249,6 +252,67 @@ mod tests {
             let text = format!("name: r\nemail_configs: [{{{GOOD}{more}}}]\n");
             let settings = &receiver(&text, defaults).integrations[0].settings;
             assert_eq!(settings.send_resolved(), want, "{more}");
+        }
+    }
+
+    /// A receiver beside `global`, as its settings show, or what is wrong.
+    fn beside(global: &str, email: &str) -> String {
+        let text =
+            format!("global: {{{global}}}\nreceiver:\n  name: r\n  email_configs: [{{{email}}}]\n");
+        let mut reader = Reader::new(&ProcessEnv);
+        let document = load_str("c.yml", &text, &mut reader).unwrap();
+        let global = document.root().get("global").unwrap();
+        let defaults =
+            global.fields(&mut reader, GLOBAL_KEYS, |f| Some(ChannelDefaults::read(f, Some(true))));
+        let node = document.root().get("receiver").unwrap();
+        let settings = ReceiverSettings::read(node, &defaults.unwrap(), &mut reader);
+        match reader.finish(settings) {
+            Ok((settings, problems)) => format!("{settings:?}\n{}", problems.render()),
+            Err(problems) => problems.render(),
+        }
+    }
+
+    #[test]
+    fn what_a_receiver_does_not_say_comes_from_global() {
+        let global = "smtp_from: w@x.y, smtp_smarthost: 'mx.x.y:587', smtp_hello: me.x.y, \
+                      smtp_auth_username: user, smtp_auth_password: SECRET";
+        for (global, email, wants) in [
+            (global, "to: a@x.y", &["mx.x.y", "587", "me.x.y", "\"user\"", "StartTls"][..]),
+            (
+                global,
+                "to: a@x.y, smarthost: 'h:465', auth_username: other",
+                &["465", "Implicit", "\"other\""],
+            ),
+            (global, "to: a@x.y, force_implicit_tls: true", &["Implicit"]),
+            (global, "to: a@x.y, smarthost: 'h:465', force_implicit_tls: false", &["StartTls"]),
+            (
+                global,
+                "to: a@x.y, require_tls: false",
+                &["security: None", "is not sent without TLS"],
+            ),
+            (
+                global,
+                "to: a@x.y, smarthost: 'h:465', require_tls: false",
+                &["Implicit", "from the first byte"],
+            ),
+            (
+                "smtp_require_tls: false",
+                "to: a@x.y, from: w@x.y, smarthost: '[::1]:25'",
+                &["\"::1\"", "security: None"],
+            ),
+            (
+                "smtp_require_tls: false",
+                "to: a@x.y, from: w@x.y, smarthost: 'h:25', require_tls: true",
+                &["StartTls"],
+            ),
+            ("smtp_from: nobody", "to: a@x.y", &["c.yml:1:", "no e-mail address"]),
+            ("smtp_tls_config: {ca_file: /no}", "to: a@x.y", &["c.yml:1:", "/no"]),
+        ] {
+            let shown = beside(global, email);
+            for want in wants {
+                assert!(shown.contains(want), "{email}: no {want} in {shown}");
+            }
+            assert!(!shown.contains("SECRET"), "{shown}");
         }
     }
 }

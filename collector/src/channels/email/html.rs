@@ -22,10 +22,10 @@ const SHEET: &str = "\
 :root{color-scheme:light dark;supported-color-schemes:light dark}\
 @media (prefers-color-scheme:dark){\
 .page{background:#101418!important}\
-.card{background:#1b2127!important;border-color:#333c45!important}\
+.card{background:#1b2127!important;border-right-color:#333c45!important;border-bottom-color:#333c45!important;border-left-color:#333c45!important}\
 .ink{color:#e8ecf0!important}\
 .dim{color:#9ba7b3!important}\
-.soft{background:#242c34!important;border-color:#333c45!important}\
+.soft{background:#242c34!important}\
 .note{background:#3a2f12!important;border-color:#8a6d1a!important;color:#f3e3b3!important}\
 .plainlink{color:#8ab4f8!important}\
 }";
@@ -130,7 +130,7 @@ fn facts(facts: &[Fact], out: &mut String) {
              <td class=\"ink\" valign=\"top\" style=\"padding:3px 0;font-size:15px;\
              line-height:21px;color:#1f2933;{BREAK}\">{}{bar}</td></tr>",
             fact.label,
-            escape(&fact.value)
+            glued(&escape(&fact.value))
         );
     }
     out.push_str("</table>\n");
@@ -252,6 +252,23 @@ const fn color(tone: Tone) -> &'static str {
         Tone::Resolved => "#2e7d32",
         Tone::Closed => "#616161",
     }
+}
+
+/// Short words in brackets stay on one line: `(4m 12s)`.
+fn glued(escaped: &str) -> String {
+    let mut out = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('(') {
+        out.push_str(before);
+        out.push('(');
+        rest = after;
+        if let Some((inside, after)) = after.split_once(')').filter(|(inside, _)| inside.len() < 14)
+        {
+            out.push_str(&inside.replace(' ', "&nbsp;"));
+            rest = &rest[rest.len() - after.len() - 1..];
+        }
+    }
+    out + rest
 }
 
 /// Foreign text, in an element or between double quotes.

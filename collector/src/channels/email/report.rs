@@ -285,9 +285,9 @@ fn facts(told: &Notification, alert: &NotifiedAlert, tone: Tone) -> Vec<Fact> {
     }
     match tone {
         Tone::Resolved => {
-            let until = moment(alert.ends_at.unwrap_or(told.at));
-            let from = moment(alert.starts_at);
-            add("Lasted", format!("{}, {from} to {until}", lasted(told, alert)), None);
+            let until = alert.ends_at.unwrap_or(told.at);
+            let during = between(alert.starts_at, until);
+            add("Lasted", format!("{}, {during}", lasted(told, alert)), None);
         }
         _ => {
             let for_now = text::span(told.at.since(alert.starts_at));
@@ -406,6 +406,16 @@ fn lasted(told: &Notification, alert: &NotifiedAlert) -> String {
 /// A point in time; nobody knows in which zone a mail is read.
 fn moment(at: Timestamp) -> String {
     at.to_jiff().strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// From then to then, the date once if it is one.
+fn between(from: Timestamp, until: Timestamp) -> String {
+    let day = |at: Timestamp| at.to_jiff().strftime("%Y-%m-%d").to_string();
+    let time = |at: Timestamp| at.to_jiff().strftime("%H:%M:%S").to_string();
+    if day(from) == day(until) {
+        return format!("{} {} to {} UTC", day(from), time(from), time(until));
+    }
+    format!("{} {} to {}", day(from), time(from), moment(until))
 }
 
 /// A point in time within a day.

@@ -109,8 +109,8 @@ async fn what_a_server_says_is_retried_or_not_as_the_table_says() {
         (Sender, "450 4.1.8 later", Cause::ServerError, "MAIL FROM: 450"),
         (Sender, "553 5.7.1 not yours", Cause::Refused, "check `from`"),
         (Recipient, "421 4.7.0 enough", Cause::ServerError, "RCPT TO: 421"),
-        (Recipient, "450 4.2.0 greylisted", Cause::ServerError, "recipient a@x.test: 450"),
-        (Recipient, "452 4.2.2 full", Cause::ServerError, "(and 1 more)"),
+        (Recipient, "450 4.2.0 greylisted", Cause::PutOff, "recipient a@x.test: 450"),
+        (Recipient, "452 4.2.2 full", Cause::PutOff, "(and 1 more)"),
         (Recipient, "550 5.1.1 unknown", Cause::Refused, "recipient a@x.test: 550"),
         (Recipient, "354 what", Cause::ServerError, "RCPT TO: 354"),
         (Data, "451 4.3.0 later", Cause::ServerError, "DATA: 451"),
@@ -263,7 +263,7 @@ async fn a_recipient_who_is_put_off_is_told_later_and_the_others_once() {
     let (told, limit) = (samples::slo_page(), Duration::from_secs(20));
     for _ in 0..3 {
         let error = deliver(&*channel, &told, limit).await.unwrap_err();
-        assert_eq!((error.cause, error.is_retryable()), (Cause::PartlyTold, true));
+        assert_eq!((error.cause, error.is_retryable()), (Cause::PutOff, true));
         assert!(error.message.contains("a@x.test was put off: 450"), "{error}");
         assert!(error.message.contains("1 of 2 are done"), "{error}");
     }

@@ -3,7 +3,7 @@
 //! Owns its keys and the reading of certificates. Never opens a connection.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -153,7 +153,7 @@ fn private_key(node: &Node, reader: &mut Reader<'_>) -> Option<PrivateKeyDer<'st
     found.map_err(|error| file_problem(node, reader, &path, &error.to_string())).ok()
 }
 
-fn file_problem(node: &Node, reader: &mut Reader<'_>, path: &PathBuf, why: &str) {
+fn file_problem(node: &Node, reader: &mut Reader<'_>, path: &Path, why: &str) {
     let message = format!("{}: {why}", path.display());
     reader.error(node.place(), message).help("a file in PEM form is needed");
 }
