@@ -62,11 +62,6 @@ impl Email {
     async fn send(&self, told: &Notification, at: Instant) -> Result<Delivered, DeliveryError> {
         let delivery = delivery_key(told, &self.look);
         let to = self.progress().open(&delivery, &self.look.to);
-        if to.is_empty() {
-            // All were told, and only that was not recorded.
-            self.progress().end(&delivery);
-            return Ok(self.delivered(told, None));
-        }
         let mut session = self.session(Session::open(&self.server, at).await)?;
         let result = self.transact(&mut session, told, &to).await;
         let (sorted, reply) = match result {
@@ -115,7 +110,7 @@ impl Email {
         let Sorted { taken, refused, put_off } = sorted;
         let done: Vec<&Address> =
             taken.iter().copied().chain(refused.iter().map(|(address, _)| *address)).collect();
-        let mut lost: Vec<&(&Address, Reply)> = refused.iter().collect();
+        self.tell_lost(told, refused);
         if let Some((address, reply)) = put_off.first() {
             let waited = self.progress().note(delivery, &done, Instant::now());
             if waited < PATIENCE {
@@ -127,24 +122,25 @@ impl Email {
                 let error = self.error(Cause::PutOff, &what);
                 return Err(DeliveryError { status: Some(reply.code), ..error });
             }
-            lost.extend(put_off);
+            self.tell_lost(told, put_off);
         }
         self.progress().end(delivery);
-        if !lost.is_empty() {
-            let refused: Vec<String> =
-                lost.iter().map(|(address, reply)| format!("{address}: {reply}")).collect();
-            let refused = text::line(&self.masks.apply(&refused.join("; ")), 1_000);
-            let n_told = self.look.to.len() - lost.len();
-            let (receiver, incident) = (told.receiver.as_str(), told.incident);
-            RecipientsRefused { receiver, incident, n_told, refused: &refused }.emit();
-        }
-        Ok(self.delivered(told, Some(reply.code)))
+        // The incident's first mail, which the others answer to.
+        let memory = told.memory.is_none().then(|| message::message_id(told, &self.look));
+        Ok(Delivered { status: Some(reply.code), memory })
     }
 
-    /// Remembers the incident's first mail, which the others answer to.
-    fn delivered(&self, told: &Notification, status: Option<u16>) -> Delivered {
-        let memory = told.memory.is_none().then(|| message::message_id(told, &self.look));
-        Delivered { status, memory }
+    /// Says who won't be told.
+    fn tell_lost(&self, told: &Notification, lost: &[(&Address, Reply)]) {
+        if lost.is_empty() {
+            return;
+        }
+        let refused: Vec<String> =
+            lost.iter().map(|(address, reply)| format!("{address}: {reply}")).collect();
+        let refused = text::line(&self.masks.apply(&refused.join("; ")), 1_000);
+        let (receiver, incident) = (told.receiver.as_str(), told.incident);
+        let (n_lost, n_recipients) = (lost.len(), self.look.to.len());
+        RecipientsRefused { receiver, incident, n_lost, n_recipients, refused: &refused }.emit();
     }
 
     /// Not one recipient was taken: worth a retry if one of them may be later.

@@ -315,4 +315,22 @@ mod tests {
             assert!(!shown.contains("SECRET"), "{shown}");
         }
     }
+
+    #[test]
+    fn what_is_wrong_is_not_said_to_be_missing_too() {
+        let shown = beside("smtp_from: x, smtp_smarthost: y", "to: a@x.y");
+        assert!(!shown.contains("is missing"), "{shown}");
+        let shown = beside(
+            "smtp_from: w@x.y, smtp_smarthost: 'localhost:25', smtp_require_tls: false, \
+            smtp_auth_username: u",
+            "to: a@x.y, auth_password_file: /no",
+        );
+        assert!(shown.contains("/no") && !shown.contains("without"), "{shown}");
+        let shown = beside(
+            "smtp_from: w@x.y, smtp_smarthost: 'localhost:25', smtp_require_tls: false, \
+            smtp_auth_username: u, smtp_auth_password: p",
+            "to: a@x.y",
+        );
+        assert!(!shown.contains("warning"), "{shown}");
+    }
 }

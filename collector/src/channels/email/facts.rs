@@ -6,7 +6,8 @@
 pub(super) struct RecipientsRefused<'a> {
     pub(super) receiver: &'a str,
     pub(super) incident: u64,
-    pub(super) n_told: usize,
+    pub(super) n_lost: usize,
+    pub(super) n_recipients: usize,
     pub(super) refused: &'a str,
 }
 
@@ -15,7 +16,8 @@ impl RecipientsRefused<'_> {
         tracing::warn!(
             receiver = self.receiver,
             incident = self.incident,
-            n_told = self.n_told,
+            n_lost = self.n_lost,
+            n_recipients = self.n_recipients,
             refused = self.refused,
             "mail refused for some of its recipients"
         );

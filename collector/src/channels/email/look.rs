@@ -175,6 +175,21 @@ fn threads_by_day_or_none_at_all() {
 }
 
 #[test]
+fn long_headers_are_folded_and_names_are_encoded() {
+    let name = "Jürgen Groß-Müller, Störungsstelle";
+    let to = |n: usize| format!("\"{name}\" <jürgen{n}@example.com>").replace("jürgen", "juergen");
+    let to = (0..100).map(|n| to(n).parse().unwrap()).collect();
+    let mut told = samples::slo_page();
+    told.group_labels = told.group_labels.with_one("alertname", &"ä long näme ".repeat(20));
+    let mail = mail(&told, &Look { to, ..look() });
+    assert!(mail.is_ascii());
+    let head = mail.split("\r\n\r\n").next().unwrap();
+    let longest = head.split("\r\n").map(str::len).max().unwrap();
+    assert!(longest < 140, "{longest}: folded between addresses and words, never at 998");
+    assert_eq!(head.matches("@example.com>").count() - 2, 100, "From, To and Message-ID");
+}
+
+#[test]
 fn headers_of_ones_own_take_the_place_of_ours() {
     let name = |name: &str| HeaderName::new_from_ascii(name.to_owned()).unwrap();
     let headers = vec![

@@ -2,6 +2,8 @@
 //!
 //! Owns the keys about the server and which of both holds. Never opens a connection.
 
+use std::net::IpAddr;
+
 use lettre::message::Mailbox;
 use rustls::pki_types::ServerName;
 use watchkeeper_config::{Fields, Located, Node, Place, Reader, Secret, read};
@@ -62,6 +64,15 @@ pub(super) struct ServerConfig {
     require_tls: Option<Located<bool>>,
     force_implicit_tls: Option<Located<bool>>,
     tls: Option<Tls>,
+    given: Given,
+}
+
+/// What is written at all, right or wrong: it is not told to be missing too.
+#[derive(Clone, Copy, Debug, Default)]
+struct Given {
+    from: bool,
+    smarthost: bool,
+    password: bool,
 }
 
 /// What e-mail receivers take from `global`.
@@ -103,6 +114,13 @@ impl ServerConfig {
             require_tls: f.optional(require_tls, read::located(read::bool)),
             force_implicit_tls: f.optional(force_implicit_tls, read::located(read::bool)),
             tls: f.optional(tls, Tls::read),
+            given: Given {
+                from: f.has(from),
+                smarthost: f.has(smarthost),
+                password: [password, password_file, secret, secret_file]
+                    .iter()
+                    .any(|key| f.has(key)),
+            },
         }
     }
 
@@ -120,6 +138,11 @@ impl ServerConfig {
             require_tls: self.require_tls.or(other.require_tls),
             force_implicit_tls: self.force_implicit_tls.or(other.force_implicit_tls),
             tls: self.tls.or(other.tls),
+            given: Given {
+                from: self.given.from || other.given.from,
+                smarthost: self.given.smarthost || other.given.smarthost,
+                password: self.given.password || other.given.password,
+            },
         }
     }
 
@@ -134,10 +157,10 @@ impl ServerConfig {
                 .error(place, format!("`{key}` is missing"))
                 .help(format!("or `smtp_{key}` under `global`"));
         };
-        if self.from.is_none() {
+        if !self.given.from {
             missing("from");
         }
-        if self.smarthost.is_none() {
+        if !self.given.smarthost {
             missing("smarthost");
         }
         let security = self.security(reader);
@@ -160,8 +183,8 @@ impl ServerConfig {
                 .help("put the name it shows into `server_name` of `tls_config`");
             return None;
         };
-        if security == Security::None && credentials.as_ref().is_some_and(|c| c.password.is_some())
-        {
+        let shows_password = credentials.as_ref().is_some_and(|c| c.password.is_some());
+        if security == Security::None && shows_password && !is_loopback(&host) {
             reader
                 .warning(
                     &smarthost.place,
@@ -208,7 +231,7 @@ impl ServerConfig {
             }
             return None;
         };
-        if self.password.is_none() && self.secret.is_none() {
+        if !self.given.password {
             reader
                 .error(&username.place, "a user without a password")
                 .help("add `auth_password`, or `auth_secret` for CRAM-MD5");
@@ -221,6 +244,12 @@ impl ServerConfig {
             secret: bare(&self.secret),
         })
     }
+}
+
+/// Whether a host is this one, as far as its name tells.
+fn is_loopback(host: &str) -> bool {
+    let address = host.parse::<IpAddr>();
+    address.map_or_else(|_| host == "localhost", |address| address.is_loopback())
 }
 
 /// `host:port`, `[::1]:25`.

@@ -150,6 +150,12 @@ async fn an_attempt_ends_by_its_deadline_at_every_step() {
             assert!(error.is_retryable());
         }
     }
+    // A handshake that is never answered.
+    let server = MailServer::start(TlsMode::Off).await;
+    server.manner(Step::Greeting, Manner::Silent);
+    let mute = channel(&server.address.to_string(), "force_implicit_tls: true, {TLS}");
+    let error = deliver(&*mute, &samples::slo_page(), limit).await.unwrap_err();
+    assert!(error.cause == Cause::TimedOut && error.message.contains(": TLS: "), "{error}");
     let server = MailServer::start(TlsMode::Implicit).await;
     // A server with TLS from the first byte that is spoken to in clear says nothing.
     let clear = channel(&server.address.to_string(), "require_tls: false");
@@ -302,6 +308,38 @@ async fn a_server_that_is_not_there_is_tried_again() {
     let error = deliver(&*channel(&at, "{TLS}"), &samples::slo_page(), limit).await.unwrap_err();
     assert!(error.is_retryable() && error.cause == Cause::Unreachable, "{error}");
     assert!(error.message.contains("connection: ") && error.message.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_with_several_addresses_is_tried_through() {
+    // Mostly ::1 comes first, where nobody listens.
+    let server = MailServer::start(TlsMode::Off).await;
+    let at = format!("localhost:{}", server.address.port());
+    let channel = channel(&at, "require_tls: false");
+    assert!(deliver(&*channel, &samples::slo_page(), Duration::from_secs(20)).await.is_ok());
+    let nowhere = self::channel("nowhere.invalid:25", "require_tls: false");
+    let limit = Instant::now() + Duration::from_secs(20);
+    let error = nowhere.deliver(&samples::slo_page(), limit).await.unwrap_err();
+    assert!(
+        error.is_retryable() && error.message.contains("nowhere.invalid:25: connection"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn who_is_refused_and_who_is_put_off_at_once_are_both_settled() {
+    let server = MailServer::start(TlsMode::Off).await;
+    let channel = channel(&server.address.to_string(), "require_tls: false");
+    server.answer("a@x.test", "550 gone").answer("b@x.test", "450 later");
+    let (told, limit) = (samples::slo_page(), Duration::from_secs(20));
+    let error = deliver(&*channel, &told, limit).await.unwrap_err();
+    assert_eq!((error.cause, error.status), (Cause::PutOff, Some(450)), "{error}");
+    server.answer("b@x.test", "250 ok");
+    assert!(deliver(&*channel, &told, limit).await.is_ok());
+    assert_eq!(server.mails()[0].to, ["b@x.test"]);
+    server.answer("b@x.test", "550 gone too");
+    let error = deliver(&*channel, &samples::slo_close(), limit).await.unwrap_err();
+    assert!(!error.is_retryable() && error.message.contains("and 1 more"), "{error}");
 }
 
 #[tokio::test]
