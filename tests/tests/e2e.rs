@@ -11,6 +11,7 @@ mod e2e {
     mod input;
     mod joining;
     mod journal;
+    mod mail;
     mod mtail;
     mod nginx;
     mod pages;

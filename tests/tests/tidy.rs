@@ -63,8 +63,8 @@ const NOT_IN_CORES: [&str; 8] =
 const NOWHERE: [&str; 5] = ["aws-lc-rs", "openssl-sys", "native-tls", "cmake", "protobuf-src"];
 
 /// Second versions that others bring: ring asks for an older getrandom, and petgraph, under the generator of protobuf
-/// types that only a test runs, for an older hashbrown.
-const NOT_OURS_TO_CHOOSE: [&str; 2] = ["getrandom", "hashbrown"];
+/// types that only a test runs, for an older hashbrown; HTTP clients and mails ask for different base64.
+const NOT_OURS_TO_CHOOSE: [&str; 3] = ["getrandom", "hashbrown", "base64"];
 
 /// A file is looked at again past this many lines before its tests.
 const LONGEST_FILE: usize = 600;

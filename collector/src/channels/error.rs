@@ -39,6 +39,8 @@ pub enum Cause {
     Refused,
     /// An answer that makes no sense for this protocol.
     BadAnswer,
+    /// Later, for some of those to be told with this; says nothing of the receiver as a whole.
+    PutOff,
     /// A mistake of ours.
     Bug,
 }
@@ -53,6 +55,7 @@ impl Cause {
             Self::ServerError => "server_error",
             Self::Refused => "refused",
             Self::BadAnswer => "bad_answer",
+            Self::PutOff => "put_off",
             Self::Bug => "bug",
         }
     }

@@ -145,7 +145,14 @@ fn authorize(
 
 /// Texts that must not be repeated, wherever they turn up.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Masks(Vec<String>);
+pub(super) struct Masks(Vec<String>);
+
+/// How many there are, and none of them.
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masks({})", self.0.len())
+    }
+}
 
 impl Masks {
     /// The parts of a URL that may be secret: user info, path, longer path segments, query values.
@@ -166,14 +173,15 @@ impl Masks {
     }
 
     /// Adds a text of at least `min_bytes`; longer ones are masked first.
-    fn add(&mut self, text: &str, min_bytes: usize) {
+    pub(super) fn add(&mut self, text: &str, min_bytes: usize) {
         if text.len() >= min_bytes && !self.0.iter().any(|known| known == text) {
             self.0.push(text.to_owned());
             self.0.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
         }
     }
 
-    fn apply(&self, text: &str) -> String {
+    /// The text with everything masked.
+    pub(super) fn apply(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, mask| text.replace(mask.as_str(), "***"))
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Owns the wire forms of notifications and the meaning of every answer. Never decides whether, when or how often
 //! something is told: the engine decides the first, `dispatch` the rest. A channel knows nothing of queues, retries
-//! or the ledger, and keeps no state between two calls but its connections.
+//! or the ledger, and keeps no state between two calls but its connections and, in short, who of several people has been
+//! told of a delivery that is not done.
 //!
-//! To add one: make its folder (`config.rs`, `client.rs`, `payload.rs`, `facts.rs`) and one line in `registry.rs`.
+//! To add one: make its folder (`config.rs`, `client.rs`, `payload.rs`, `facts.rs`) and one line in `registry.rs`,
+//! and a peer that can misbehave in `promises.rs` or, for HTTP, a row in `conformance.rs`.
 
 mod error;
 mod http;
@@ -12,6 +14,7 @@ mod http_config;
 pub(crate) mod text;
 
 pub mod channel;
+pub mod email;
 pub mod pagerduty;
 pub mod registry;
 pub mod slack;
@@ -28,5 +31,7 @@ pub use registry::{
 mod conformance;
 #[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 pub(crate) mod samples;

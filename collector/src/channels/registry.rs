@@ -8,6 +8,7 @@ use std::sync::Arc;
 use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 
 use super::channel::Channel;
+use super::email::{EmailConfig, SmtpDefaults};
 use super::http_config::secret_or_file;
 use super::pagerduty::PagerDutyConfig;
 use super::slack::SlackConfig;
@@ -23,6 +24,9 @@ const KINDS: &[Kind] = &[
     }),
     Kind::new("pagerduty_configs", |node, defaults, reader| {
         Some(Arc::new(PagerDutyConfig::read(node, reader)?.resolve(defaults, reader)?))
+    }),
+    Kind::new("email_configs", |node, defaults, reader| {
+        Some(Arc::new(EmailConfig::read(node, reader)?.resolve(defaults, reader)?))
     }),
 ];
 
@@ -72,6 +76,8 @@ pub struct ChannelDefaults {
     pub slack_app_url: Option<Located<Secret>>,
     /// `global.pagerduty_url`.
     pub pagerduty_url: Option<Located<Secret>>,
+    /// `global.smtp_…`.
+    pub smtp: SmtpDefaults,
 }
 
 /// The keys of `global` that [`ChannelDefaults::read`] asks for.
@@ -82,6 +88,18 @@ pub const GLOBAL_KEYS: &[&str] = &[
     "slack_app_token_file",
     "slack_app_url",
     "pagerduty_url",
+    "smtp_from",
+    "smtp_smarthost",
+    "smtp_hello",
+    "smtp_auth_username",
+    "smtp_auth_password",
+    "smtp_auth_password_file",
+    "smtp_auth_secret",
+    "smtp_auth_secret_file",
+    "smtp_auth_identity",
+    "smtp_require_tls",
+    "smtp_force_implicit_tls",
+    "smtp_tls_config",
 ];
 
 impl ChannelDefaults {
@@ -100,6 +118,7 @@ impl ChannelDefaults {
             slack_app_token,
             slack_app_url: f.optional("slack_app_url", read::located(read::secret)),
             pagerduty_url: f.optional("pagerduty_url", read::located(read::secret)),
+            smtp: SmtpDefaults::read(f),
         }
     }
 }

@@ -177,6 +177,11 @@ impl Queue {
             self.breaker.postponed(now);
             return at;
         }
+        if error.cause == Cause::PutOff {
+            // It answers: nobody else must wait for one who is put off.
+            self.breaker.answered();
+            return at;
+        }
         self.breaker.failed(now);
         self.trouble(now).map_or(at, |(until, _)| at.max(until))
     }

@@ -187,6 +187,19 @@ fn refusals_are_final_and_no_reason_to_leave_the_receiver_alone() {
 }
 
 #[test]
+fn one_who_is_put_off_makes_nobody_else_wait() {
+    let mut queue = queue(FREE, 1);
+    for id in 1..=20 {
+        let _ = queue.push(ticket(id, id), at(0));
+        let attempt = sent(&mut queue, at(0));
+        let reply = queue.finish(&attempt, Err(failure(Cause::PutOff)), 1.0, at(0));
+        assert!(matches!(reply, Reply::Retry { .. }), "{reply:?}");
+        assert!(!queue.is_broken(), "after {id} of them");
+    }
+    assert_eq!(queue.left_alone_for(at(0)), None);
+}
+
+#[test]
 fn a_broken_receiver_is_asked_with_one_delivery_and_the_rest_follows_when_it_is_back() {
     let mut queue = queue(FREE, 4);
     (1..=8).for_each(|id| assert_eq!(queue.push(page(id, id), at(0)), None));

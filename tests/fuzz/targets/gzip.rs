@@ -45,7 +45,9 @@ fn directory() -> &'static Directory {
 /// Compressed in members of so many bytes, with the headers' optional parts, and filled up with zeros.
 fn compressed(content: &[u8], member_bytes: usize, parts: usize, n_zeros: usize) -> Vec<u8> {
     let mut file = Vec::new();
-    for member in content.chunks(member_bytes) {
+    // No content is a member without any.
+    let empty = content.is_empty().then_some(content);
+    for member in content.chunks(member_bytes).chain(empty) {
         let mut header = GzBuilder::new();
         if parts & 1 != 0 {
             header = header.filename("app.log").comment("of a day");
