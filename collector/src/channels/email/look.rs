@@ -162,6 +162,17 @@ fn ids_last_for_a_delivery_and_threads_for_an_incident() {
 }
 
 #[test]
+fn a_subject_names_the_only_alert_of_a_group_without_ending_the_thread() {
+    let mut told = samples::rule_page();
+    told.group_labels = told.group_labels.only(&["service"]);
+    assert_eq!(header(&mail(&told, &look()), "subject"), "[FIRING: ShopSlow] Alerts (shop)");
+    told.alerts[0].labels = told.alerts[0].labels.with_one("alertname", "a[b]c");
+    assert_eq!(header(&mail(&told, &look()), "subject"), "[FIRING: abc] Alerts (shop)");
+    let several = mail(&samples::group(3), &look());
+    assert_eq!(header(&several, "subject"), "[FIRING:2] Alerts (shop)");
+}
+
+#[test]
 fn threads_by_day_or_none_at_all() {
     let daily = Look { threading: Some(Threading::Daily), ..look() };
     let (open, close) = (mail(&samples::slo_page(), &daily), mail(&samples::slo_close(), &daily));

@@ -13,7 +13,7 @@ use watchkeeper_collector_core::notify::{Action, Notification};
 
 use super::html;
 use super::plain;
-use super::report::{Report, Tone, group_title};
+use super::report::{Report, Tone, group_title, only_name};
 
 /// How mails form threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn domain(look: &Look) -> &str {
 }
 
 /// `[FIRING] shop-availability (shop)`. What follows the brackets stays the same for an incident's whole life, and mail
-/// programs leave words in brackets out when they compare subjects (RFC 5256, section 2.1), so threads hold.
+/// programs leave what stands in brackets out when they compare subjects (RFC 5256, section 2.1), so threads hold.
 fn subject(told: &Notification, report: &Report) -> String {
     let n_firing = told.alerts.iter().filter(|alert| alert.firing).count();
     let n_firing = n_firing + told.n_truncated as usize;
@@ -117,7 +117,9 @@ fn subject(told: &Notification, report: &Report) -> String {
         Tone::Resolved => "RESOLVED".into(),
         Tone::Closed => "CLOSED HERE".into(),
     };
-    format!("[{state}] {}", group_title(told))
+    let only = only_name(told).replace(['[', ']'], "");
+    let colon = if only.is_empty() { "" } else { ": " };
+    format!("[{state}{colon}{only}] {}", group_title(told))
 }
 
 /// That no person wrote this, so that nobody's absence note answers, and what programs sort by.

@@ -231,6 +231,16 @@ pub(super) fn group_title(told: &Notification) -> String {
     if about.is_empty() { name } else { format!("{name} ({about})") }
 }
 
+/// The alert's name where there is only one and the group's title does not have it; "" otherwise.
+pub(super) fn only_name(told: &Notification) -> String {
+    match told.alerts.as_slice() {
+        [only] if told.n_truncated == 0 && told.group_labels.get("alertname").is_empty() => {
+            text::line(name(only), 80)
+        }
+        _ => String::new(),
+    }
+}
+
 fn item(told: &Notification, alert: &NotifiedAlert) -> Item {
     let tone = Tone::of_alert(alert);
     let own: Vec<String> = alert
@@ -378,7 +388,7 @@ fn severity(alert: &NotifiedAlert) -> Severity {
 /// The severity as the alert's owner calls it.
 fn severity_word(alert: &NotifiedAlert) -> String {
     match alert.labels.get("severity") {
-        "" => "ALERT".into(),
+        "" | "none" => "ALERT".into(),
         word => text::line(word, 20).to_uppercase(),
     }
 }
