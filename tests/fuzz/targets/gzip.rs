@@ -97,8 +97,8 @@ fuzz_target!(|data: &[u8]| {
         3 => file.truncate(place % (file.len() + 1)),
         _ => {}
     }
-    let content = reference(&file);
-    assert!(how != 1 || content.as_deref() == Some(rest), "flate2 reads what it wrote");
+    // flate2 takes the zeros behind the last member for a damaged one.
+    let content = if how == 1 { Some(rest.to_vec()) } else { reference(&file) };
 
     let Directory { settings, dir } = directory();
     let path = dir.path().join("a.gz");
