@@ -62,8 +62,9 @@ fn compressed(content: &[u8], member_bytes: usize, parts: usize, n_zeros: usize)
     file
 }
 
-/// How many records there are.
+/// How many records there are behind a mark of the byte order.
 fn n_records(content: &[u8]) -> u64 {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let (mut framer, mut n) = (Framer::default(), 0);
     let form = LineForm { max_bytes: LINE_BYTES, keeps_cr: false };
     let framed = framer.frame(content, form, |_, _| n += 1);
