@@ -368,3 +368,21 @@ fn a_renamed_source_keeps_its_place_in_compressed_files_through_crashes() {
     wait(&mut agent);
     assert_eq!(settle(&mut agent), wanted(0..3));
 }
+
+#[test]
+fn a_mark_of_the_byte_order_is_no_part_of_an_only_line_without_end() {
+    for (content, wanted) in [("\u{feff}line", &["line"][..]), ("\u{feff}", &[])] {
+        let mut agent = Agent::reading_compressed();
+        agent.world().append_compressed("/l/a.gz", content, Ending::Whole);
+        wait(&mut agent);
+        assert_eq!(settle(&mut agent), wanted);
+        assert_eq!(agent.sealed.bytes, content.len() as u64);
+
+        let mut plain = Agent::new();
+        plain.world().append("/l/app.log", content);
+        settle(&mut plain);
+        plain.world().rename("/l/app.log", "/l/app.log.1");
+        wait(&mut plain);
+        assert_eq!(settle(&mut plain), wanted);
+    }
+}

@@ -12,7 +12,7 @@ use super::file::{Before, File, Sight};
 use super::follow::{Missing, Report, Sink, Tail};
 use super::join::Piece;
 use super::position::MAX_GUARD_BYTES;
-use super::turn::read_exact;
+use super::turn::{BYTE_ORDER_MARK, read_exact};
 
 /// How long a stored position may stand without its file before what was left of it is reported.
 pub(super) const MISSING_GRACE: Duration = Duration::from_secs(60);
@@ -71,14 +71,16 @@ impl<D: Disk> Tail<D> {
             // It was cut just now: the next look finds that out.
             return;
         }
+        let mark = if start == 0 { BYTE_ORDER_MARK } else { &[] };
+        let rest = rest.strip_prefix(mark).unwrap_or(&rest);
         sink.file(file.configured());
         sink.reading(file.id, &file.path, file.offset);
         match joining {
-            None => file.framer.finish(&rest, settings.line_form(), |r| sink.record(r)),
+            None => file.framer.finish(rest, settings.line_form(), |r| sink.record(r)),
             Some(joining) => {
                 let (form, end) = (joining.line_form(), file.size);
                 let File { framer, joiner, .. } = file;
-                framer.finish(&rest, form, |record| {
+                framer.finish(rest, form, |record| {
                     joiner
                         .take(joining, now, Piece { record, start, end }, &mut |r| sink.record(r));
                 });

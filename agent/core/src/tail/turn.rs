@@ -11,7 +11,7 @@ use super::follow::{Dead, Report, Sink, TURN_BYTES, Tail};
 use super::join::{Joining, Piece};
 use super::position::MAX_PREFIX_BYTES;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
