@@ -241,19 +241,8 @@ impl<D: Disk> Tail<D> {
             file.pace.grown(now);
             return Looked::Idle;
         }
-        match self.look_at_decoded(i, now, sink) {
-            Ok(looked) => looked,
-            Err(Broken::Cut) => {
-                self.cut(i, now);
-                Looked::Read
-            }
-            Err(Broken::Problem(why)) => {
-                let file = &mut self.files[i];
-                file.pace.idle(now);
-                self.problems.insert(file.path.clone(), why);
-                Looked::Idle
-            }
-        }
+        let looked = self.look_at_decoded(i, now, sink);
+        looked.unwrap_or_else(|broken| self.broken(i, now, broken))
     }
 
     fn look_at_decoded(

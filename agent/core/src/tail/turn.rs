@@ -60,11 +60,18 @@ impl<D: Disk> Tail<D> {
                 }
                 looked
             }
-            Err(Broken::Cut) => {
+            Err(broken) => self.broken(i, now, broken),
+        }
+    }
+
+    /// What a look that ended early comes to.
+    pub(super) fn broken(&mut self, i: usize, now: Timestamp, broken: Broken) -> Looked {
+        match broken {
+            Broken::Cut => {
                 self.cut(i, now);
                 Looked::Read
             }
-            Err(Broken::Problem(why)) => {
+            Broken::Problem(why) => {
                 let file = &mut self.files[i];
                 file.pace.idle(now);
                 self.problems.insert(file.path.clone(), why);
