@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use watchkeeper_collector_core::notify::SloFacts;
+
 /// A span in its two largest units: `45s`, `4m 12s`, `2h 5m`, `3d 4h`. Below a second in milliseconds.
 pub(crate) fn span(span: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
@@ -106,6 +108,14 @@ fn pop_to(text: &mut String, max_chars: usize) {
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// `21.3x over 5m, 18.9x over 1h`.
+pub(crate) fn burn(slo: &SloFacts) -> String {
+    let rates = slo.burn.iter().filter(|(_, rate)| rate.is_finite()).take(6);
+    let parts: Vec<String> =
+        rates.map(|(window, rate)| format!("{} over {}", factor(*rate), span(*window))).collect();
+    parts.join(", ")
 }
 
 #[cfg(test)]

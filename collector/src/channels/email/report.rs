@@ -288,7 +288,7 @@ fn facts(told: &Notification, alert: &NotifiedAlert, tone: Tone) -> Vec<Fact> {
     let is_firing = matches!(tone, Tone::Firing(_));
     if let Some(slo) = &alert.slo {
         if is_firing {
-            add("Burn rate", burn(slo), None);
+            add("Burn rate", text::burn(slo), None);
         }
         let bar = Some(slo.budget_remaining).filter(|left| left.is_finite());
         add("Budget left", budget(slo, told.at, is_firing), bar);
@@ -313,15 +313,6 @@ fn facts(told: &Notification, alert: &NotifiedAlert, tone: Tone) -> Vec<Fact> {
     add("Service", text::line(alert.labels.get("service"), 70), None);
     add(if alert.agents.len() == 1 { "Host" } else { "Hosts" }, hosts(&alert.agents), None);
     facts
-}
-
-/// `21.3x over 5m, 18.9x over 1h`.
-fn burn(slo: &SloFacts) -> String {
-    let rates = slo.burn.iter().filter(|(_, rate)| rate.is_finite()).take(6);
-    let parts: Vec<String> = rates
-        .map(|(window, rate)| format!("{} over {}", text::factor(*rate), text::span(*window)))
-        .collect();
-    parts.join(", ")
 }
 
 fn budget(slo: &SloFacts, now: Timestamp, is_firing: bool) -> String {

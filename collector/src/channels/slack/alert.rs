@@ -127,7 +127,7 @@ fn fields(told: &Notification, alert: &NotifiedAlert, mood: Mood) -> Vec<String>
     };
     if let Some(slo) = &alert.slo {
         if matches!(mood, Mood::Firing(_)) {
-            add("Burn rate", burn(slo));
+            add("Burn rate", text::burn(slo));
         }
         add("Error budget left", budget(slo, told.at, mood));
     }
@@ -148,15 +148,6 @@ fn fields(told: &Notification, alert: &NotifiedAlert, mood: Mood) -> Vec<String>
     add("Service", markup::code(alert.labels.get("service"), 70));
     add(if alert.agents.len() == 1 { "Host" } else { "Hosts" }, hosts(&alert.agents));
     fields
-}
-
-/// `21.3x over 5m, 18.9x over 1h`.
-fn burn(slo: &SloFacts) -> String {
-    let rates = slo.burn.iter().filter(|(_, rate)| rate.is_finite()).take(6);
-    let parts: Vec<String> = rates
-        .map(|(window, rate)| format!("{} over {}", text::factor(*rate), text::span(*window)))
-        .collect();
-    parts.join(", ")
 }
 
 fn budget(slo: &SloFacts, now: Timestamp, mood: Mood) -> String {
