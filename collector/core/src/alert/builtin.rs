@@ -12,6 +12,10 @@ pub enum Builtin {
     AgentSilent,
     /// No window of an SLO for `no_data`, and its agents have not all said bye. By `slo`.
     NoData,
+    /// Over 1 % of an SLO's observations could not be judged, because its conditions end in errors. By `slo`.
+    Unjudged,
+    /// Data that arrived late show that an SLO burned, and nobody was told. By `slo`. Never a page: it is past.
+    LateBreach,
     /// An agent's spool is over 80 % full. By `agent`.
     SpoolNearlyFull,
     /// Batches, or bytes of files, are proven lost. By `agent`.
@@ -35,9 +39,11 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AgentSilent,
         Self::NoData,
+        Self::Unjudged,
+        Self::LateBreach,
         Self::SpoolNearlyFull,
         Self::DataLost,
         Self::Forked,
@@ -54,6 +60,8 @@ impl Builtin {
         match self {
             Self::AgentSilent => "AgentSilent",
             Self::NoData => "NoData",
+            Self::Unjudged => "Unjudged",
+            Self::LateBreach => "LateBreach",
             Self::SpoolNearlyFull => "SpoolNearlyFull",
             Self::DataLost => "DataLost",
             Self::Forked => "Forked",
@@ -76,7 +84,9 @@ impl Builtin {
         match self {
             Self::ReceiverFailing => "critical",
             Self::AgentSilent | Self::NoData | Self::DataLost | Self::Forked => "error",
-            Self::SpoolNearlyFull
+            Self::LateBreach => "ticket",
+            Self::Unjudged
+            | Self::SpoolNearlyFull
             | Self::LabelOverflow
             | Self::ClockSkew
             | Self::DeadLetters
@@ -89,7 +99,18 @@ impl Builtin {
     pub const fn lasts(self) -> Option<Duration> {
         match self {
             Self::DataLost | Self::Forked | Self::LabelOverflow => Some(Duration::from_secs(3600)),
+            // It waits for somebody at work.
+            Self::LateBreach => Some(Duration::from_secs(86_400)),
             _ => None,
+        }
+    }
+
+    /// How long it must hold before it is told.
+    pub const fn waits(self) -> Duration {
+        match self {
+            // What is caught up may lead up to now, and then the SLO itself tells it.
+            Self::LateBreach => Duration::from_secs(60),
+            _ => Duration::ZERO,
         }
     }
 }

@@ -232,7 +232,12 @@ impl Engine {
             .collect()
     }
 
-    /// The condition that leaves an alert as it is: unknown where it fires, unmet elsewhere.
+    /// Whether it fires, or waits to.
+    pub(super) fn is_live(&self, key: &AlertKey) -> bool {
+        self.alerts.get(&key.fingerprint()).is_some_and(|row| row.state != AlertState::Resolved)
+    }
+
+    /// Whether it fires.
     pub(super) fn is_firing(&self, key: &AlertKey) -> bool {
         self.alerts.get(&key.fingerprint()).is_some_and(AlertRow::is_firing)
     }

@@ -4,13 +4,14 @@
 //! input at one time and returns what follows from it, and [`Engine::next_deadline`] says when to call again.
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
-//! `agents`, `own`, `slos`, `rules` and `samples` watch; `routing` puts alerts into groups (`index` finds them there), `flush` decides what is
+//! `agents`, `own`, `slos`, `data`, `rules` and `samples` watch; `routing` puts alerts into groups (`index` finds them there), `flush` decides what is
 //! told, `compose` words it, `delivered` hears what became of it; `reload` changes the settings under all of it.
 
 mod agents;
 mod alerts;
 mod clock;
 mod compose;
+mod data;
 mod delivered;
 mod effect;
 mod flush;

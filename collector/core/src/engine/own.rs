@@ -35,7 +35,7 @@ impl Engine {
     ) {
         let key = AlertKey::builtin(builtin, by);
         // Nearly always nothing is wrong and nothing was.
-        if condition != Condition::Met && !self.is_firing(&key) {
+        if condition != Condition::Met && !self.is_live(&key) {
             return;
         }
         let Some(labels) = self.own_labels(builtin, &key.by) else {
@@ -47,7 +47,7 @@ impl Engine {
             key,
             labels,
             condition,
-            hold: Hold::default(),
+            hold: Hold { wait: builtin.waits(), keep: Duration::ZERO },
             value,
             reason: reason.to_owned(),
             burning: Vec::new(),
@@ -62,7 +62,7 @@ impl Engine {
         let labels =
             by.with(&Labels::new([("alertname", builtin.as_str()), ("severity", severity)]));
         match builtin {
-            Builtin::NoData => {
+            Builtin::NoData | Builtin::Unjudged | Builtin::LateBreach => {
                 let slo = self.settings.slos.iter().find(|slo| slo.name == by.get("slo"))?;
                 Some(labels.with_one("service", slo.service.as_str()))
             }
@@ -170,6 +170,10 @@ pub(super) fn own_annotations(builtin: Builtin) -> Labels {
     let summary = match builtin {
         Builtin::AgentSilent => "An agent gives no sign of life and has not said bye.",
         Builtin::NoData => "An SLO gets no data: nobody knows whether its service works.",
+        Builtin::Unjudged => {
+            "An SLO's conditions end in errors: what they could not judge counts neither as good nor as bad."
+        }
+        Builtin::LateBreach => "Data that arrived late show a breach of which nobody was told.",
         Builtin::SpoolNearlyFull => "An agent can't deliver and will soon have no room.",
         Builtin::DataLost => "Data are proven lost.",
         Builtin::Forked => "Two agents use one id: one of them is not counted.",

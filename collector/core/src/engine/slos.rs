@@ -11,7 +11,7 @@ use super::alerts::Report;
 use super::input::RestoredSlo;
 use super::pace::Pace;
 use super::view::SloView;
-use crate::alert::{AlertKey, AlertRow, Builtin, Condition, Hold};
+use crate::alert::{AlertKey, AlertRow, Condition, Hold};
 use crate::notify::SloFacts;
 use crate::series::Involved;
 use crate::slo::{Budget, Judged, SloSettings, SloState, TierSeverity, TierState};
@@ -62,7 +62,7 @@ impl SloWatch {
     }
 
     /// When silence becomes `NoData`.
-    fn no_data_at(&self, awake_since: Timestamp) -> Timestamp {
+    pub(super) fn no_data_at(&self, awake_since: Timestamp) -> Timestamp {
         let since = self.heard_at.unwrap_or(self.quiet_since);
         since.max(self.quiet_since).max(awake_since) + self.settings.no_data
     }
@@ -71,6 +71,7 @@ impl SloWatch {
 impl Engine {
     /// Windows were judged and are on disk.
     pub(super) fn judged(&mut self, judged: &[Judged], now: Timestamp) {
+        let late = self.before_late(judged, now);
         let mut touched: Vec<&str> = Vec::new();
         for part in judged {
             let Some(slo) = self.slos.get_mut(&*part.slo) else {
@@ -87,6 +88,7 @@ impl Engine {
             self.has_data(name, now);
             self.evaluate_at_pace(name, now);
         }
+        self.after_late(late, now);
     }
 
     /// An agent of these services is back from a stop: its SLOs' silence begins now.
@@ -110,6 +112,7 @@ impl Engine {
             }
             self.check_no_data(&name, now);
         }
+        self.check_late(now);
     }
 
     pub(super) fn slos_due(&self) -> Option<Timestamp> {
@@ -118,7 +121,7 @@ impl Engine {
         let due = self.slos.values().filter_map(|slo| slo.due);
         // What is silent already is told already, or waits for an agent to come back.
         let silent = self.slos.values().map(|slo| slo.no_data_at(awake_since));
-        due.chain(silent.filter(|at| *at > now)).min()
+        due.chain(silent.filter(|at| *at > now)).chain(self.late_due()).min()
     }
 
     fn evaluate_at_pace(&mut self, name: &str, now: Timestamp) {
@@ -145,7 +148,7 @@ impl Engine {
         let state = slo.budget.tiers(&before);
         let grain = slo.budget.grain();
         // What is held is held until there are data: time alone changes nothing there.
-        let moving = (!state.burning.is_empty() && !state.stale) || slo.budget.has_bad();
+        let moving = (!state.burning.is_empty() && !state.stale) || slo.budget.may_change();
         slo.due = moving.then(|| now.floor(grain) + grain);
         if let Some(due) = slo.due {
             self.clock.wake_at(due);
@@ -163,35 +166,7 @@ impl Engine {
             expires_at: None,
         };
         self.report(report, now);
-    }
-
-    fn has_data(&mut self, name: &str, now: Timestamp) {
-        let by = Labels::new([("slo", name)]);
-        self.own(Builtin::NoData, by, Condition::Unmet, None, "data arrive again", now);
-        let awake_since = self.clock.awake_since;
-        if let Some(slo) = self.slos.get(name) {
-            self.clock.wake_at(slo.no_data_at(awake_since));
-        }
-    }
-
-    fn check_no_data(&mut self, name: &str, now: Timestamp) {
-        let Some(slo) = self.slos.get(name) else {
-            return;
-        };
-        if slo.no_data_at(self.clock.awake_since) > now {
-            return;
-        }
-        let by = Labels::new([("slo", name)]);
-        let planned = self.all_stopped(&slo.settings.service);
-        let firing = self.is_firing(&AlertKey::builtin(Builtin::NoData, by.clone()));
-        if planned == firing {
-            let condition = if planned { Condition::Unmet } else { Condition::Met };
-            let reason = match planned {
-                true => "all its agents said bye".to_owned(),
-                false => format!("no window for {} s", slo.settings.no_data.as_secs()),
-            };
-            self.own(Builtin::NoData, by, condition, None, &reason, now);
-        }
+        self.check_unjudged(name, now);
     }
 
     /// SLOs by name, for answers.

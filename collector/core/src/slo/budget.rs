@@ -151,10 +151,44 @@ impl Budget {
         }
     }
 
-    /// Whether time alone may change what [`Self::tiers`] says while nothing burns.
-    pub fn has_bad(&self) -> bool {
+    /// Whether time alone may change what [`Self::tiers`] and [`Self::recent`] say while nothing burns.
+    pub fn may_change(&self) -> bool {
         let longest = self.tiers.iter().map(|tier| tier.long).max().unwrap_or_default();
-        self.sum(longest).bad() > 0
+        self.sum(longest).bad() > 0 || self.recent().unjudged > 0
+    }
+
+    /// The counts of [`Self::blame_window`].
+    pub fn recent(&self) -> Counts {
+        self.sum(self.blame_window())
+    }
+
+    /// How old counts are that no window of a tier can still hold where it matters: the shortest one, and a bucket.
+    pub fn late_after(&self) -> Duration {
+        self.tiers.iter().map(|tier| tier.short).min().unwrap_or(self.period) + self.grain()
+    }
+
+    /// The tiers that can fire, the worst first.
+    pub(super) fn known_tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
+    /// How wide the buckets of [`Self::history`] are.
+    pub(super) fn history_width(&self) -> Duration {
+        self.rings.last().map_or(BUCKET, |ring| ring.ring.width())
+    }
+
+    /// The counts of one bucket of the whole window, by its number since the Unix epoch.
+    pub(super) fn history(&self, index: i64) -> Option<&Counts> {
+        self.rings.last()?.ring.get(index)
+    }
+
+    /// Whether a tier that did not burn before burns with these counts in its windows.
+    pub(super) fn would_fire(&self, tier: &Tier, short: &Counts, long: &Counts) -> bool {
+        let enough = long.total >= self.min_events && long.bad() >= self.min_bad;
+        short.total > 0
+            && enough
+            && tier.is_exceeded(short, self.objective)
+            && tier.is_exceeded(long, self.objective)
     }
 
     /// The end of the newest bucket that holds anything.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Mode, World, one_route, settings, slo};
+use super::world::{Mode, World, one_route, settings};
 use crate::alert::{AlertState, Builtin};
 use crate::engine::{ByeReason, Fact, Input};
 use crate::notify::Action;
@@ -194,39 +194,6 @@ fn a_tier_that_can_never_fire_is_said_once() {
     let world = World::new(low);
     let left_out = world.facts.iter().filter(|f| matches!(f, Fact::TierLeftOut { .. }));
     assert_eq!(left_out.count(), 3);
-}
-
-#[test]
-fn late_data_of_a_past_breach_page_nobody() {
-    let mut world = World::new(settings());
-    world.seconds(300, 100, 0);
-    let now = world.now;
-    for back in 60..120 {
-        world.now = now.shifted(-back * 1_000_000_000);
-        let window = watchkeeper_model::Window::holding(world.now, 1);
-        world.now = now;
-        let slo = slo();
-        let counts = slo.judge(
-            &watchkeeper_model::Labels::new([("status", "500")]),
-            watchkeeper_model::Dimension::Plain,
-            &watchkeeper_model::Distribution::counted(100),
-        );
-        world.input(Input::Committed(Box::new(crate::engine::Committed {
-            agent: AgentId::new("web-1"),
-            service: slo.service.clone(),
-            judged: vec![crate::slo::Judged {
-                slo: "shop".into(),
-                agent: AgentId::new("web-1"),
-                window,
-                counts,
-            }],
-            observed: Vec::new(),
-            events: Vec::new(),
-            tallies: Vec::new(),
-            n_lost: 0,
-        })));
-    }
-    assert_ne!(world.alert("shop").map(|a| a.2).as_deref(), Some("page"));
 }
 
 #[test]

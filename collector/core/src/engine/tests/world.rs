@@ -78,7 +78,7 @@ pub(super) struct World {
     pub(super) disk: Disk,
     /// Dedup keys open at each receiver's integration, with their group.
     pub(super) open: BTreeMap<(String, String), BTreeMap<String, String>>,
-    ever_opened: BTreeSet<String>,
+    pub(super) ever_opened: BTreeSet<String>,
     /// Dedup keys of which the channel has said what to remember.
     remembered: BTreeSet<String>,
     under_way: VecDeque<Delivery>,
@@ -151,14 +151,19 @@ impl World {
     }
 
     pub(super) fn requests_of(&mut self, agent: &str, good: u64, bad: u64) {
-        let parts = [("200", good), ("500", bad)].into_iter().filter(|(_, n)| *n > 0);
+        self.requests_at(agent, self.now, &[("200", good), ("500", bad)]);
+    }
+
+    /// Requests of some second by status, which arrive now.
+    pub(super) fn requests_at(&mut self, agent: &str, at: Timestamp, by_status: &[(&str, u64)]) {
+        let parts = by_status.iter().copied().filter(|(_, n)| *n > 0);
         let observed = parts
             .map(|(status, n)| Observed {
                 service: Service::new("shop").unwrap(),
                 signal: "requests".into(),
                 dimension: Dimension::Plain,
                 labels: Labels::new([("status", status), ("agent", agent)]),
-                window: Window::holding(self.now, 1),
+                window: Window::holding(at, 1),
                 distribution: Distribution::counted(n),
             })
             .collect();
@@ -171,6 +176,9 @@ impl World {
             for slo in self.settings.slos.iter().filter(|s| s.concerns(&seen.service, &seen.signal))
             {
                 let counts = slo.judge(&seen.labels, seen.dimension, &seen.distribution);
+                if counts == Counts::default() {
+                    continue;
+                }
                 self.counts.push((seen.window, counts));
                 let (slo, agent) = (slo.name.as_str().into(), AgentId::new(agent));
                 judged.push(Judged { slo, agent, window: seen.window, counts });
