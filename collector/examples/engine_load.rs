@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use watchkeeper_collector_core::alert::BuiltinSettings;
-use watchkeeper_collector_core::engine::{Committed, Engine, Input, ReceiverSettings, Restored, Settings};
+use watchkeeper_collector_core::engine::{
+    Committed, Engine, Input, ReceiverSettings, Restored, Settings,
+};
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_collector_core::slo::{Counts, Judged, Objective, SloSettings};
 use watchkeeper_model::{AgentId, Decimal, Service, Timestamp, Window};

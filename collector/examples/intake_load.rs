@@ -46,7 +46,8 @@ impl Load {
         ]);
         for argument in arguments {
             let (name, value) = argument.split_once('=').context("write name=number")?;
-            *given.get_mut(name).with_context(|| format!("{name} is not known"))? = value.parse()?;
+            *given.get_mut(name).with_context(|| format!("{name} is not known"))? =
+                value.parse()?;
         }
         let of = |name: &str| given.get(name).copied().unwrap_or(0);
         Ok(Self {
@@ -191,7 +192,9 @@ fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
 fn series(agent: usize, i: usize, seq: usize, start_ns: i64) -> v1::Series {
     let label = |name: &str, value: String| v1::Label { name: name.to_owned(), value };
     // Latencies between 20 and 320 ms, no two windows alike.
-    let value = |n: usize| 20_000_000 + ((n * 7919 + i * 104_729 + seq * 31 + agent * 17) % 300_000) as i64 * 1000;
+    let value = |n: usize| {
+        20_000_000 + ((n * 7919 + i * 104_729 + seq * 31 + agent * 17) % 300_000) as i64 * 1000
+    };
     let mut histogram = Histogram::default();
     let (mut sum, mut min, mut max) = (0_i128, i64::MAX, i64::MIN);
     for n in 0..VALUES {
@@ -243,7 +246,8 @@ async fn deliver(
     batches: Vec<v1::Batch>,
     every: Duration,
 ) -> Result<()> {
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+    let channel =
+        tonic::transport::Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
     let (say, said) = mpsc::channel(IN_FLIGHT);
     let hello = v1::Hello {
         agent: format!("load-{agent}"),
@@ -317,7 +321,14 @@ async fn main() -> Result<()> {
         collector.mib("VmHWM:")?,
     );
     let counted = collector.counted().await?;
-    ensure!(counted == (n * VALUES) as u64, "{counted} observations were counted, {} sent", n * VALUES);
-    println!("all {counted} observations are there; resident after the question: {:.0} MiB", collector.mib("VmRSS:")?);
+    ensure!(
+        counted == (n * VALUES) as u64,
+        "{counted} observations were counted, {} sent",
+        n * VALUES
+    );
+    println!(
+        "all {counted} observations are there; resident after the question: {:.0} MiB",
+        collector.mib("VmRSS:")?
+    );
     Ok(())
 }

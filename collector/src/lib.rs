@@ -16,3 +16,5 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
+
+pub use watchkeeper_collector_core::slo::budget_words;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use watchkeeper_collector_core::engine::{Input, RestoredSlo};
+use watchkeeper_collector_core::slo::SloSettings;
 use watchkeeper_daemon::clock;
 
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
@@ -67,17 +68,18 @@ impl Reloader {
         Ok(self.needs_a_start(&settings))
     }
 
-    /// SLOs that are new, or count something else than before, begin with what the stored windows can answer.
+    /// SLOs that are new, or count something else or over other windows than before, are given what is stored.
     async fn counts_of_new_slos(
         &self,
         before: &IntakeSettings,
         settings: &CollectorSettings,
     ) -> anyhow::Result<Vec<RestoredSlo>> {
-        let is_known = |name: &str, definition: u64| {
-            before.slos.iter().any(|s| s.name == name && s.definition() == definition)
+        let is_known = |slo: &SloSettings| {
+            let same = |s: &&SloSettings| s.name == slo.name && s.definition() == slo.definition();
+            before.slos.iter().find(same).is_some_and(|s| s.overs() == slo.overs())
         };
         let mut wanted = (*settings.engine).clone();
-        wanted.slos.retain(|s| !is_known(&s.name, s.definition()));
+        wanted.slos.retain(|slo| !is_known(slo));
         let store = self.store.clone();
         let restoring = move || restore_slos(&store, &wanted, clock::now());
         let (restored, recomputed) = tokio::task::spawn_blocking(restoring).await??;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use watchkeeper_collector_core::engine::{self, Restored, RestoredSlo};
 use watchkeeper_collector_core::series::Observed;
-use watchkeeper_collector_core::slo::{Counts, SloSettings};
+use watchkeeper_collector_core::slo::{Counts, Method, SloSettings};
 use watchkeeper_model::{Distribution, Timestamp, Window};
 
 use crate::store::{SloIncrement, Store, StoredWindow, Wanted, WindowsCommit};
@@ -86,8 +86,13 @@ fn recompute(
     now: Timestamp,
 ) -> anyhow::Result<Vec<SloIncrement>> {
     let mut buckets: BTreeMap<Timestamp, Counts> = BTreeMap::new();
-    scan(store, slo, now - slo.window.length(), 300, |window, counts| {
-        let sum = buckets.entry(SloSettings::bucket_of(window.start)).or_default();
+    let together_secs = i64::try_from(slo.method.bucket().as_secs()).unwrap_or(i64::MAX);
+    scan(store, slo, now - slo.look_back(), together_secs, |window, counts| {
+        // An hour of counts in one slice would be a verdict on a minute that says nothing of it.
+        if slo.method != Method::Occurrences && i64::from(window.width_secs) > together_secs {
+            return;
+        }
+        let sum = buckets.entry(slo.bucket_of(window.start)).or_default();
         sum.good += counts.good;
         sum.total += counts.total;
         sum.unjudged += counts.unjudged;
@@ -121,7 +126,7 @@ fn coarse_counts(
     settings: &engine::Settings,
     now: Timestamp,
 ) -> anyhow::Result<Coarse> {
-    let longest = settings.slos.iter().map(|s| s.window.length()).max().unwrap_or_default();
+    let longest = settings.slos.iter().map(SloSettings::look_back).max().unwrap_or_default();
     let mut coarse = Coarse::new();
     for gain in store.reads().slo_counts(now - longest)? {
         let slo =

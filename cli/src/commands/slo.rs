@@ -2,6 +2,8 @@
 //!
 //! Owns how an SLO reads on one line. The budget's share, the rates and the state are the collector's.
 
+use watchkeeper_collector::budget_words;
+
 use crate::api::{self, Alert, Alerts, Pages, Slo, Slos};
 use crate::commands::alerts;
 use crate::context::{Context, Outcome};
@@ -62,9 +64,13 @@ pub(super) fn words(state: &str) -> String {
     state.replace('_', " ")
 }
 
-/// `██████░░ 63.2%`; nothing without data.
+/// Below this a budget is said in words: nobody can picture -11011.1%.
+const FAR_BELOW: f64 = -1.0;
+
+/// `██████░░ 63.2%`, `░░░░░░░░ spent 110 times over`; nothing without data.
 pub(crate) fn budget(slo: &Slo, n_cells: usize) -> String {
     match slo.budget_remaining.filter(|_| slo.total > 0) {
+        Some(left) if left < FAR_BELOW => format!("{} {}", bar(left, n_cells), budget_words(left)),
         Some(left) => format!("{} {}", bar(left, n_cells), say::percent(left, 1)),
         None => say::NOTHING.to_owned(),
     }
@@ -72,8 +78,12 @@ pub(crate) fn budget(slo: &Slo, n_cells: usize) -> String {
 
 /// The same in a sentence: `██████░░ 63.2% left`, or that it is overspent.
 pub(crate) fn budget_left(slo: &Slo, n_cells: usize) -> String {
-    let is_over = slo.budget_remaining.is_some_and(|left| left < 0.0);
-    format!("{}{}", budget(slo, n_cells), if is_over { ", overspent" } else { " left" })
+    let end = match slo.budget_remaining {
+        Some(left) if left < FAR_BELOW => "",
+        Some(left) if left < 0.0 => ", overspent",
+        _ => " left",
+    };
+    format!("{}{end}", budget(slo, n_cells))
 }
 
 /// Burn rates of the shortest windows, `5m 14.2x, 1h 12.0x`; those without data are left out.
@@ -209,6 +219,18 @@ mod tests {
             assert!(lines[1].contains(part), "{part}: {shown}");
         }
         assert!(lines[2].contains("no data") && !lines[2].contains('█'), "{shown}");
+    }
+
+    #[test]
+    fn a_budget_far_below_nothing_is_said_in_words() {
+        for (left, words) in [
+            (0.383, "███░░░░░ 38.3% left"),
+            (-0.5, "░░░░░░░░ -50.0%, overspent"),
+            (-109.111, "░░░░░░░░ spent 110 times over"),
+        ] {
+            let slo = Slo { budget_remaining: Some(left), total: 1, ..Slo::default() };
+            assert_eq!(budget_left(&slo, 8), words);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use watchkeeper_collector_core::alert::AlertState;
 use watchkeeper_collector_core::engine::{AlertView, Snapshot};
+use watchkeeper_collector_core::slo::budget_words;
 use watchkeeper_model::Timestamp;
 
 use super::state::ApiState;
@@ -73,17 +74,17 @@ fn overview(snapshot: &Snapshot) -> String {
             escape(&alert.reason)
         );
     }
-    out.push_str("</table><h2>Objectives</h2><table><tr><th>SLO<th>Service<th>Objective<th>Good<th>Budget left</tr>");
+    out.push_str("</table><h2>Objectives</h2><table><tr><th>SLO<th>Service<th>Objective<th>Good<th>Budget</tr>");
     for slo in &snapshot.slos {
         let good = slo.sli.map_or("no data".to_owned(), |sli| format!("{:.3} %", sli * 100.0));
         let _ = write!(
             out,
-            "<tr><td>{}<td>{}<td>{} % over {}<td>{good}<td>{:.1} %</tr>",
+            "<tr><td>{}<td>{}<td>{} % over {}<td>{good}<td>{}</tr>",
             escape(&slo.name),
             escape(&slo.service),
             slo.objective,
             escape(&slo.window),
-            slo.budget_remaining * 100.0
+            budget_words(slo.budget_remaining)
         );
     }
     out.push_str("</table><h2>Agents</h2><table><tr><th>Agent<th>State<th>Last heard</tr>");

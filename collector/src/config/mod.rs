@@ -1,11 +1,15 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
-//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` SLOs and rules, `alerting` routes and
-//! receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
+//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `alerting` routes
+//! and receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
 
 mod alerting;
 mod objectives;
 mod server;
+mod slos;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -58,7 +62,7 @@ pub fn read(
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
         f.optional("intake", read_intake);
-        let slos = f.list("slos", objectives::read_slo);
+        let slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
         let rules = f.list("rules", objectives::read_rule);
         objectives::refuse_same_names(&slos, &rules, f.reader());
         let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);

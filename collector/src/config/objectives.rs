@@ -1,99 +1,19 @@
-//! SLOs and rules.
+//! Rules, and what they have in common with SLOs.
 //!
-//! Owns their schema and the checks that need more than one field. A tier that can never fire is a warning; an objective
-//! out of range, an unknown statistic or a value of the wrong kind is an error.
+//! Owns their schema and the checks that need more than one field: an unknown statistic or a value of the wrong kind is an
+//! error.
 
 use std::time::Duration;
 
 use watchkeeper_collector_core::alert::RuleSettings;
 use watchkeeper_collector_core::series::{Filter, Op, Stat, Threshold};
-use watchkeeper_collector_core::slo::{Objective, SloSettings, SloWindow};
-use watchkeeper_config::{Fields, Located, Node, Reader, format, read};
+use watchkeeper_collector_core::slo::SloSettings;
+use watchkeeper_config::{Fields, Located, Node, Reader, read};
 use watchkeeper_expr::Scope;
 use watchkeeper_model::names::{RESERVED_LABELS, is_label_name};
 use watchkeeper_model::{Decimal, Dimension, Labels};
 
-const MAX_WINDOW: Duration = Duration::from_secs(400 * 86_400);
 const MAX_OVER: Duration = Duration::from_secs(30 * 86_400);
-
-pub(super) fn read_slo(node: &Node, reader: &mut Reader<'_>) -> Option<Located<SloSettings>> {
-    let keys = [
-        "name",
-        "service",
-        "signal",
-        "where",
-        "good",
-        "below",
-        "objective",
-        "window",
-        "calendar",
-        "min_events",
-        "no_data",
-        "labels",
-        "annotations",
-    ];
-    node.fields(reader, &keys, |f| {
-        let name = f.required("name", read_name);
-        let service = f.required("service", read::service);
-        let signal = f.required("signal", read::label_name);
-        let scope = f.or("where", Filter::all(), read_filter);
-        let good = f.or("good", Filter::all(), read_filter);
-        let below = f.optional("below", read_threshold);
-        let objective = f.required("objective", read_objective);
-        let window = f.optional("window", read_window);
-        let min_events = f.or("min_events", 10, read::integer(1..=1_000_000_000));
-        let no_data = f.or("no_data", Duration::from_secs(900), read::duration);
-        let labels = f.or("labels", Labels::default(), |n, r| read_labels(n, r, &[]));
-        let annotations = f.or("annotations", Labels::default(), read_annotations);
-        let window = later_calendar(f, window);
-        if f.node("good").is_none() && f.node("below").is_none() {
-            let place = f.place().clone();
-            f.reader()
-                .error(
-                    &place,
-                    "an SLO needs `good`, `below` or both: without them everything is good",
-                )
-                .help("for availability write good: 'int(status) < 500'; for latency below: 200ms");
-        }
-        let (name, service, signal) = (name?, service?, signal?);
-        let (objective, window) = (objective?, window?);
-        let slo = SloSettings {
-            scope,
-            good,
-            below,
-            window: SloWindow::Rolling(window),
-            window_text: format::duration(window),
-            min_events: min_events.unsigned_abs(),
-            no_data,
-            labels,
-            annotations,
-            ..SloSettings::new(&name, service, &signal, objective)
-        };
-        let place = f.place().clone();
-        for left_out in slo.tiers().1 {
-            f.reader().warning(&place, left_out.to_string());
-        }
-        Some(Located { value: slo, place })
-    })
-}
-
-/// Calendar windows belong to the format and not to this version.
-fn later_calendar(f: &mut Fields<'_, '_, '_>, window: Option<Duration>) -> Option<Duration> {
-    if let Some(calendar) = f.node("calendar") {
-        let place = calendar.place().clone();
-        f.reader()
-            .error(&place, "this version has rolling windows only")
-            .help("write window: 30d in place of `calendar`");
-        return None;
-    }
-    if window.is_none() && !f.has("window") {
-        let place = f.place().clone();
-        f.reader()
-            .error(&place, "`window` is missing")
-            .help("say over which time the objective holds, such as window: 30d");
-    }
-    window
-}
 
 pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<RuleSettings>> {
     let keys = [
@@ -197,7 +117,7 @@ fn comparison(
     Some((op, value))
 }
 
-fn read_name(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
+pub(super) fn read_name(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
     let name = read::string(node, reader)?;
     if (1..=200).contains(&name.len()) && !name.chars().any(char::is_control) {
         return Some(name);
@@ -206,13 +126,13 @@ fn read_name(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-fn read_filter(node: &Node, reader: &mut Reader<'_>) -> Option<Filter> {
+pub(super) fn read_filter(node: &Node, reader: &mut Reader<'_>) -> Option<Filter> {
     // Checked here with positions; compiled again by the core, which takes text.
     let condition = read::condition(Scope::Labels)(node, reader)?;
     Filter::compile(condition.text()).ok()
 }
 
-fn read_threshold(node: &Node, reader: &mut Reader<'_>) -> Option<Threshold> {
+pub(super) fn read_threshold(node: &Node, reader: &mut Reader<'_>) -> Option<Threshold> {
     let quantity = read::quantity(node, reader)?;
     let threshold = match quantity.dimension() {
         Some(dimension) => {
@@ -224,21 +144,6 @@ fn read_threshold(node: &Node, reader: &mut Reader<'_>) -> Option<Threshold> {
         reader.error(node.place(), format!("{} is out of range", quantity.text()));
     }
     threshold
-}
-
-fn read_objective(node: &Node, reader: &mut Reader<'_>) -> Option<Objective> {
-    let text = read::string(node, reader)?;
-    let objective = Decimal::parse(&text).and_then(Objective::from_percent);
-    if objective.is_none() {
-        reader
-            .error(node.place(), format!("{text} is no objective"))
-            .help("an objective is a percentage above 0 and below 100, such as 99.9");
-    }
-    objective
-}
-
-fn read_window(node: &Node, reader: &mut Reader<'_>) -> Option<Duration> {
-    read::duration_in(Duration::from_secs(60)..=MAX_WINDOW)(node, reader)
 }
 
 fn read_stat(node: &Node, reader: &mut Reader<'_>) -> Option<Stat> {
@@ -272,13 +177,17 @@ fn read_by(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
 }
 
 /// Annotations are labels in form; any text may be their value.
-fn read_annotations(node: &Node, reader: &mut Reader<'_>) -> Option<Labels> {
+pub(super) fn read_annotations(node: &Node, reader: &mut Reader<'_>) -> Option<Labels> {
     let pairs = read::map_of(read::text)(node, reader)?;
     Some(pairs.into_iter().map(|(name, value)| (name.value, value)).collect())
 }
 
 /// Labels of alerts: those that Watchkeeper sets itself are refused, but for the ones `allowed`.
-fn read_labels(node: &Node, reader: &mut Reader<'_>, allowed: &[&str]) -> Option<Labels> {
+pub(super) fn read_labels(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    allowed: &[&str],
+) -> Option<Labels> {
     let pairs = read::map_of(read::text)(node, reader)?;
     for (name, _) in &pairs {
         let reserved = RESERVED_LABELS.contains(&name.value.as_str())

@@ -26,7 +26,7 @@ const MAX_AHEAD: Duration = Duration::from_secs(120);
 pub(super) struct Counted {
     /// For the store.
     pub rows: Vec<JournalRow>,
-    /// For the store: by SLO and five-minute bucket.
+    /// For the store: by SLO and its bucket, five minutes or a slice.
     pub slo: Vec<SloIncrement>,
     /// For the engine.
     pub judged: Vec<Judged>,
@@ -92,7 +92,7 @@ fn judge(
     if counts == Counts::default() {
         return;
     }
-    let bucket = SloSettings::bucket_of(window.start);
+    let bucket = slo.bucket_of(window.start);
     let sum = buckets.entry((slo.name.to_string(), bucket)).or_insert_with(|| SloIncrement {
         slo: slo.name.to_string(),
         definition: slo.definition(),

@@ -14,7 +14,7 @@ use super::numbers::{bits, from_bits, int, unsigned};
 
 const FILE: &str = "intake";
 
-/// What one SLO gained in one five-minute bucket.
+/// What one SLO gained in one bucket: five minutes, or a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SloIncrement {
     /// The SLO's name.

@@ -81,7 +81,7 @@ pub struct Restored {
 pub struct RestoredSlo {
     /// Its name.
     pub name: String,
-    /// Counts by 5-minute bucket, over its whole window.
+    /// Counts by bucket as stored (5 minutes, or a slice), over its whole window.
     pub coarse: Vec<(Timestamp, Counts)>,
     /// Counts by window as fine as they are still stored, over the last [`SloSettings::fine_look_back`].
     pub fine: Vec<(Window, Counts)>,

@@ -96,23 +96,16 @@ impl Engine {
     fn renew_slos(&mut self, settings: &Settings, restored: &[RestoredSlo], now: Timestamp) {
         let mut before = std::mem::take(&mut self.slos);
         for slo in &settings.slos {
-            let same = |old: &SloWatch| {
-                old.settings.definition() == slo.definition() && old.budget.serves(slo)
-            };
-            let watch = match before.remove(&slo.name).filter(same) {
+            let same = |old: &SloWatch| old.settings.definition() == slo.definition();
+            let mut watch = match before.remove(&slo.name).filter(same) {
                 Some(mut watch) => {
-                    watch.budget.adopt(slo);
-                    watch.settings = slo.clone();
-                    watch.again(now);
+                    watch.adopt(slo, now);
                     watch
                 }
-                None => {
-                    let mut watch = SloWatch::new(slo.clone(), now);
-                    let counts = restored.iter().filter(|counts| counts.name == slo.name);
-                    counts.for_each(|counts| watch.restore(counts, now));
-                    watch
-                }
+                None => SloWatch::new(slo.clone(), now),
             };
+            let counts = restored.iter().filter(|counts| counts.name == slo.name);
+            counts.for_each(|counts| watch.restore(counts, now));
             self.slos.insert(slo.name.clone(), watch);
             for left_out in slo.tiers().1 {
                 let why = left_out.to_string();

@@ -14,13 +14,17 @@ use super::view::SloView;
 use crate::alert::{AlertKey, AlertRow, Condition, Hold};
 use crate::notify::SloFacts;
 use crate::series::Involved;
-use crate::slo::{Budget, Judged, SloSettings, SloState, TierSeverity, TierState};
+use crate::slo::{
+    Budget, Excluded, Hindsight, Judged, Share, SloSettings, SloState, Tally, TierSeverity,
+    TierState, View,
+};
 
 /// One SLO under watch.
 #[derive(Clone, Debug)]
 pub(super) struct SloWatch {
     pub(super) settings: SloSettings,
     pub(super) budget: Budget,
+    tally: Tally,
     involved: Involved,
     pace: Pace,
     /// When to evaluate it although nothing arrives.
@@ -36,6 +40,7 @@ impl SloWatch {
         let budget = Budget::new(&settings);
         Self {
             involved: Involved::new(budget.blame_window()),
+            tally: Tally::new(settings.method, views_of(&settings)),
             budget,
             settings,
             pace: Pace::new(),
@@ -47,12 +52,35 @@ impl SloWatch {
 
     pub(super) fn restore(&mut self, restored: &RestoredSlo, now: Timestamp) {
         for (bucket, counts) in &restored.coarse {
-            self.budget.restore_coarse(*bucket, counts, now);
+            self.tally.restore(*bucket, counts, false, now);
         }
         for (window, counts) in &restored.fine {
-            self.budget.restore_fine(window.start, counts, now);
+            self.tally.restore(window.start, counts, true, now);
         }
         self.due = Some(now);
+    }
+
+    /// Goes on by other settings that count the same: with all counts there are.
+    pub(super) fn adopt(&mut self, settings: &SloSettings, now: Timestamp) {
+        let tally = Tally::new(settings.method, views_of(settings));
+        self.tally = tally.taking_over(&self.tally, now);
+        self.budget = Budget::new(settings);
+        self.settings = settings.clone();
+        self.due = Some(now);
+    }
+
+    pub(super) fn shares(&self) -> [Share<'_>; 1] {
+        [Share { weight: 1.0, tally: &self.tally, view: 0 }]
+    }
+
+    /// How old counts are that no window of a tier can still hold where it matters: the shortest one, and a bucket.
+    pub(super) fn late_after(&self) -> Duration {
+        self.budget.shortest_window() + self.tally.grain()
+    }
+
+    /// What burned because of a stretch of the past.
+    pub(super) fn hindsight(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> Hindsight {
+        self.budget.hindsight(&self.shares(), from, to, now)
     }
 
     pub(super) fn set_back(&mut self, now: Timestamp) {
@@ -77,7 +105,7 @@ impl Engine {
             let Some(slo) = self.slos.get_mut(&*part.slo) else {
                 continue;
             };
-            slo.budget.add(part.window.start, &part.counts, now);
+            slo.tally.add(part.window.start, &part.counts, now);
             slo.involved.add(&part.agent, part.counts.bad(), now);
             slo.heard_at = Some(now);
             if !touched.contains(&&*part.slo) {
@@ -144,12 +172,14 @@ impl Engine {
         let Some(slo) = self.slos.get_mut(name) else {
             return;
         };
-        slo.budget.advance(now);
-        let state = slo.budget.tiers(&before);
-        let grain = slo.budget.grain();
+        slo.tally.advance(now);
+        let state = slo.budget.tiers(&slo.shares(), &before, now);
+        let grain = slo.tally.grain();
         // What is held is held until there are data: time alone changes nothing there.
-        let moving = (!state.burning.is_empty() && !state.stale) || slo.budget.may_change();
-        slo.due = moving.then(|| now.floor(grain) + grain);
+        let moving =
+            (!state.burning.is_empty() && !state.stale) || slo.budget.may_change(&slo.shares());
+        let next = moving.then(|| now.floor(grain) + grain);
+        slo.due = next.into_iter().chain(slo.budget.turns_at(now)).min();
         if let Some(due) = slo.due {
             self.clock.wake_at(due);
         }
@@ -175,7 +205,7 @@ impl Engine {
     }
 
     fn slo_view(&self, slo: &SloWatch, now: Timestamp) -> SloView {
-        let seen = slo.budget.evaluate(now);
+        let seen = slo.budget.evaluate(&slo.shares(), now);
         let counts = seen.counts;
         SloView {
             name: slo.settings.name.clone(),
@@ -185,7 +215,7 @@ impl Engine {
             good: counts.good,
             total: counts.total,
             unjudged: counts.unjudged,
-            sli: counts.ratio(),
+            sli: seen.sli,
             budget_remaining: seen.budget_remaining,
             burn: seen.burn,
             exhausts_at: seen.exhausts_at,
@@ -198,8 +228,8 @@ impl Engine {
         let key = AlertKey::slo(&slo.settings.name);
         let firing = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
         let silent = || {
-            let never = slo.heard_at.is_none() && slo.budget.newest().is_none();
-            let last = slo.heard_at.max(slo.budget.newest());
+            let never = slo.heard_at.is_none() && slo.tally.newest().is_none();
+            let last = slo.heard_at.max(slo.tally.newest());
             never || last.is_some_and(|last| now.since(last) >= slo.settings.no_data)
         };
         match firing.map(|row| row.labels.get("severity")) {
@@ -213,7 +243,7 @@ impl Engine {
     /// What a notification says of an SLO, and who is to blame.
     pub(super) fn slo_facts(&self, name: &str, now: Timestamp) -> Option<(SloFacts, Vec<String>)> {
         let slo = self.slos.get(name)?;
-        let seen = slo.budget.evaluate(now);
+        let seen = slo.budget.evaluate(&slo.shares(), now);
         let burn: Vec<(Duration, f64)> =
             seen.burn.iter().filter_map(|(over, rate)| Some((*over, (*rate)?))).collect();
         let facts = SloFacts {
@@ -251,9 +281,6 @@ fn condition_of(state: &TierState) -> Condition {
     }
 }
 
-impl SloWatch {
-    /// Evaluates it again, for the settings have changed.
-    pub(super) fn again(&mut self, now: Timestamp) {
-        self.due = Some(now);
-    }
+fn views_of(slo: &SloSettings) -> Vec<View> {
+    vec![View { of: slo.name.clone(), overs: slo.overs(), excluded: Excluded::default() }]
 }

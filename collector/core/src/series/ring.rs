@@ -92,13 +92,14 @@ impl<T: Part> Ring<T> {
         self.buckets.get_mut(slot).map(|bucket| (index, bucket))
     }
 
-    /// The contents of buckets `from..to`, as far as there are any.
-    pub fn range(&self, from: i64, to: i64) -> impl Iterator<Item = &T> {
+    /// Numbers and contents of buckets `from..to`, as far as there are any.
+    pub fn range(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &T)> {
         let slot = |index: i64| {
             usize::try_from(index.saturating_sub(self.first).clamp(0, self.len())).unwrap_or(0)
         };
         let (from, to) = (slot(from), slot(to));
-        self.buckets.range(from..to.max(from))
+        let first = self.first.saturating_add(i64::try_from(from).unwrap_or(i64::MAX));
+        (first..).zip(self.buckets.range(from..to.max(from)))
     }
 
     /// Forgets what lies further ahead of `now` than event time may: the clock was set back.
@@ -149,7 +150,8 @@ impl<T: Part> Ring<T> {
         (self.first..).zip(&self.buckets)
     }
 
-    fn window(&self) -> Duration {
+    /// How long a window it has room for.
+    pub fn window(&self) -> Duration {
         Duration::from_nanos(self.over.unsigned_abs())
     }
 

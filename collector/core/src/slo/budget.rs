@@ -1,6 +1,8 @@
-//! The error budget of one SLO: its counts over every window that matters, and what they say.
+//! The error budget of one SLO: what its counts over every window that matters say.
 //!
-//! Owns the sums. Whether a tier was burning before is not kept here: it is part of the alert, and stored with it.
+//! Owns the verdict: how much is left, how fast it goes, which tiers burn. Counts are the tally's. A composite has no
+//! counts of its own and is judged by the same rules from the tallies of its parts. Whether a tier was burning before is
+//! not kept here: it is part of the alert, and stored with it.
 
 use std::time::Duration;
 
@@ -10,9 +12,12 @@ use watchkeeper_model::Timestamp;
 use watchkeeper_model::time::nanos_of;
 
 use super::counts::Counts;
-use super::settings::{BUCKET, Objective, SloSettings, width_of};
+use super::forecast::{self, Course, Horizon};
+use super::settings::{Objective, SloSettings};
+use super::tally::{Over, Tally};
 use super::tier::{Tier, TierSeverity};
-use crate::series::{Part, Ring};
+use super::words::budget_words;
+use crate::series::Part as _;
 
 /// How an SLO stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,15 +48,19 @@ impl SloState {
 /// What the counts of an SLO say at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Over the whole window.
+    /// Over the whole window; of a composite those of all parts together.
     pub counts: Counts,
+    /// The share that is good; of a composite 1 less the weighted mean of its parts' bad ratios. `None` without data.
+    pub sli: Option<f64>,
     /// Share of the error budget left; below 0 if overspent.
     pub budget_remaining: f64,
     /// Burn rate by window, the shortest first; `None` where there are no data.
     pub burn: Vec<(Duration, Option<f64>)>,
-    /// When the budget is gone at the rate of the first tier's long window, if that is faster than the window rolls
-    /// and the budget is not gone.
+    /// When the budget is gone if it goes on as in the first tier's long window: only if it burns there, is not gone, and
+    /// that is before a calendar period's end.
     pub exhausts_at: Option<Timestamp>,
+    /// How much of the window up to now is left out of it.
+    pub corrected: Duration,
 }
 
 /// What the tiers of an SLO say at one time.
@@ -69,102 +78,90 @@ pub struct TierState {
     pub reason: String,
 }
 
-/// The counts of one SLO.
+/// Counts that a budget is judged by: an SLO's own, or those of one part of a composite.
+#[derive(Clone, Copy, Debug)]
+pub struct Share<'a> {
+    /// How much it weighs among the others; above 0.
+    pub weight: f64,
+    /// The counts.
+    pub tally: &'a Tally,
+    /// Through which of its views they are seen.
+    pub view: usize,
+}
+
+/// By what rules counts are judged.
 #[derive(Clone, Debug)]
 pub struct Budget {
     tiers: Vec<Tier>,
     objective: Objective,
-    period: Duration,
+    over: Over,
+    window_text: String,
     min_events: u64,
     min_bad: u64,
-    /// One ring for each width of buckets, with the windows counted in it.
-    rings: Vec<Spans>,
+}
+
+/// The counts of all shares over one window.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sum {
+    counts: Counts,
+    /// Of shares that have any.
+    ratio: Option<f64>,
+    /// How many shares there are.
+    n_shares: usize,
+}
+
+impl Sum {
+    pub(super) fn of(parts: impl Iterator<Item = (f64, Counts)>) -> Self {
+        let mut sum = Self::default();
+        let (mut bad, mut weights) = (0.0, 0.0);
+        for (weight, counts) in parts {
+            sum.n_shares += 1;
+            sum.counts.add(&counts);
+            if let Some(ratio) = counts.bad_ratio() {
+                (bad, weights) = (bad + weight * ratio, weights + weight);
+            }
+        }
+        sum.ratio = (weights > 0.0).then(|| bad / weights);
+        sum
+    }
+
+    /// Whether it burns strictly faster than a tier's factor: without rounding where there is but one share.
+    fn exceeds(&self, tier: &Tier, objective: Objective) -> bool {
+        if self.n_shares == 1 {
+            return tier.is_exceeded(&self.counts, objective);
+        }
+        // A mean of ratios is no integer: what differs in its last digits only is the same.
+        self.ratio.is_some_and(|ratio| ratio > tier.factor() * objective.allowed() * (1.0 + 1e-9))
+    }
 }
 
 impl Budget {
-    /// An SLO without counts.
+    /// The rules of an SLO.
     pub fn new(settings: &SloSettings) -> Self {
-        let (tiers, _) = settings.tiers();
-        let period = settings.window.length();
-        let mut overs: Vec<Duration> =
-            tiers.iter().flat_map(|tier| [tier.short, tier.long]).chain([period]).collect();
-        overs.sort();
-        overs.dedup();
-        let mut rings: Vec<Spans> = Vec::new();
-        for over in overs {
-            match rings.last_mut().filter(|ring| ring.ring.width() == width_of(over)) {
-                Some(ring) => ring.widen(over),
-                None => rings.push(Spans::new(over)),
-            }
-        }
         Self {
-            tiers,
+            tiers: settings.tiers().0,
             objective: settings.objective,
-            period,
+            over: settings.window.over(),
+            window_text: settings.window_text.clone(),
             min_events: settings.min_events,
             min_bad: settings.min_bad,
-            rings,
-        }
-    }
-
-    /// Whether counts made for `other` serve these settings: only what judges the sums may differ.
-    pub fn serves(&self, settings: &SloSettings) -> bool {
-        let other = Self::new(settings);
-        let shape = |budget: &Self| -> Vec<(Duration, Vec<Duration>)> {
-            let overs = |ring: &Spans| ring.spans.iter().map(|span| span.over).collect();
-            budget.rings.iter().map(|ring| (ring.ring.width(), overs(ring))).collect()
-        };
-        shape(self) == shape(&other)
-    }
-
-    /// Takes over how sums are judged; see [`Self::serves`].
-    pub fn adopt(&mut self, settings: &SloSettings) {
-        let rings = std::mem::take(&mut self.rings);
-        *self = Self { rings, ..Self::new(settings) };
-    }
-
-    /// Adds counts of a window that starts `at`.
-    pub fn add(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
-        for ring in &mut self.rings {
-            ring.add(at, counts, now);
-        }
-    }
-
-    /// Adds stored counts of a bucket of [`BUCKET`]: only to windows counted in such.
-    pub fn restore_coarse(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
-        for ring in self.rings.iter_mut().filter(|ring| ring.ring.width() == BUCKET) {
-            ring.add(at, counts, now);
-        }
-    }
-
-    /// Adds stored counts of a window finer than [`BUCKET`]: only to windows counted finer.
-    pub fn restore_fine(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
-        for ring in self.rings.iter_mut().filter(|ring| ring.ring.width() < BUCKET) {
-            ring.add(at, counts, now);
-        }
-    }
-
-    /// Lets time pass.
-    pub fn advance(&mut self, now: Timestamp) {
-        for ring in &mut self.rings {
-            ring.advance(now);
         }
     }
 
     /// Whether time alone may change what [`Self::tiers`] and [`Self::recent`] say while nothing burns.
-    pub fn may_change(&self) -> bool {
+    pub fn may_change(&self, shares: &[Share<'_>]) -> bool {
         let longest = self.tiers.iter().map(|tier| tier.long).max().unwrap_or_default();
-        self.sum(longest).bad() > 0 || self.recent().unjudged > 0
+        self.sum(shares, longest).counts.bad() > 0 || self.recent(shares).unjudged > 0
     }
 
     /// The counts of [`Self::blame_window`].
-    pub fn recent(&self) -> Counts {
-        self.sum(self.blame_window())
+    pub fn recent(&self, shares: &[Share<'_>]) -> Counts {
+        self.sum(shares, self.blame_window()).counts
     }
 
-    /// How old counts are that no window of a tier can still hold where it matters: the shortest one, and a bucket.
-    pub fn late_after(&self) -> Duration {
-        self.tiers.iter().map(|tier| tier.short).min().unwrap_or(self.period) + self.grain()
+    /// The shortest window of any tier.
+    pub fn shortest_window(&self) -> Duration {
+        self.tiers.iter().map(|tier| tier.short).min().unwrap_or(self.over.reach())
     }
 
     /// The tiers that can fire, the worst first.
@@ -172,126 +169,187 @@ impl Budget {
         &self.tiers
     }
 
-    /// How wide the buckets of [`Self::history`] are.
-    pub(super) fn history_width(&self) -> Duration {
-        self.rings.last().map_or(BUCKET, |ring| ring.ring.width())
-    }
-
-    /// The counts of one bucket of the whole window, by its number since the Unix epoch.
-    pub(super) fn history(&self, index: i64) -> Option<&Counts> {
-        self.rings.last()?.ring.get(index)
+    /// The whole window.
+    pub(super) const fn over(&self) -> &Over {
+        &self.over
     }
 
     /// Whether a tier that did not burn before burns with these counts in its windows.
-    pub(super) fn would_fire(&self, tier: &Tier, short: &Counts, long: &Counts) -> bool {
-        let enough = long.total >= self.min_events && long.bad() >= self.min_bad;
-        short.total > 0
-            && enough
-            && tier.is_exceeded(short, self.objective)
-            && tier.is_exceeded(long, self.objective)
+    pub(super) fn would_fire(&self, tier: &Tier, short: &Sum, long: &Sum) -> bool {
+        short.counts.total > 0
+            && long.counts.total >= self.min_events
+            && long.counts.bad() >= self.min_bad
+            && short.exceeds(tier, self.objective)
+            && long.exceeds(tier, self.objective)
     }
 
-    /// The end of the newest bucket that holds anything.
-    pub fn newest(&self) -> Option<Timestamp> {
-        self.rings.iter().filter_map(|ring| ring.ring.newest_end()).min()
-    }
-
-    /// The finest width of buckets: how often time alone may change anything.
-    pub fn grain(&self) -> Duration {
-        self.rings.first().map_or(BUCKET, |ring| ring.ring.width())
+    /// When the present calendar period ends.
+    pub fn turns_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.over {
+            Over::Last(_) => None,
+            Over::Period(calendar) => Some(calendar.period(now).1),
+        }
     }
 
     /// The first tier's long window: the one that tells who is to blame.
     pub fn blame_window(&self) -> Duration {
-        self.tiers.first().map_or(self.period, |tier| tier.long)
+        self.tiers.first().map_or(self.over.reach(), |tier| tier.long)
     }
 
     /// What the counts say, whether or not time was let pass before.
-    pub fn evaluate(&self, now: Timestamp) -> Evaluation {
-        let sum_at =
-            |over| self.spans().find_map(|(ring, s)| (s.over == over).then(|| ring.sum_at(s, now)));
-        let sum = |over| sum_at(over).unwrap_or_default();
-        let counts = sum(self.period);
-        let spent = self.burn(&counts).unwrap_or(0.0);
-        let budget_remaining = 1.0 - spent;
+    pub fn evaluate(&self, shares: &[Share<'_>], now: Timestamp) -> Evaluation {
+        let sum = |over: &Over| {
+            Sum::of(shares.iter().map(|s| (s.weight, s.tally.sum_at(s.view, over, now))))
+        };
+        let whole = sum(&self.over);
+        let budget_remaining = 1.0 - self.burn(&whole).unwrap_or(0.0);
         let mut overs: Vec<Duration> =
             self.tiers.iter().flat_map(|tier| [tier.short, tier.long]).collect();
         overs.sort();
         overs.dedup();
-        let burn = overs.into_iter().map(|over| (over, self.burn(&sum(over)))).collect();
-        let rate = self.burn(&sum(self.blame_window())).unwrap_or(0.0);
-        let exhausts_at = (rate > 1.0 && budget_remaining > 0.0)
-            .then(|| now + self.period.mul_f64((budget_remaining / rate).min(1.0)));
-        Evaluation { counts, budget_remaining, burn, exhausts_at }
+        let burn =
+            overs.into_iter().map(|over| (over, self.burn(&sum(&Over::Last(over))))).collect();
+        let rate = self.burn(&sum(&Over::Last(self.blame_window()))).unwrap_or(0.0);
+        let is_going = rate > 1.0 && budget_remaining > 0.0;
+        Evaluation {
+            counts: whole.counts,
+            sli: whole.ratio.map(|bad| whole.exact_good(bad)),
+            budget_remaining,
+            burn,
+            exhausts_at: is_going.then(|| self.forecast(shares, now)).flatten(),
+            corrected: self.corrected(shares, now),
+        }
     }
 
-    /// Which tiers burn. `before` are those that burned or were held until now: such a tier is held while there are no
-    /// data in its short window, for silence ends nothing; and it needs no least number of events to go on.
-    pub fn tiers(&self, before: &[String]) -> TierState {
-        let burning: Vec<&Tier> =
-            self.tiers.iter().filter(|tier| self.burns(tier, before)).collect();
+    fn forecast(&self, shares: &[Share<'_>], now: Timestamp) -> Option<Timestamp> {
+        let long = self.blame_window();
+        let courses: Vec<Course> =
+            shares.iter().map(|share| self.course(share, long, now)).collect();
+        let horizon = match &self.over {
+            Over::Last(length) => Horizon::Rolls(*length),
+            Over::Period(calendar) => Horizon::Ends(calendar.period(now).1),
+        };
+        forecast::exhausts_at(&courses, horizon, self.objective.allowed(), now)
+    }
+
+    /// How one share goes on: at the pace of the long window, or of as much of it as there are data for.
+    fn course(&self, share: &Share<'_>, long: Duration, now: Timestamp) -> Course {
+        let lately = share.tally.buckets(share.view, &Over::Last(long), now);
+        let mut sum = Counts::default();
+        lately.iter().for_each(|(_, counts)| sum.add(counts));
+        let since = lately.first().map_or(now, |(start, _)| *start);
+        let width = share.tally.width(share.view, &Over::Last(long));
+        let secs = now.since(since).clamp(width, long.max(width)).as_secs_f64().max(1.0);
+        Course {
+            weight: share.weight,
+            buckets: share.tally.buckets(share.view, &self.over, now),
+            width: share.tally.width(share.view, &self.over),
+            good_per_sec: sum.good as f64 / secs,
+            bad_per_sec: sum.bad() as f64 / secs,
+        }
+    }
+
+    fn corrected(&self, shares: &[Share<'_>], now: Timestamp) -> Duration {
+        let from = match &self.over {
+            Over::Last(length) => now - *length,
+            Over::Period(calendar) => calendar.period(now).0,
+        };
+        let all = shares.iter().filter_map(|share| share.tally.excluded(share.view));
+        all.map(|excluded| excluded.within(from, now)).max().unwrap_or_default()
+    }
+
+    /// Whether what happens now is left out of every share.
+    fn is_corrected(shares: &[Share<'_>], now: Timestamp) -> bool {
+        let covers = |share: &Share<'_>| {
+            share.tally.excluded(share.view).is_some_and(|excluded| excluded.covers(now))
+        };
+        !shares.is_empty() && shares.iter().all(covers)
+    }
+
+    /// Which tiers burn, as of the time the shares were let pass to, which is `now`. `before` are those that burned or were
+    /// held until now: such a tier is held while there are no data in its short window, for silence ends nothing; and it
+    /// needs no least number of events to go on. During a correction it is held in any case: taking counts out must not
+    /// end an alert.
+    pub fn tiers(&self, shares: &[Share<'_>], before: &[String], now: Timestamp) -> TierState {
+        let is_corrected = Self::is_corrected(shares, now);
+        let burning: Vec<&Tier> = self
+            .tiers
+            .iter()
+            .filter(|tier| {
+                let before = before.iter().any(|name| *name == tier.name());
+                (is_corrected && before) || self.burns(shares, tier, before)
+            })
+            .collect();
         let worst = burning
             .iter()
             .max_by(|a, b| a.severity.cmp(&b.severity).then(a.factor_tenths.cmp(&b.factor_tenths)));
         let shortest = burning.iter().map(|tier| tier.short).min();
-        let stale = shortest.is_some_and(|over| self.sum(over).total == 0);
+        let is_silent = |over| self.sum(shares, over).counts.total == 0;
+        let stale = shortest.is_some_and(|over| is_corrected || is_silent(over));
         TierState {
             burning: burning.iter().map(|tier| tier.name()).collect(),
             severity: burning.iter().map(|tier| tier.severity).max(),
             stale,
-            value: worst.and_then(|tier| self.burn(&self.sum(tier.short))),
-            reason: worst.map_or_else(|| self.calm(), |tier| self.words(tier, stale)),
+            value: worst.and_then(|tier| self.burn(&self.sum(shares, tier.short))),
+            reason: match worst {
+                None => self.calm(shares),
+                Some(_) if is_corrected => {
+                    "held: a correction leaves out what happens now".to_owned()
+                }
+                Some(tier) => self.words(shares, tier, stale),
+            },
         }
     }
 
-    fn burns(&self, tier: &Tier, before: &[String]) -> bool {
-        let (short, long) = (self.sum(tier.short), self.sum(tier.long));
-        let before = before.iter().any(|name| *name == tier.name());
-        if short.total == 0 {
+    fn burns(&self, shares: &[Share<'_>], tier: &Tier, before: bool) -> bool {
+        let (short, long) = (self.sum(shares, tier.short), self.sum(shares, tier.long));
+        if short.counts.total == 0 {
             return before;
         }
-        let enough = before || (long.total >= self.min_events && long.bad() >= self.min_bad);
-        enough
-            && tier.is_exceeded(&short, self.objective)
-            && tier.is_exceeded(&long, self.objective)
+        let goes_on = || short.exceeds(tier, self.objective) && long.exceeds(tier, self.objective);
+        self.would_fire(tier, &short, &long) || (before && goes_on())
     }
 
-    fn words(&self, tier: &Tier, stale: bool) -> String {
+    fn words(&self, shares: &[Share<'_>], tier: &Tier, stale: bool) -> String {
         let (short, long) = (duration_of(tier.short), duration_of(tier.long));
         if stale {
             return format!("held: no data in the last {short} to say that it has ended");
         }
-        let rate = |over| self.burn(&self.sum(over)).unwrap_or(0.0);
+        let rate = |over| self.burn(&self.sum(shares, over)).unwrap_or(0.0);
+        let whole = Sum::of(shares.iter().map(|s| (s.weight, s.tally.sum(s.view, &self.over))));
         format!(
-            "burning {:.1}x over {short} and {:.1}x over {long} (limit {}x), {:.1} % of the budget of {} left",
+            "burning {:.1}x over {short} and {:.1}x over {long} (limit {}x), budget of {} {}",
             rate(tier.short),
             rate(tier.long),
             tier.factor(),
-            100.0 * (1.0 - self.burn(&self.sum(self.period)).unwrap_or(0.0)),
-            duration_of(self.period),
+            self.window_text,
+            budget_words(1.0 - self.burn(&whole).unwrap_or(0.0)),
         )
     }
 
-    fn calm(&self) -> String {
-        let over = self.tiers.iter().map(|tier| tier.short).min().unwrap_or(self.period);
-        let rate = self.burn(&self.sum(over)).unwrap_or(0.0);
+    fn calm(&self, shares: &[Share<'_>]) -> String {
+        let over = self.tiers.iter().map(|tier| tier.short).min().unwrap_or(self.over.reach());
+        let rate = self.burn(&self.sum(shares, over)).unwrap_or(0.0);
         format!("burning {rate:.1}x over {}: under every limit", duration_of(over))
     }
 
     /// How many times faster than allowed; `None` without data.
-    fn burn(&self, counts: &Counts) -> Option<f64> {
-        counts.bad_ratio().map(|ratio| ratio / self.objective.allowed())
+    fn burn(&self, sum: &Sum) -> Option<f64> {
+        sum.ratio.map(|ratio| ratio / self.objective.allowed())
     }
 
-    fn sum(&self, over: Duration) -> Counts {
-        self.spans()
-            .find(|(_, span)| span.over == over)
-            .map(|(_, span)| span.sum)
-            .unwrap_or_default()
+    fn sum(&self, shares: &[Share<'_>], over: Duration) -> Sum {
+        let over = Over::Last(over);
+        Sum::of(shares.iter().map(|share| (share.weight, share.tally.sum(share.view, &over))))
     }
+}
 
-    fn spans(&self) -> impl Iterator<Item = (&Spans, &Span)> {
-        self.rings.iter().flat_map(|ring| ring.spans.iter().map(move |span| (ring, span)))
+impl Sum {
+    fn exact_good(&self, bad: f64) -> f64 {
+        match self.counts.ratio() {
+            Some(good) if self.n_shares == 1 => good,
+            _ => 1.0 - bad,
+        }
     }
 }
 
@@ -300,78 +358,42 @@ fn duration_of(span: Duration) -> String {
     duration_text(nanos_of(span))
 }
 
-/// Buckets of one width, and running sums over the windows counted in them.
-#[derive(Clone, Debug)]
-struct Spans {
-    ring: Ring<Counts>,
-    spans: Vec<Span>,
-}
-
-#[derive(Clone, Debug)]
-struct Span {
-    over: Duration,
-    /// The first bucket in `sum`.
-    from: i64,
-    sum: Counts,
-}
-
-impl Spans {
-    fn new(over: Duration) -> Self {
-        let span = Span { over, from: i64::MIN, sum: Counts::default() };
-        Self { ring: Ring::new(over, width_of(over)), spans: vec![span] }
-    }
-
-    /// Makes room for a longer window. Only before anything is added.
-    fn widen(&mut self, over: Duration) {
-        let longer = Self::new(over);
-        self.ring = longer.ring;
-        self.spans.extend(longer.spans);
-    }
-
-    fn add(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
-        self.advance(now);
-        let Some((index, bucket)) = self.ring.bucket(at, now) else {
-            return;
-        };
-        bucket.add(counts);
-        for span in self.spans.iter_mut().filter(|span| span.from <= index) {
-            span.sum.add(counts);
-        }
-    }
-
-    /// The sum of a window as of `now`, without letting time pass.
-    fn sum_at(&self, span: &Span, now: Timestamp) -> Counts {
-        let from = self.ring.first_within(span.over, now);
-        if from < span.from {
-            return self.ring.sum(span.over, now);
-        }
-        let mut sum = span.sum;
-        self.ring.range(span.from, from).for_each(|bucket| sum.remove(bucket));
-        sum
-    }
-
-    fn advance(&mut self, now: Timestamp) {
-        for span in &mut self.spans {
-            let from = self.ring.first_within(span.over, now);
-            if from < span.from {
-                // The clock was set back: a running sum can't go there.
-                self.ring.set_back(now);
-                span.sum = self.ring.sum(span.over, now);
-            } else {
-                for bucket in self.ring.range(span.from, from) {
-                    span.sum.remove(bucket);
-                }
-            }
-            span.from = from;
-        }
-        self.ring.expire(now);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::excluded::Excluded;
+    use super::super::tally::View;
     use super::*;
     use watchkeeper_model::{Decimal, Service};
+
+    /// An SLO with its counts.
+    struct Kept {
+        budget: super::Budget,
+        tally: Tally,
+    }
+
+    impl Kept {
+        fn new(settings: &SloSettings) -> Self {
+            let view =
+                View { of: "s".into(), overs: settings.overs(), excluded: Excluded::default() };
+            let tally = Tally::new(settings.method, vec![view]);
+            Self { budget: super::Budget::new(settings), tally }
+        }
+        fn shares(&self) -> [Share<'_>; 1] {
+            [Share { weight: 1.0, tally: &self.tally, view: 0 }]
+        }
+        fn add(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
+            self.tally.add(at, counts, now);
+        }
+        fn advance(&mut self, now: Timestamp) {
+            self.tally.advance(now);
+        }
+        fn tiers(&self, before: &[String]) -> TierState {
+            self.budget.tiers(&self.shares(), before, Timestamp(0))
+        }
+        fn evaluate(&self, now: Timestamp) -> Evaluation {
+            self.budget.evaluate(&self.shares(), now)
+        }
+    }
 
     const T0: i64 = 1_793_491_200;
 
@@ -392,7 +414,7 @@ mod tests {
 
     /// 100 requests a second, one call per `step` seconds; minutes until each severity fires and clears.
     fn golden(ratio_ppm: u64, minutes: i64) -> [Option<i64>; 4] {
-        let mut budget = Budget::new(&settings("99.9", 30 * 86_400));
+        let mut budget = Kept::new(&settings("99.9", 30 * 86_400));
         let (healthy, step) = (4_400 * 60, 10);
         let mut burning: Vec<String> = Vec::new();
         let mut seen = [None; 4];
@@ -459,7 +481,7 @@ mod tests {
         for (good, bad, burns) in
             [(8, 1, false), (9, 1, false), (7, 2, false), (8, 2, true), (0, 10, true)]
         {
-            let mut budget = Budget::new(&settings("99.9", 30 * 86_400));
+            let mut budget = Kept::new(&settings("99.9", 30 * 86_400));
             budget.add(at(0), &counts(good, bad), at(0));
             assert_eq!(!budget.tiers(&[]).burning.is_empty(), burns, "{good} good, {bad} bad");
         }
@@ -467,7 +489,7 @@ mod tests {
 
     #[test]
     fn silence_holds_what_burns_and_good_data_end_it() {
-        let mut budget = Budget::new(&settings("99.9", 30 * 86_400));
+        let mut budget = Kept::new(&settings("99.9", 30 * 86_400));
         budget.add(at(0), &counts(0, 100), at(0));
         let before = budget.tiers(&[]);
         assert_eq!((before.severity, before.stale), (Some(TierSeverity::Page), false));
@@ -482,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_ten_minute_slo_fires_and_clears_within_seconds() {
-        let mut budget = Budget::new(&settings("99", 600));
+        let mut budget = Kept::new(&settings("99", 600));
         for t in 0..60 {
             budget.add(at(t), &counts(100, 0), at(t));
         }
@@ -505,7 +527,7 @@ mod tests {
 
     #[test]
     fn the_budget_is_counted_and_not_averaged() {
-        let mut budget = Budget::new(&settings("99", 7 * 86_400));
+        let mut budget = Kept::new(&settings("99", 7 * 86_400));
         budget.add(at(0), &counts(9_000, 0), at(0));
         budget.add(at(400), &counts(50, 50), at(400));
         let seen = budget.evaluate(at(400));
@@ -518,20 +540,20 @@ mod tests {
     fn a_restart_gives_the_same_sums() {
         for secs in [600, 7 * 86_400, 30 * 86_400] {
             let slo = settings("99.9", secs);
-            let mut live = Budget::new(&slo);
-            let mut again = Budget::new(&slo);
+            let mut live = Kept::new(&slo);
+            let mut again = Kept::new(&slo);
             let end = at(7200);
             let mut coarse = std::collections::BTreeMap::<Timestamp, Counts>::new();
             for t in 0..7200 {
                 let part = counts(90, u64::from(t % 7 == 0));
                 live.add(at(t), &part, at(t));
-                coarse.entry(SloSettings::bucket_of(at(t))).or_default().add(&part);
+                coarse.entry(slo.bucket_of(at(t))).or_default().add(&part);
                 if end.since(at(t)) <= slo.fine_look_back() {
-                    again.restore_fine(at(t), &part, end);
+                    again.tally.restore(at(t), &part, true, end);
                 }
             }
             for (bucket, part) in coarse {
-                again.restore_coarse(bucket, &part, end);
+                again.tally.restore(bucket, &part, false, end);
             }
             live.advance(end);
             again.advance(end);
@@ -542,7 +564,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_or_far_forward_breaks_nothing() {
-        let mut budget = Budget::new(&settings("99.9", 30 * 86_400));
+        let mut budget = Kept::new(&settings("99.9", 30 * 86_400));
         budget.add(at(0), &counts(10, 90), at(0));
         budget.advance(at(400 * 86_400));
         assert_eq!(budget.evaluate(at(0)).counts, Counts::default());

@@ -9,8 +9,10 @@ use std::time::Duration;
 use watchkeeper_model::Timestamp;
 use watchkeeper_model::time::nanos_of;
 
-use super::budget::Budget;
+use super::budget::{Budget, Share, Sum};
 use super::counts::Counts;
+use super::settings::BUCKET;
+use super::tally::Over;
 use super::tier::Tier;
 use crate::series::Part as _;
 
@@ -38,20 +40,33 @@ pub struct Hindsight {
 impl Budget {
     /// Which tiers burned because of what happened `from..=to`, as far as that is past: whatever burns now is told by the
     /// tiers themselves.
-    pub fn hindsight(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> Hindsight {
-        let width = self.history_width();
+    pub fn hindsight(
+        &self,
+        shares: &[Share<'_>],
+        from: Timestamp,
+        to: Timestamp,
+        now: Timestamp,
+    ) -> Hindsight {
+        let width = shares.iter().map(|s| s.tally.width(s.view, self.over())).max();
+        let width = width.unwrap_or(BUCKET);
         let index = |at: Timestamp| at.nanos().div_euclid(nanos_of(width).max(1));
         let (first, now) = (index(from), index(now));
-        let n_of = |over: Duration| nanos_of(over) / nanos_of(width).max(1);
-        let longest =
-            self.known_tiers().iter().map(|tier| n_of(tier.long).max(1)).max().unwrap_or(1);
-        let sums = Sums::new(self, first - longest, (index(to) + longest).min(now));
+        let n_of = |over: Duration| (nanos_of(over) / nanos_of(width).max(1)).max(1);
+        let longest = self.known_tiers().iter().map(|tier| n_of(tier.long)).max().unwrap_or(1);
+        let sums: Vec<(f64, Sums)> = shares
+            .iter()
+            .map(|s| {
+                let over = (first - longest, (index(to) + longest).min(now));
+                (s.weight, Sums::new(s, self.over(), width, over))
+            })
+            .collect();
         let burned = self.known_tiers().iter().map(|tier| {
-            let (short, long) = (n_of(tier.short).max(1), n_of(tier.long).max(1));
-            let last = (index(to) + long).min(now);
+            let last = (index(to) + n_of(tier.long)).min(now);
             let burns = (first..last).map(|at| {
-                let over = |n: i64| sums.between(at + 1 - n, at + 1);
-                self.would_fire(tier, &over(short), &over(long))
+                let over = |n: i64| {
+                    Sum::of(sums.iter().map(|(weight, s)| (*weight, s.between(at + 1 - n, at + 1))))
+                };
+                self.would_fire(tier, &over(n_of(tier.short)), &over(n_of(tier.long)))
             });
             (*tier, burns.collect())
         });
@@ -101,12 +116,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(budget: &Budget, first: i64, end: i64) -> Self {
+    fn new(share: &Share<'_>, over: &Over, width: Duration, (first, end): (i64, i64)) -> Self {
+        let start = |index: i64| Timestamp(index.saturating_mul(nanos_of(width)));
+        let buckets = share.tally.between(share.view, over, start(first), start(end));
+        let mut buckets = buckets.into_iter().peekable();
         let mut sum = Counts::default();
         let mut up_to = vec![sum];
         for index in first..end {
-            if let Some(counts) = budget.history(index) {
-                sum.add(counts);
+            while let Some((_, counts)) = buckets.next_if(|(at, _)| *at < start(index + 1)) {
+                sum.add(&counts);
             }
             up_to.push(sum);
         }
@@ -126,7 +144,7 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slo::{Objective, SloSettings, TierSeverity};
+    use crate::slo::{Excluded, Objective, SloSettings, Tally, TierSeverity, View};
     use watchkeeper_model::{Decimal, Service};
 
     const T0: Timestamp = Timestamp::from_secs(1_793_491_200);
@@ -136,15 +154,31 @@ mod tests {
         T0 + Duration::from_secs(minute * MINUTE)
     }
 
-    /// 99.9 % over 30 days, and as many hours of good traffic as asked for.
-    fn healthy(minutes: u64) -> Budget {
+    struct Slo {
+        budget: Budget,
+        tally: Tally,
+    }
+
+    impl Slo {
+        fn add(&mut self, at: Timestamp, counts: &Counts, now: Timestamp) {
+            self.tally.add(at, counts, now);
+        }
+
+        fn hindsight(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> Hindsight {
+            let share = Share { weight: 1.0, tally: &self.tally, view: 0 };
+            self.budget.hindsight(&[share], from, to, now)
+        }
+    }
+
+    /// 99.9 % over 30 days, and as many minutes of good traffic as asked for.
+    fn healthy(minutes: u64) -> Slo {
         let objective = Objective::from_percent(Decimal::parse("99.9").unwrap()).unwrap();
-        let mut budget = Budget::new(&SloSettings::new(
-            "s",
-            Service::new("shop").unwrap(),
-            "requests",
-            objective,
-        ));
+        let service = Service::new("shop").unwrap();
+        let settings = SloSettings::new("s", service, "requests", objective);
+        let view =
+            View { of: "s".to_owned(), overs: settings.overs(), excluded: Excluded::default() };
+        let mut budget =
+            Slo { budget: Budget::new(&settings), tally: Tally::new(settings.method, vec![view]) };
         for minute in 0..minutes {
             let good = Counts { good: 600, total: 600, ..Counts::default() };
             budget.add(at(minute), &good, at(minute));
@@ -170,7 +204,7 @@ mod tests {
         ];
         for (sentence, healthy_for, late, bad, expected) in rows {
             let (mut budget, now) = (healthy(healthy_for), at(healthy_for));
-            let look = |budget: &Budget| budget.hindsight(at(late.start), at(late.end - 1), now);
+            let look = |budget: &Slo| budget.hindsight(at(late.start), at(late.end - 1), now);
             let before = look(&budget);
             assert_eq!(before.news(&before), None, "{sentence}");
             for minute in late.clone() {
@@ -195,7 +229,7 @@ mod tests {
         for minute in 400..405 {
             budget.add(at(minute), &bad, at(600));
         }
-        let look = |budget: &Budget| budget.hindsight(at(402), at(402), at(600));
+        let look = |budget: &Slo| budget.hindsight(at(402), at(402), at(600));
         let before = look(&budget);
         budget.add(at(402), &bad, at(600));
         assert_eq!(look(&budget).news(&before), None);

@@ -1,16 +1,34 @@
 //! Service level objectives: judging observations, error budgets and burn rates.
 //!
-//! In reading order: `counts` add up, `settings` judge, `tier` says which burn rates matter, `budget` keeps the counts
-//! of one SLO and evaluates them, `hindsight` finds what burned in the past.
+//! In reading order: `counts` add up, `zone` and `calendar` say when periods begin, `method` what is good or bad, `settings`
+//! judge, `tier` says which burn rates matter; `excluded` is what is left out, `tally` keeps the counts of one SLO,
+//! `forecast` says how they go on, `words` how a budget reads, `budget` evaluates them, and `hindsight` finds what burned
+//! in the past.
 
 mod budget;
+mod calendar;
 mod counts;
+mod excluded;
+mod forecast;
 mod hindsight;
+mod method;
 mod settings;
+mod tally;
 mod tier;
+mod words;
+mod zone;
 
-pub use budget::{Budget, Evaluation, SloState, TierState};
+#[cfg(test)]
+mod tests;
+
+pub use budget::{Budget, Evaluation, Share, SloState, TierState};
+pub use calendar::{Calendar, CalendarUnit};
 pub use counts::{Counts, Judged};
+pub use excluded::Excluded;
 pub use hindsight::{Breach, Hindsight};
+pub use method::{Method, SliceObjective, Slices};
 pub use settings::{BUCKET, Objective, SloSettings, SloWindow};
+pub use tally::{Over, Tally, View};
 pub use tier::{LeftOut, Tier, TierSeverity};
+pub use words::budget_words;
+pub use zone::Zone;

@@ -9,7 +9,10 @@ use sha2::{Digest as _, Sha256};
 use watchkeeper_expr::Verdict;
 use watchkeeper_model::{Decimal, Dimension, Distribution, Labels, Service, Timestamp};
 
+use super::calendar::Calendar;
 use super::counts::Counts;
+use super::method::Method;
+use super::tally::Over;
 use super::tier::{LeftOut, Tier};
 use crate::series::{Filter, Threshold};
 
@@ -47,18 +50,37 @@ impl Objective {
     }
 }
 
-/// The time over which an objective must hold. Calendar periods have room here and are not there yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The time over which an objective must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SloWindow {
     /// The last so long.
     Rolling(Duration),
+    /// A calendar period: the budget begins anew with each.
+    Calendar(Calendar),
 }
 
 impl SloWindow {
-    /// How long it is.
-    pub const fn length(self) -> Duration {
+    /// How far back its counts may lie.
+    pub const fn reach(&self) -> Duration {
         match self {
-            Self::Rolling(length) => length,
+            Self::Rolling(length) => *length,
+            Self::Calendar(calendar) => calendar.longest(),
+        }
+    }
+
+    /// The length of time that burn windows go by. Periods of a calendar have those of 30 days, whatever their length.
+    pub const fn tier_period(&self) -> Duration {
+        match self {
+            Self::Rolling(length) => *length,
+            Self::Calendar(_) => Duration::from_secs(30 * 86_400),
+        }
+    }
+
+    /// As counts are summed over it.
+    pub fn over(&self) -> Over {
+        match self {
+            Self::Rolling(length) => Over::Last(*length),
+            Self::Calendar(calendar) => Over::Period(calendar.clone()),
         }
     }
 }
@@ -78,13 +100,15 @@ pub struct SloSettings {
     pub good: Filter,
     /// And whose value is at or below this.
     pub below: Option<Threshold>,
+    /// What is counted as good or bad: observations, or slices of time.
+    pub method: Method,
     /// How many must be good.
     pub objective: Objective,
     /// Over which time.
     pub window: SloWindow,
-    /// The window as written: `30d`.
+    /// The window as it is shown: `30d`, `month (Europe/Berlin)`.
     pub window_text: String,
-    /// Observations needed in a tier's long window before it can fire; 10 by default.
+    /// Observations, or slices, needed in a tier's long window before it can fire; 10 by default.
     pub min_events: u64,
     /// Bad ones among them; 2 by default.
     pub min_bad: u64,
@@ -106,6 +130,7 @@ impl SloSettings {
             scope: Filter::all(),
             good: Filter::all(),
             below: None,
+            method: Method::default(),
             objective,
             window: SloWindow::Rolling(Duration::from_secs(30 * 86_400)),
             window_text: "30d".to_owned(),
@@ -153,8 +178,8 @@ impl SloSettings {
         }
     }
 
-    /// Identifies what is counted: equal where stored counts may be used again. Objective, window, labels and name
-    /// are not in it.
+    /// Identifies what is counted: equal where stored counts may be used again. Objectives, window, labels and name
+    /// are not in it; the length of slices is.
     pub fn definition(&self) -> u64 {
         let mut hash = Sha256::new();
         let below = self.below.map_or_else(String::new, |b| format!("{b:?}"));
@@ -164,27 +189,47 @@ impl SloSettings {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        if let Method::Timeslices(slices) = self.method {
+            hash.update(slices.length.as_secs().to_be_bytes());
+        }
         let mut head = [0; 8];
         head.copy_from_slice(&hash.finalize()[..8]);
         u64::from_be_bytes(head)
     }
 
     /// The bucket in which counts of a window are stored.
-    pub fn bucket_of(at: Timestamp) -> Timestamp {
-        at.floor(BUCKET)
+    pub fn bucket_of(&self, at: Timestamp) -> Timestamp {
+        at.floor(self.method.bucket())
     }
 
-    /// How far back counts finer than [`BUCKET`] are wanted after a restart.
-    pub fn fine_look_back(&self) -> Duration {
+    /// The windows it looks at: its own and those of its tiers.
+    pub fn overs(&self) -> Vec<Over> {
         let (tiers, _) = self.tiers();
-        let spans = tiers.iter().flat_map(|tier| [tier.short, tier.long]);
-        let fine = spans.chain([self.window.length()]).filter(|over| width_of(*over) < BUCKET);
-        fine.max().unwrap_or_default()
+        let burn = tiers.iter().flat_map(|tier| [tier.short, tier.long]).map(Over::Last);
+        burn.chain([self.window.over()]).collect()
+    }
+
+    /// How far back counts finer than [`BUCKET`] are wanted after a restart. Slices need none: they are stored one by one.
+    pub fn fine_look_back(&self) -> Duration {
+        if self.method != Method::Occurrences {
+            return Duration::ZERO;
+        }
+        let overs = self.overs().into_iter().map(|over| over.reach());
+        overs.filter(|over| width_of(*over) < BUCKET).max().unwrap_or_default()
+    }
+
+    /// How far back counts by bucket are wanted after a restart: its window may be shorter than a tier's.
+    pub fn look_back(&self) -> Duration {
+        self.overs().iter().map(Over::reach).max().unwrap_or_default()
     }
 
     /// The tiers that can fire, the worst first, and those that can't.
     pub fn tiers(&self) -> (Vec<Tier>, Vec<LeftOut>) {
-        Tier::table(self.window.length(), self.objective)
+        let least = match self.method {
+            Method::Occurrences => Duration::ZERO,
+            Method::Timeslices(slices) => slices.length,
+        };
+        Tier::table(self.window.tier_period(), least, self.objective)
     }
 }
 

@@ -84,10 +84,16 @@ impl fmt::Display for LeftOut {
 impl Tier {
     /// The tiers of a period, the worst first. Windows scale with periods under 30 days; a short window is never under
     /// 5 s and a long one never under 12 of its short ones (the table's own ratio), nor longer than the period. So a
-    /// 10-minute SLO has 5 s and 1 min in every tier, and the lower factor of a severity decides.
-    pub fn table(period: Duration, objective: Objective) -> (Vec<Self>, Vec<LeftOut>) {
+    /// 10-minute SLO has 5 s and 1 min in every tier, and the lower factor of a severity decides. Where slices are counted, a
+    /// short window has at least two of them, so that the one under way never decides alone; zero if none are.
+    pub fn table(
+        period: Duration,
+        slice: Duration,
+        objective: Objective,
+    ) -> (Vec<Self>, Vec<LeftOut>) {
+        let shortest = SHORTEST.max(2 * slice.as_secs());
         let tiers = TABLE.map(|(severity, factor_tenths, long, short)| {
-            let short = scaled(short, period).max(SHORTEST).min(period.as_secs().max(1));
+            let short = scaled(short, period).max(shortest).min(period.as_secs().max(1));
             let long = scaled(long, period).max(12 * short).min(period.as_secs().max(1));
             let (long, short) = (Duration::from_secs(long), Duration::from_secs(short));
             Self { severity, factor_tenths, long, short }
@@ -140,7 +146,8 @@ mod tests {
     }
 
     fn windows(period_secs: u64) -> Vec<(u32, u64, u64)> {
-        let (tiers, _) = Tier::table(Duration::from_secs(period_secs), objective("99.9"));
+        let (tiers, _) =
+            Tier::table(Duration::from_secs(period_secs), Duration::ZERO, objective("99.9"));
         tiers.iter().map(|t| (t.factor_tenths, t.long.as_secs(), t.short.as_secs())).collect()
     }
 
@@ -172,11 +179,27 @@ mod tests {
     }
 
     #[test]
+    fn a_short_window_has_two_slices_at_least() {
+        for (slice, expected) in [
+            (60, vec![(3600, 300), (21_600, 1800), (86_400, 7200), (259_200, 21_600)]),
+            (300, vec![(7200, 600), (21_600, 1800), (86_400, 7200), (259_200, 21_600)]),
+            (3600, vec![(86_400, 7200), (86_400, 7200), (86_400, 7200), (259_200, 21_600)]),
+        ] {
+            let slice = Duration::from_secs(slice);
+            let (tiers, _) = Tier::table(Duration::from_secs(30 * DAY), slice, objective("99.9"));
+            let windows: Vec<(u64, u64)> =
+                tiers.iter().map(|tier| (tier.long.as_secs(), tier.short.as_secs())).collect();
+            assert_eq!(windows, expected, "{slice:?}");
+        }
+    }
+
+    #[test]
     fn a_tier_that_cannot_fire_is_left_out() {
         for (percent, n_firing) in
             [("99.9", 4), ("93.1", 4), ("93.05", 3), ("83.3", 2), ("66.6", 1), ("0.1", 1)]
         {
-            let (tiers, left_out) = Tier::table(Duration::from_secs(30 * DAY), objective(percent));
+            let (tiers, left_out) =
+                Tier::table(Duration::from_secs(30 * DAY), Duration::ZERO, objective(percent));
             // A factor of 1 can always be exceeded, if only by everything being bad.
             assert_eq!((tiers.len(), left_out.len()), (n_firing, 4 - n_firing), "{percent} %");
         }
@@ -184,7 +207,8 @@ mod tests {
 
     #[test]
     fn exactly_the_factor_does_not_burn() {
-        let (tiers, _) = Tier::table(Duration::from_secs(30 * DAY), objective("99.9"));
+        let (tiers, _) =
+            Tier::table(Duration::from_secs(30 * DAY), Duration::ZERO, objective("99.9"));
         let counts = |bad: u64| Counts { good: 10_000 - bad, total: 10_000, ..Counts::default() };
         assert!(!tiers[0].is_exceeded(&counts(144), objective("99.9")));
         assert!(tiers[0].is_exceeded(&counts(145), objective("99.9")));

@@ -1,6 +1,7 @@
 //! The engine in virtual time: scenarios against a world that keeps its rows as JSON and may restart at any moment.
 
 mod agents;
+mod budgets;
 mod data;
 mod incidents;
 mod property;

@@ -82,7 +82,7 @@ pub(super) struct World {
     /// Dedup keys of which the channel has said what to remember.
     remembered: BTreeSet<String>,
     under_way: VecDeque<Delivery>,
-    counts: Vec<(Window, Counts)>,
+    counts: Vec<(String, Window, Counts)>,
     observed: Vec<Observed>,
 }
 
@@ -179,7 +179,7 @@ impl World {
                 if counts == Counts::default() {
                     continue;
                 }
-                self.counts.push((seen.window, counts));
+                self.counts.push((slo.name.clone(), seen.window, counts));
                 let (slo, agent) = (slo.name.as_str().into(), AgentId::new(agent));
                 judged.push(Judged { slo, agent, window: seen.window, counts });
             }
@@ -233,16 +233,7 @@ impl World {
     /// Stops without a word and starts again from what is on disk. What was under way is lost.
     pub(super) fn restart(&mut self) {
         self.under_way.clear();
-        let mut coarse = BTreeMap::<Timestamp, Counts>::new();
-        for (window, counts) in &self.counts {
-            let bucket = coarse.entry(SloSettings::bucket_of(window.start)).or_default();
-            crate::series::Part::add(bucket, counts);
-        }
-        let slos = self.settings.slos.iter().map(|slo| RestoredSlo {
-            name: slo.name.clone(),
-            coarse: coarse.clone().into_iter().collect(),
-            fine: self.counts.clone(),
-        });
+        let slos: Vec<RestoredSlo> = self.settings.slos.iter().map(|s| self.stored(s)).collect();
         let incidents: Vec<crate::notify::IncidentRow> = self.disk.all("incident");
         let deliveries: Vec<crate::notify::DeliveryRow> = self.disk.all("delivery");
         let is_final = |outcome| {
@@ -258,7 +249,7 @@ impl World {
             deliveries: deliveries.into_iter().filter(|d| !is_final(d.outcome)).collect(),
             agents: self.disk.all("agent"),
             tallies: Vec::new(),
-            slos: slos.collect(),
+            slos,
             observed: self.observed.clone(),
         };
         let (engine, effects) = Engine::new(self.settings.clone(), restored, self.now);
@@ -267,6 +258,20 @@ impl World {
         if !self.restart_always {
             self.deliver();
         }
+    }
+
+    /// What is stored of an SLO's counts.
+    pub(super) fn stored(&self, slo: &SloSettings) -> RestoredSlo {
+        let mut coarse = BTreeMap::<Timestamp, Counts>::new();
+        let mut fine = Vec::new();
+        for (_, window, counts) in self.counts.iter().filter(|(name, ..)| *name == slo.name) {
+            let bucket = coarse.entry(slo.bucket_of(window.start)).or_default();
+            crate::series::Part::add(bucket, counts);
+            if self.now.since(window.start) <= slo.fine_look_back() {
+                fine.push((*window, *counts));
+            }
+        }
+        RestoredSlo { name: slo.name.clone(), coarse: coarse.into_iter().collect(), fine }
     }
 
     pub(super) fn mode(&mut self, receiver: &str, mode: Mode) {

@@ -1,0 +1,168 @@
+//! What a collector's file may say of SLOs, and what is wrong with what it may not say.
+
+use watchkeeper_collector_core::slo::{Method, SloSettings, SloWindow};
+use watchkeeper_config::{ProcessEnv, Reader, load_str};
+
+/// The SLOs of a file, and its problems as `line: message (help)`.
+fn read(text: &str) -> (Vec<SloSettings>, Vec<String>) {
+    let mut reader = Reader::new(&ProcessEnv);
+    let settings = load_str("c.yaml", text, &mut reader)
+        .and_then(|document| super::read(&document, &mut reader, false));
+    let problems = reader.problems().report();
+    let words = problems.iter().map(|p| format!("{}: {} ({})", p.line, p.message, p.help));
+    let words = words.collect();
+    (settings.map(|s| s.engine.slos.clone()).unwrap_or_default(), words)
+}
+
+/// A file with one SLO that has these keys beside the usual ones.
+fn slo(keys: &str) -> String {
+    format!("slos:\n  - name: shop\n    service: shop\n    signal: requests\n{}", indented(keys))
+}
+
+fn indented(keys: &str) -> String {
+    keys.lines().map(|line| format!("    {}\n", line.trim_start_matches('|'))).collect()
+}
+
+fn one(keys: &str) -> SloSettings {
+    let (slos, problems) = read(&slo(keys));
+    assert_eq!(problems, [""; 0], "{keys}");
+    slos.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_window_rolls_or_is_a_period_of_a_calendar() {
+    for (keys, shown) in [
+        ("window: 30d", "30d"),
+        ("window: 36h", "1d12h"),
+        ("calendar: {unit: month, zone: Europe/Berlin}", "month (Europe/Berlin)"),
+        ("calendar: {unit: week}", "week (UTC)"),
+        ("calendar: {unit: quarter, zone: UTC}", "quarter (UTC)"),
+        ("calendar: {unit: year, zone: Asia/Kolkata}", "year (Asia/Kolkata)"),
+    ] {
+        let slo = one(&format!("objective: 99.9\ngood: \"status != '500'\"\n{keys}"));
+        assert_eq!(slo.window_text, shown);
+        assert_eq!(matches!(slo.window, SloWindow::Calendar(_)), keys.starts_with("calendar"));
+        assert_eq!(slo.min_events, 10);
+    }
+}
+
+#[test]
+fn slices_need_fewer_of_them() {
+    let keys = "objective: 99\nbelow: 200ms\nwindow: 30d\nmethod: timeslices\nslice: 1m\nslice_objective: 95";
+    let slo = one(keys);
+    let Method::Timeslices(slices) = slo.method else { panic!("{:?}", slo.method) };
+    assert_eq!((slices.length.as_secs(), slo.min_events, slo.min_bad), (60, 5, 2));
+    assert_eq!(one(&format!("{keys}\nmin_events: 3")).min_events, 3);
+}
+
+#[test]
+fn several_objectives_are_several_slos() {
+    let (slos, problems) =
+        read(&slo("good: \"status != '500'\"\nwindow: 7d\nlabels: {team: web}\nobjectives:\n\
+         |  - {below: 200ms, objective: 95}\n|  - {below: 1s, objective: 99.9, name: slow}\n\
+         |  - {name: ok, objective: 99, good: \"status == '200'\"}"));
+    assert_eq!(problems, [""; 0]);
+    let found: Vec<(&str, f64, bool, &str)> = slos
+        .iter()
+        .map(|s| (s.name.as_str(), s.objective.percent(), s.below.is_some(), s.good.text()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("shop-200ms", 95.0, true, "status != '500'"),
+            ("shop-slow", 99.9, true, "status != '500'"),
+            ("shop-ok", 99.0, false, "status == '200'"),
+        ]
+    );
+    assert!(slos.iter().all(|s| s.labels.get("team") == "web" && s.window_text == "1w"));
+}
+
+#[test]
+fn each_problem_has_its_place_and_says_what_would_be_right() {
+    let usual = "good: \"status != '500'\"\nobjective: 99\nwindow: 30d\n";
+    let sliced = format!("{usual}method: timeslices\n");
+    for (keys, expected) in [
+        (
+            "objective: 100\nwindow: 30d\nbelow: 1s".to_owned(),
+            "5: 100 is no objective (an objective is a percentage above 0 and below 100",
+        ),
+        ("objective: 0\nwindow: 30d\nbelow: 1s".to_owned(), "5: 0 is no objective"),
+        (
+            "objective: 99.99999999\nwindow: 30d\nbelow: 1s".to_owned(),
+            "5: 99.99999999 is no objective",
+        ),
+        ("objective: most\nwindow: 30d\nbelow: 1s".to_owned(), "5: most is no objective"),
+        ("objective: 99\nwindow: 30d".to_owned(), "2: an SLO needs `good`, `below` or both"),
+        ("objective: 99\nbelow: 1s".to_owned(), "2: `window` is missing (say over which time"),
+        ("objective: 99\nbelow: 1s\nwindow: 500d".to_owned(), "7: "),
+        (
+            format!("{usual}calendar: {{unit: month}}"),
+            "8: an SLO has a `window` or a `calendar`, not both",
+        ),
+        (
+            "objective: 99\nbelow: 1s\ncalendar: {unit: day}".to_owned(),
+            "7: `day` is not one of the words valid here (valid are week, month, quarter, year",
+        ),
+        ("objective: 99\nbelow: 1s\ncalendar: {unit: moth}".to_owned(), "did you mean `month`?"),
+        ("objective: 99\nbelow: 1s\ncalendar: {zone: UTC}".to_owned(), "7: `unit` is missing"),
+        (
+            "objective: 99\nbelow: 1s\ncalendar: {unit: month, zone: Europe/Berln}".to_owned(),
+            "7: there is no time zone \"Europe/Berln\" (did you mean Europe/Berlin?",
+        ),
+        (
+            "objective: 99\nbelow: 1s\ncalendar: {unit: month, tz: UTC}".to_owned(),
+            "7: unknown key `tz`",
+        ),
+        (format!("{usual}slice: 1m"), "8: `slice` is for slices (write method: timeslices"),
+        (format!("{usual}slice_objective: 95"), "8: `slice_objective` is for slices"),
+        (format!("{usual}method: slices"), "8: `slices` is not one of the words valid here"),
+        (sliced.clone(), "`slice` is missing"),
+        (format!("{sliced}slice: 1m"), "`slice_objective` is missing"),
+        (
+            format!("{sliced}slice: 7m\nslice_objective: 95"),
+            "9: a slice of 7m does not fit (it is 1s to 1h long and divides a day",
+        ),
+        (format!("{sliced}slice: 2h\nslice_objective: 95"), "9: a slice of 2h does not fit"),
+        (format!("{sliced}slice: 500ms\nslice_objective: 95"), "9: a slice of 500ms does not fit"),
+        (
+            format!("{sliced}slice: 1s\nslice_objective: 95"),
+            "9: 2592000 slices in a window are too many (at most 600000",
+        ),
+        (format!("{sliced}slice: 1m\nslice_objective: 101"), "10: 101 is no objective of a slice"),
+        (format!("{sliced}slice: 1m\nslice_objective: 0"), "10: 0 is no objective of a slice"),
+        (
+            format!("{usual}objectives: [{{below: 1s, objective: 95}}]"),
+            "6: `objective` stands beside `objectives`",
+        ),
+        (
+            "window: 30d\nbelow: 1s\nobjectives: [{below: 1s, objective: 95}]".to_owned(),
+            "6: `below` stands beside `objectives`",
+        ),
+        ("window: 30d\nobjectives: []".to_owned(), "6: `objectives` has none"),
+        (
+            "window: 30d\nobjectives: [{objective: 95, name: a}]".to_owned(),
+            "6: an SLO needs `good`, `below` or both",
+        ),
+        (
+            "window: 30d\ngood: \"a == 'b'\"\nobjectives: [{objective: 95}]".to_owned(),
+            "7: an objective without `below` needs a `name`",
+        ),
+        ("window: 30d\nobjectives: [{below: 1s}]".to_owned(), "6: `objective` is missing"),
+        (
+            "window: 30d\nobjectives: [{below: 1s, objective: 95}, {below: 1s, objective: 99}]"
+                .to_owned(),
+            "another SLO or rule is called \"shop-1s\" too",
+        ),
+        (
+            "window: 30d\nobjectives: [{below: 1s, objektive: 95}]".to_owned(),
+            "6: unknown key `objektive` (did you mean `objective`?",
+        ),
+        (format!("{usual}windw: 7d"), "8: unknown key `windw` (did you mean `window`?"),
+    ] {
+        let (_, problems) = read(&slo(&keys));
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{keys}\nexpected {expected}\n{problems:#?}"
+        );
+    }
+}
