@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod descriptors;
 pub mod dry_run;
 mod facts;
+pub mod history;
 mod redact;
 pub mod reload;
 pub mod sources;

@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod hub;
 pub mod intake;
 pub mod query;
+pub mod rehearsal;
 pub mod reload;
 pub mod restore;
 pub mod server;

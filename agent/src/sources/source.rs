@@ -5,9 +5,10 @@
 //! what is counted and where a source stands can't disagree.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
-use watchkeeper_agent_core::observe::{Accumulator, Evidence, InUse};
+use watchkeeper_agent_core::observe::{Accumulator, Evidence, InUse, Past};
 use watchkeeper_agent_core::tail::Followed;
 use watchkeeper_model::{FileRef, Frontier, Service, Timestamp};
 
@@ -96,6 +97,15 @@ pub trait Source: Send {
 
     /// What it has seen since [`Source::keep_evidence`]; `None` if nothing is kept.
     fn inspect(&self) -> Option<Inspection<'_>> {
+        None
+    }
+
+    /// Takes, from now on, the times in lines for what time it was when they were written, and counts those of this span.
+    /// What reads no lines of its own time does nothing of the kind.
+    fn read_as_past(&mut self, _span: Range<Timestamp>) {}
+
+    /// What time it was, as far as lines have said since [`Source::read_as_past`].
+    fn past_mut(&mut self) -> Option<&mut Past> {
         None
     }
 

@@ -27,4 +27,5 @@ mod status;
 mod tests;
 
 pub use router::router;
+pub use slos::as_answer;
 pub use state::{Acknowledged, ApiState, Engine, EngineGone, Readiness};

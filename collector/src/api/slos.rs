@@ -63,6 +63,11 @@ pub(super) async fn one(
     }
 }
 
+/// SLOs as `GET slos` answers with them, for who asks an engine that is not behind the API.
+pub fn as_answer(slos: Vec<SloView>) -> impl Serialize {
+    Slos { slos: slos.into_iter().map(Into::into).collect(), next: None }
+}
+
 impl From<SloView> for SloJson {
     fn from(slo: SloView) -> Self {
         let burn = slo

@@ -23,7 +23,7 @@ const MAX_AHEAD: Duration = Duration::from_secs(120);
 
 /// What a batch adds.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     /// For the store.
     pub rows: Vec<JournalRow>,
     /// For the store: by SLO and its bucket, five minutes or a slice.
@@ -35,7 +35,7 @@ pub(super) struct Counted {
 }
 
 /// Counts the series of one batch. `skew_ns` is how far the agent's clock is ahead of ours.
-pub(super) fn count(
+pub(crate) fn count(
     settings: &Settings,
     agent: &AgentId,
     service: &Service,

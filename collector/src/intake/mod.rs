@@ -4,8 +4,9 @@
 //! Never gives a receipt before the commit. Each road is one file beside this one and knows only [`Intake`].
 
 mod agents;
-mod count;
+pub(crate) mod count;
 pub mod grpc;
 mod receive;
 
+pub(crate) use receive::base_values;
 pub use receive::{Intake, IntakeSettings, Reply, Welcome};

@@ -370,7 +370,7 @@ pub(super) fn wanted_bounds(settings: &Settings) -> Vec<v1::WantedBounds> {
 }
 
 /// A threshold without a unit means something else in each dimension; the agent ignores what lies outside its values.
-fn base_values(threshold: &watchkeeper_collector_core::series::Threshold) -> Vec<i64> {
+pub(crate) fn base_values(threshold: &watchkeeper_collector_core::series::Threshold) -> Vec<i64> {
     use watchkeeper_model::Dimension;
     let mut all: Vec<i64> = [Dimension::Time, Dimension::Bytes, Dimension::Ratio, Dimension::Plain]
         .into_iter()

@@ -18,6 +18,7 @@ use super::in_use::InUse;
 use super::limit::Bucket;
 use super::number::scaled;
 use super::parser::{Parser, is_blank};
+use super::past::{Past, Placed};
 use super::series::LabelKey;
 use super::settings::{EventSettings, LineSettings, MAX_AHEAD, RETENTION, SignalSettings};
 use super::slots::Slots;
@@ -37,6 +38,8 @@ pub struct LineObserver {
     words: Words,
     /// What lines have shown, if anybody asked.
     evidence: Option<Box<Evidence>>,
+    /// What time it was, if lines are read long after they were written.
+    past: Option<Past>,
 }
 
 #[derive(Debug)]
@@ -85,7 +88,18 @@ impl LineObserver {
             events,
             labels: LabelKey::default(),
             evidence: None,
+            past: None,
         }
+    }
+
+    /// Takes, from now on, the times in lines for what time it was when they were written.
+    pub fn read_as_past(&mut self, past: Past) {
+        self.past = Some(past);
+    }
+
+    /// What time it was, as far as lines have said since [`Self::read_as_past`].
+    pub fn past_mut(&mut self) -> Option<&mut Past> {
+        self.past.as_mut()
     }
 
     /// Keeps, from now on, what lines show: examples of what is skipped and why, and how many each rule matches.
@@ -200,19 +214,21 @@ impl LineObserver {
         let Ok(fields) = self.parser.read(line) else {
             return Err(if is_blank(line) { SkipReason::Blank } else { SkipReason::Unparsable });
         };
-        let at = match &mut self.time {
-            None => now,
+        let (at, now) = match &mut self.time {
+            None => (now, now),
             Some((slot, time)) => {
                 let at = time.read(fields.get(*slot), now).ok_or(SkipReason::NoTime)?;
                 notice.time(at);
-                if at < now - RETENTION {
-                    return Err(SkipReason::TooLate);
-                }
-                if at > now + MAX_AHEAD {
-                    into.tally(self.source).clamped += 1;
-                    now
-                } else {
-                    at
+                match when(at, now, self.past.as_mut()) {
+                    Placed::At(at) => {
+                        (at, self.past.as_ref().and_then(Past::latest).unwrap_or(now))
+                    }
+                    Placed::Clamped(at) => {
+                        into.tally(self.source).clamped += 1;
+                        (at, at)
+                    }
+                    Placed::TooLate => return Err(SkipReason::TooLate),
+                    Placed::Outside => return Ok(()),
                 }
             }
         };
@@ -244,6 +260,16 @@ impl LineObserver {
         }
         notice.asked(line);
         Ok(())
+    }
+}
+
+/// Where a line belongs that says it was written `at`.
+fn when(at: Timestamp, now: Timestamp, past: Option<&mut Past>) -> Placed {
+    match past {
+        Some(past) => past.place(at, now),
+        None if at < now - RETENTION => Placed::TooLate,
+        None if at > now + MAX_AHEAD => Placed::Clamped(now),
+        None => Placed::At(at),
     }
 }
 

@@ -3,7 +3,8 @@
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format: `json`, `logfmt`, `regex` with its `pattern`, or `text`; `scan` and `escapes` are what they share, and
 //! `body` is what an event keeps. `number` and `time` read two kinds of fields, the latter with `strftime` and `zone`;
-//! `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
+//! `past` is what time it was for lines that are
+//! read later; `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
 //! its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed; `in_use` says what
 //! of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
 //! body. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
@@ -28,6 +29,7 @@ mod lines;
 mod logfmt;
 mod number;
 mod parser;
+mod past;
 mod pattern;
 mod redact;
 mod regex;
@@ -54,6 +56,7 @@ pub use limit::EventLimit;
 pub use lines::LineObserver;
 pub use number::scaled;
 pub use parser::{Format, Parser};
+pub use past::{Outside, Past};
 pub use pattern::Pattern;
 pub use redact::{Detector, OwnPattern, PatternError, RedactSettings, Redactor};
 pub use series::{LabelKey, MAX_LABEL_VALUE_BYTES};

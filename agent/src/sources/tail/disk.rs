@@ -218,7 +218,7 @@ impl RealDisk {
 }
 
 /// What is at a path; `None` if it is gone since, or a link to nothing.
-fn stat_at(path: &Path, problems: &mut Vec<(PathBuf, String)>) -> Option<Stat> {
+pub(super) fn stat_at(path: &Path, problems: &mut Vec<(PathBuf, String)>) -> Option<Stat> {
     match std::fs::metadata(path) {
         Ok(found) => Some(stat_of(&found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

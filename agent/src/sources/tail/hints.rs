@@ -111,6 +111,11 @@ impl Hints {
         Self { heard, watcher, watched: BTreeMap::new() }
     }
 
+    /// Hears nothing: what is read only lies there, or tells by itself.
+    pub(super) fn none() -> Self {
+        Self { heard: Arc::default(), watcher: None, watched: BTreeMap::new() }
+    }
+
     /// What was heard since the last time.
     pub(super) fn take(&self) -> Heard {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))

@@ -2,11 +2,12 @@
 //!
 //! Owns nothing but the wiring: hints to the tail, records to the observer, reports to the tally and the log.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use glob::Pattern;
-use watchkeeper_agent_core::observe::{Accumulator, InUse, LineObserver, LineSettings};
+use watchkeeper_agent_core::observe::{Accumulator, InUse, LineObserver, LineSettings, Past};
 use watchkeeper_agent_core::tail::{self, Disk, Record, Report, Sink, Tail, TailSettings};
 use watchkeeper_model::{FileRef, Frontier, Service, SkipReason, Timestamp};
 
@@ -42,6 +43,8 @@ pub(crate) struct TailSource<D: Disk = RealDisk> {
     /// Reported when there was no accumulator at hand.
     unreported: Reports,
     problem: Option<String>,
+    /// The path that its only file is taken for; `None` where files stand for themselves.
+    stands_for: Option<PathBuf>,
 }
 
 impl TailSource {
@@ -55,7 +58,8 @@ impl TailSource {
         let all = shown(&settings.paths);
         let TailSourceSettings { lines, tail, paths, exclude, given } = settings;
         let disk = RealDisk::new(paths, exclude);
-        Self::on((lines, tail, given), stored, disk, all, into, waker)
+        let hints = Hints::new(&lines.source, waker);
+        Self::on((lines, tail, given), stored, disk, all, into, hints)
     }
 }
 
@@ -67,21 +71,21 @@ impl TailSource<PipeDisk> {
         into: &mut Accumulator,
         waker: Waker,
     ) -> (Self, Pipe) {
-        let (pipe, disk) = pipe(name, settings.tail.max_line_bytes, waker.clone());
+        let (pipe, disk) = pipe(name, settings.tail.max_line_bytes, waker);
         let settings = (settings.lines, settings.tail, settings.given);
         let name = name.to_owned();
-        (Self::on(settings, Stored::default(), disk, name, into, waker), pipe)
+        (Self::on(settings, Stored::default(), disk, name, into, Hints::none()), pipe)
     }
 }
 
 impl<D: Places> TailSource<D> {
-    fn on(
+    pub(super) fn on(
         (lines, tail, given): (LineSettings, TailSettings, Given),
         stored: Stored,
         disk: D,
         paths: String,
         into: &mut Accumulator,
-        waker: Waker,
+        hints: Hints,
     ) -> Self {
         let name = lines.source.clone();
         let stored = tail::Stored::read(stored.looked_at, stored.rows, stored.wait);
@@ -96,14 +100,20 @@ impl<D: Places> TailSource<D> {
             service: lines.service.clone(),
             lines: LineObserver::new(&lines, into),
             given,
-            hints: Hints::new(&name, waker),
+            hints,
             tail,
             hinted_at: Timestamp(i64::MIN),
             hint_every: HINT_EVERY,
             unreported: Reports::default(),
             problem: None,
+            stands_for: None,
             name,
         }
+    }
+
+    /// Takes its only file for the one of this path.
+    pub(super) fn stands_for(&mut self, path: PathBuf) {
+        self.stands_for = Some(path);
     }
 
     /// Follows hints, but not too often: those that wait are looked at when it says so.
@@ -184,8 +194,9 @@ impl<D: Places> Source for TailSource<D> {
 
     fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress {
         let waiting_hint = self.follow_hints(now);
-        let Self { name, lines, given, .. } = self;
-        let mut sink = Lines { name, lines, given, into, now, path: PathBuf::new() };
+        let Self { name, lines, given, stands_for, .. } = self;
+        let (stands_for, path) = (stands_for.as_deref(), PathBuf::new());
+        let mut sink = Lines { name, lines, given, into, now, path, stands_for };
         for report in std::mem::take(&mut self.unreported).0 {
             sink.report(report);
         }
@@ -257,6 +268,14 @@ impl<D: Places> Source for TailSource<D> {
         })
     }
 
+    fn read_as_past(&mut self, span: Range<Timestamp>) {
+        self.lines.read_as_past(Past::new(span));
+    }
+
+    fn past_mut(&mut self) -> Option<&mut Past> {
+        self.lines.past_mut()
+    }
+
     fn is_behind(&self) -> bool {
         self.tail.is_behind() || self.tail.disk().is_open()
     }
@@ -287,6 +306,8 @@ struct Lines<'a> {
     now: Timestamp,
     /// The file that the records are of.
     path: PathBuf,
+    /// The path it is taken for.
+    stands_for: Option<&'a Path>,
 }
 
 impl Sink for Lines<'_> {
@@ -295,6 +316,7 @@ impl Sink for Lines<'_> {
     }
 
     fn file(&mut self, path: &Path) {
+        let path = self.stands_for.unwrap_or(path);
         if path != self.path {
             self.given.file(path, self.lines);
             path.clone_into(&mut self.path);
