@@ -12,6 +12,7 @@ mod error;
 mod http;
 mod http_config;
 pub(crate) mod text;
+mod tls;
 
 pub mod channel;
 pub mod email;
