@@ -16,6 +16,7 @@ mod tls;
 
 pub mod channel;
 pub mod email;
+pub mod log;
 pub mod pagerduty;
 pub mod registry;
 pub mod slack;
