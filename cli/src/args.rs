@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agents, alerts, check, deliveries, events, query, slo, status};
+use crate::commands::{agents, alerts, check, deliveries, events, query, send_test, slo, status};
 use crate::context::{Context, Global, Outcome};
 use crate::demo;
 
@@ -46,6 +46,8 @@ enum Command {
     Query(query::Args),
     /// What receivers were told, and what became of it
     Deliveries(deliveries::Args),
+    /// Tells a receiver something that is clearly a test, and what became of it
+    SendTest(send_test::Args),
 }
 
 /// Runs what the command line asks for.
@@ -83,6 +85,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Events(args) => events::run(&args, context).await,
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
+        Command::SendTest(args) => send_test::run(&args, context).await,
         Command::Demo(_) | Command::Check(_) => Ok(Outcome::Done),
     }
 }
@@ -106,6 +109,7 @@ mod tests {
             "watchkeeper query requests --from -1h --to now --step 1m --by a,b",
             "watchkeeper slo shop-availability --exit-code",
             "watchkeeper check --strict a.yaml b.yaml",
+            "watchkeeper send-test chat --integration slack[0] --severity page --config c.yaml",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -124,6 +128,8 @@ mod tests {
             "watchkeeper query requests --from yesterday",
             "watchkeeper check",
             "watchkeeper events --limit 0",
+            "watchkeeper send-test",
+            "watchkeeper send-test chat --severity loud",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

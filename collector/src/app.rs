@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
 
-use crate::api::{self, ApiState, Readiness};
+use crate::api::{self, ApiParts, ApiState, Readiness};
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
@@ -83,13 +83,15 @@ impl App {
         readiness.not_ready("collector", "starting");
         let telemetry = Arc::new(Telemetry::build()?);
         telemetry.watch_store(&store);
-        let state = ApiState::new(
-            Arc::new(handle.clone()),
-            store.reads(),
-            readiness.clone(),
+        let parts = ApiParts {
+            engine: Arc::new(handle.clone()),
+            dispatch: dispatch.clone(),
+            settings: settings_sender.subscribe(),
+            reads: store.reads(),
+            readiness: readiness.clone(),
             telemetry,
-            clock::now,
-        );
+        };
+        let state = ApiState::new(parts, clock::now);
         let drain = CancellationToken::new();
         let grpc = intake::grpc::service(intake, drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);

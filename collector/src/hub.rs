@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::alert::Fingerprint;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input, RestoredSlo, Settings, Snapshot};
+use watchkeeper_collector_core::notify::DeliveryRow;
 use watchkeeper_daemon::{clock, crash};
 
 use crate::api::{self, Acknowledged, EngineGone};
@@ -102,6 +103,10 @@ impl api::Engine for HubHandle {
         };
         let (by, comment) = (by.to_owned(), comment.to_owned());
         async move { self.ask(|done| Message::Acknowledge { fingerprint, by, comment, done }).await }.boxed()
+    }
+
+    fn record_tests(&self, rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()> {
+        self.send(Input::Tested(rows)).boxed()
     }
 }
 

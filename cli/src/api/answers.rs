@@ -1,11 +1,13 @@
 //! The shapes of the collector's answers.
 //!
 //! Owns leniency: what a newer collector adds is ignored, what an older one leaves out has a default, and words are
-//! texts, so that a state we have never heard of is still shown. Never used to print JSON.
+//! texts, so that a state we have never heard of is still shown. Never used to print JSON, but
+//! for a test that was made here and not by a collector.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use watchkeeper_collector::dispatch::{Tried, TriedStep};
 use watchkeeper_model::Timestamp;
 
 /// `GET slos`.
@@ -184,6 +186,62 @@ impl Delivery {
     /// How it ended, or `pending`.
     pub(crate) fn outcome(&self) -> &str {
         self.outcome.as_deref().filter(|outcome| !outcome.is_empty()).unwrap_or("pending")
+    }
+}
+
+/// `POST receivers/NAME/test`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Tested {
+    pub(crate) receiver: String,
+    /// Whether every integration took it.
+    pub(crate) ok: bool,
+    pub(crate) integrations: Vec<TestedIntegration>,
+}
+
+/// One way of telling it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct TestedIntegration {
+    pub(crate) integration: String,
+    pub(crate) kind: String,
+    pub(crate) ok: bool,
+    pub(crate) steps: Vec<TestedStep>,
+}
+
+/// One attempt.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct TestedStep {
+    /// `open` or `close`.
+    pub(crate) action: String,
+    pub(crate) ok: bool,
+    pub(crate) status: Option<u64>,
+    pub(crate) error: Option<String>,
+    pub(crate) seconds: f64,
+}
+
+impl Tested {
+    /// As the collector would answer.
+    pub(crate) fn of(receiver: &str, tried: &[Tried]) -> Self {
+        let step = |step: &TriedStep| TestedStep {
+            action: step.action_name().to_owned(),
+            ok: step.error.is_none(),
+            status: step.status.map(u64::from),
+            error: step.error.clone(),
+            seconds: step.took.as_secs_f64(),
+        };
+        let integration = |tried: &Tried| TestedIntegration {
+            integration: tried.key.integration.to_string(),
+            kind: tried.kind.to_owned(),
+            ok: tried.is_ok(),
+            steps: tried.steps.iter().map(step).collect(),
+        };
+        Self {
+            receiver: receiver.to_owned(),
+            ok: tried.iter().all(Tried::is_ok),
+            integrations: tried.iter().map(integration).collect(),
+        }
     }
 }
 

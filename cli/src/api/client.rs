@@ -1,10 +1,10 @@
-//! One GET, and why it failed: what, where, and what to do about it.
+//! One request, and why it failed: what, where, and what to do about it.
 //!
 //! Owns deadlines and the bound on answers. Never tries twice: whoever types a command sees the first failure.
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use watchkeeper_config::Secret;
@@ -130,7 +130,10 @@ impl Client {
         path: &[&str],
         parameters: &[(&str, String)],
     ) -> Result<Answer, ApiError> {
-        let mut request = self.http.get(self.url(path, parameters));
+        self.send(self.http.get(self.url(path, parameters))).await
+    }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<Answer, ApiError> {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
@@ -138,6 +141,18 @@ impl Client {
         let status = response.status();
         let text = self.body(response).await?;
         Ok(Answer { status, text, from: self.address() })
+    }
+
+    /// Posts a body of JSON to `path` and takes success only, within `limit`.
+    pub(crate) async fn post(
+        &self,
+        path: &[&str],
+        body: String,
+        limit: Duration,
+    ) -> Result<Answer, ApiError> {
+        let request = self.http.post(self.url(path, &[])).timeout(limit).body(body);
+        let answer = self.send(request.header("content-type", "application/json")).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
     }
 
     fn url(&self, path: &[&str], parameters: &[(&str, String)]) -> Url {

@@ -10,7 +10,7 @@ mod pretty;
 
 pub(crate) use answers::{
     Agent, Agents, Alert, Alerts, Deliveries, Delivery, Events, Points, Series, Slo, Slos, Source,
-    When,
+    Tested, When,
 };
 pub(crate) use client::{Answer, ApiError, Client};
 pub(crate) use pages::{Pages, items, list};

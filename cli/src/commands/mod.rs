@@ -10,5 +10,6 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 mod moment;
 pub(crate) mod query;
+pub(crate) mod send_test;
 pub(crate) mod slo;
 pub(crate) mod status;

@@ -18,6 +18,8 @@ pub(super) struct Endpoint {
     pub(super) path: &'static str,
     pub(super) about: &'static str,
     pub(super) parameters: &'static [Parameter],
+    /// The name of the body's schema in `components`, of what is posted.
+    pub(super) body: Option<&'static str>,
     /// The name of the answer's schema in `components`; none for text.
     pub(super) answer: Option<&'static str>,
 }
@@ -36,7 +38,7 @@ const FROM: Parameter = optional("from", "Event time, included: Unix seconds or 
 const TO: Parameter = optional("to", "Event time, not included: Unix seconds or RFC 3339.");
 
 const fn text(path: &'static str, about: &'static str) -> Endpoint {
-    Endpoint { method: "get", path, about, parameters: &[], answer: None }
+    Endpoint { method: "get", path, about, parameters: &[], body: None, answer: None }
 }
 
 pub(super) const HEALTHZ: Endpoint = text("/healthz", "Whether the process answers.");
@@ -71,6 +73,7 @@ pub(super) const QUERY: Endpoint = Endpoint {
             "A point for each multiple of this since the epoch: seconds, or 5m; one point in all if absent.",
         ),
     ],
+    body: None,
     answer: Some("QueryAnswer"),
 };
 
@@ -79,6 +82,7 @@ pub(super) const SLOS: Endpoint = Endpoint {
     path: "/api/v1/slos",
     about: "All SLOs, by name.",
     parameters: &[LIMIT, AFTER],
+    body: None,
     answer: Some("Slos"),
 };
 
@@ -87,6 +91,7 @@ pub(super) const SLO: Endpoint = Endpoint {
     path: "/api/v1/slos/{name}",
     about: "One SLO, in the same shape.",
     parameters: &[],
+    body: None,
     answer: Some("Slos"),
 };
 
@@ -95,6 +100,7 @@ pub(super) const ALERTS: Endpoint = Endpoint {
     path: "/api/v1/alerts",
     about: "Alerts by fingerprint; resolved ones for a while.",
     parameters: &[LIMIT, AFTER],
+    body: None,
     answer: Some("Alerts"),
 };
 
@@ -103,6 +109,7 @@ pub(super) const ACKNOWLEDGE: Endpoint = Endpoint {
     path: "/api/v1/alerts/{fingerprint}/ack",
     about: "Takes an alert on. The body is {\"by\", \"comment\"}; the answer comes when it is on disk.",
     parameters: &[],
+    body: Some("Acknowledge"),
     answer: Some("Acknowledged"),
 };
 
@@ -111,6 +118,7 @@ pub(super) const AGENTS: Endpoint = Endpoint {
     path: "/api/v1/agents",
     about: "Agents with their sources, by id.",
     parameters: &[LIMIT, AFTER],
+    body: None,
     answer: Some("Agents"),
 };
 
@@ -129,6 +137,7 @@ pub(super) const EVENTS: Endpoint = Endpoint {
         LIMIT,
         AFTER,
     ],
+    body: None,
     answer: Some("Events"),
 };
 
@@ -142,7 +151,27 @@ pub(super) const DELIVERIES: Endpoint = Endpoint {
         LIMIT,
         AFTER,
     ],
+    body: None,
     answer: Some("Deliveries"),
+};
+
+pub(super) const RECEIVERS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/receivers",
+    about: "Receivers by name, and how each of their integrations is doing.",
+    parameters: &[LIMIT, AFTER],
+    body: None,
+    answer: Some("Receivers"),
+};
+
+pub(super) const TEST: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/receivers/{name}/test",
+    about: "Sends a test to each integration of a receiver, or to one, opens and closes it, and says what became of it. \
+            The body is {\"integration\", \"severity\"}, or nothing. Takes half a minute at most.",
+    parameters: &[],
+    body: Some("Test"),
+    answer: Some("Tested"),
 };
 
 pub(super) const OPENAPI: Endpoint = Endpoint {
@@ -150,11 +179,12 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
     path: "/api/v1/openapi.json",
     about: "This description.",
     parameters: &[],
+    body: None,
     answer: Some("OpenApi"),
 };
 
 /// Everything.
-pub(super) const ALL: [Endpoint; 12] = [
+pub(super) const ALL: [Endpoint; 14] = [
     HEALTHZ,
     READYZ,
     METRICS,
@@ -166,5 +196,7 @@ pub(super) const ALL: [Endpoint; 12] = [
     AGENTS,
     EVENTS,
     DELIVERIES,
+    RECEIVERS,
+    TEST,
     OPENAPI,
 ];

@@ -57,10 +57,10 @@ fn operation(endpoint: &Endpoint) -> Value {
             "default": {"description": "What is wrong.", "content": refusal},
         },
     });
-    if endpoint.method == "post" {
+    if let Some(schema) = endpoint.body {
         operation["requestBody"] = json!({
-            "required": true,
-            "content": {"application/json": {"schema": reference("Acknowledge")}},
+            "required": schema == "Acknowledge",
+            "content": {"application/json": {"schema": reference(schema)}},
         });
     }
     operation
@@ -186,6 +186,42 @@ fn schemas() -> Value {
         ("next_at", maybe(time())),
         ("alerts", texts()),
     ]);
+    let last = object(&[
+        ("at", time()),
+        ("action", one_of(&["open", "update", "close"])),
+        ("outcome", one_of(&["ok", "retry", "failed", "unrecorded"])),
+        ("status", maybe(count())),
+        ("error", maybe(text())),
+    ]);
+    let integration = object(&[
+        ("integration", text()),
+        ("kind", text()),
+        ("send_resolved", flag()),
+        ("waiting", count()),
+        ("in_flight", count()),
+        ("held", maybe(one_of(&["backoff", "paused", "broken", "paced", "busy"]))),
+        ("breaker", one_of(&["closed", "open"])),
+        ("left_alone_seconds", maybe(number())),
+        ("last_error", maybe(text())),
+        ("last", maybe(last)),
+    ]);
+    let receiver = object(&[
+        ("name", text()),
+        ("integrations", json!({"type": "array", "items": integration})),
+    ]);
+    let step = object(&[
+        ("action", one_of(&["open", "close"])),
+        ("ok", flag()),
+        ("status", maybe(count())),
+        ("error", maybe(text())),
+        ("seconds", number()),
+    ]);
+    let tested = object(&[
+        ("integration", text()),
+        ("kind", text()),
+        ("ok", flag()),
+        ("steps", json!({"type": "array", "items": step})),
+    ]);
     json!({
         "QueryAnswer": object(&[
             ("resolution_seconds", count()),
@@ -196,6 +232,17 @@ fn schemas() -> Value {
         "Agents": list("agents", agent),
         "Events": list("events", event),
         "Deliveries": list("deliveries", delivery),
+        "Receivers": list("receivers", receiver),
+        "Test": {
+            "type": "object",
+            "properties": {"integration": text(), "severity": one_of(&["page", "ticket"])},
+            "additionalProperties": false,
+        },
+        "Tested": object(&[
+            ("receiver", text()),
+            ("ok", flag()),
+            ("integrations", json!({"type": "array", "items": tested})),
+        ]),
         "Acknowledge": {
             "type": "object",
             "properties": {"by": text(), "comment": text()},

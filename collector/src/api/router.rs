@@ -11,7 +11,10 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::state::ApiState;
-use super::{agents, alerts, deliveries, endpoints, events, openapi, pages, query, slos, status};
+use super::{
+    agents, alerts, deliveries, endpoints, events, openapi, pages, query, receivers, slos, status,
+};
+use crate::dispatch::TRIAL_LIMIT;
 
 const MAX_URL_BYTES: usize = 8 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -31,6 +34,8 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::AGENTS.path, get(agents::list))
         .route(endpoints::EVENTS.path, get(events::list))
         .route(endpoints::DELIVERIES.path, get(deliveries::list))
+        .route(endpoints::RECEIVERS.path, get(receivers::list))
+        .route(endpoints::TEST.path, post(receivers::test))
         .route(endpoints::OPENAPI.path, get(openapi::get))
         .route("/", get(pages::home))
         .route("/alerts/{fingerprint}", get(pages::alert))
@@ -47,13 +52,22 @@ async fn bounded(request: Request, next: Next) -> Response {
         let text = format!("the URL has {length} bytes; at most {MAX_URL_BYTES}");
         return ApiError::plain(StatusCode::URI_TOO_LONG, text).into_response();
     }
-    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+    let limit = if is_test(&request) { TRIAL_LIMIT + TIME_LIMIT } else { TIME_LIMIT };
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let text = format!("no answer within {} s: ask for less", TIME_LIMIT.as_secs());
+            let text = format!("no answer within {} s: ask for less", limit.as_secs());
             ApiError::plain(StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
     }
+}
+
+/// A receiver's test takes as long as the receiver.
+fn is_test(request: &Request) -> bool {
+    let path = request.uri().path();
+    request.method() == Method::POST
+        && path.starts_with("/api/v1/receivers/")
+        && path.ends_with("/test")
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
-use watchkeeper_collector_core::engine::Snapshot;
+use tokio::sync::{Semaphore, watch};
+use watchkeeper_collector_core::engine::{self, Snapshot};
+use watchkeeper_collector_core::notify::DeliveryRow;
 use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
+use crate::dispatch::Dispatch;
 use crate::store::Reads;
 use crate::telemetry::Telemetry;
 
@@ -37,6 +39,8 @@ pub trait Engine: Send + Sync {
         by: &str,
         comment: &str,
     ) -> BoxFuture<'_, Result<Acknowledged, EngineGone>>;
+    /// Keeps what a receiver's test told in the ledger.
+    fn record_tests(&self, rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()>;
 }
 
 /// What became of taking an alert on.
@@ -85,25 +89,43 @@ pub struct ApiState {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) dispatch: Arc<Dispatch>,
+    pub(super) settings: watch::Receiver<Arc<engine::Settings>>,
+    /// One test of a receiver at a time.
+    pub(super) trials: Arc<Semaphore>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     reads: Reads,
     readers: Arc<Semaphore>,
     n_questions: Arc<AtomicUsize>,
 }
 
+/// What the API is laid over.
+pub struct ApiParts<'a> {
+    /// The loop that owns the engine.
+    pub engine: Arc<dyn Engine>,
+    /// The workers of receivers.
+    pub dispatch: Arc<Dispatch>,
+    /// What is configured, after every reload too.
+    pub settings: watch::Receiver<Arc<engine::Settings>>,
+    /// The store's reading side.
+    pub reads: &'a Reads,
+    /// Which parts are not ready.
+    pub readiness: Arc<Readiness>,
+    /// The collector's own metrics.
+    pub telemetry: Arc<Telemetry>,
+}
+
 impl ApiState {
     /// The state for these parts.
-    pub fn new(
-        engine: Arc<dyn Engine>,
-        reads: &Reads,
-        readiness: Arc<Readiness>,
-        telemetry: Arc<Telemetry>,
-        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(parts: ApiParts<'_>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        let ApiParts { engine, dispatch, settings, reads, readiness, telemetry } = parts;
         Self {
             engine,
             readiness,
             telemetry,
+            dispatch,
+            settings,
+            trials: Arc::new(Semaphore::new(1)),
             clock: Arc::new(clock),
             reads: reads.limited(READ_LIMIT),
             readers: Arc::new(Semaphore::new(READERS)),

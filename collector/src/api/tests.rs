@@ -10,14 +10,20 @@ use axum::http::{Request, StatusCode};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use watchkeeper_collector_core::alert::{AlertKey, AlertState};
+use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
-    AgentState, AgentView, AlertView, SloView, Snapshot, SourceView,
+    self, AgentState, AgentView, AlertView, SloView, Snapshot, SourceView,
 };
+use watchkeeper_collector_core::notify::{DeliveryRow, Notification};
+use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_collector_core::slo::SloState;
 use watchkeeper_model::{AgentId, Labels, Severity, SkipReason, Timestamp};
 
-use super::{Acknowledged, ApiState, Engine, EngineGone, Readiness, endpoints, router};
+use super::{Acknowledged, ApiParts, ApiState, Engine, EngineGone, Readiness, endpoints, router};
+use crate::channels::{
+    Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace,
+};
+use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::store::tests::parts::{self, NOW, distribution, event, events, open, row_of, windows};
 use crate::store::{LedgerWrite, Store, StoredDelivery};
 use crate::telemetry::Telemetry;
@@ -26,6 +32,7 @@ use crate::telemetry::Telemetry;
 struct MadeUp {
     snapshot: Mutex<Option<Snapshot>>,
     acknowledged: Mutex<Vec<String>>,
+    tests: Mutex<Vec<DeliveryRow>>,
 }
 
 impl Engine for MadeUp {
@@ -44,6 +51,11 @@ impl Engine for MadeUp {
         let known = fingerprint == fingerprint_of("shop-latency");
         let done = if known { Acknowledged::Done } else { Acknowledged::NoSuchAlert };
         Box::pin(async move { Ok(done) })
+    }
+
+    fn record_tests(&self, rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()> {
+        self.tests.lock().unwrap().extend(rows);
+        Box::pin(async {})
     }
 }
 
@@ -109,6 +121,82 @@ fn agent() -> AgentView {
     }
 }
 
+/// A receiver that takes everything, one that refuses, and one that tells nobody.
+fn integrations() -> Vec<Integration> {
+    [("chat", "slack[0]", None), ("oncall", "webhook[0]", Some(Cause::Refused))]
+        .map(|(receiver, integration, fails)| Integration {
+            key: IntegrationKey::new(receiver, integration),
+            channel: Arc::new(Answering { fails }),
+        })
+        .into()
+}
+
+fn settings() -> engine::Settings {
+    let receiver = |name: &str, ids: &[(&str, &str)]| engine::ReceiverSettings {
+        name: name.to_owned(),
+        integrations: ids
+            .iter()
+            .map(|(id, kind)| engine::IntegrationSettings {
+                id: (*id).to_owned(),
+                kind: (*kind).to_owned(),
+                send_resolved: true,
+            })
+            .collect(),
+    };
+    engine::Settings {
+        slos: Vec::new(),
+        rules: Vec::new(),
+        builtin: BuiltinSettings::default(),
+        routes: RouteTree::build(&RouteSettings::default(), "chat"),
+        receivers: vec![
+            receiver("chat", &[("slack[0]", "slack")]),
+            receiver("nobody", &[]),
+            receiver("oncall", &[("webhook[0]", "webhook")]),
+        ],
+        external_url: "http://127.0.0.1:7700".to_owned(),
+    }
+}
+
+/// A channel that says the same to everybody.
+#[derive(Debug)]
+struct Answering {
+    fails: Option<Cause>,
+}
+
+impl Channel for Answering {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
+    fn send_resolved(&self) -> bool {
+        true
+    }
+
+    fn max_alerts(&self) -> usize {
+        0
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { interval: Duration::ZERO, burst: 1 }
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        _: &'a Notification,
+        _: tokio::time::Instant,
+    ) -> BoxFuture<'a, Result<Delivered, DeliveryError>> {
+        let result = match self.fails {
+            None => Ok(Delivered::with_status(200)),
+            Some(cause) => Err(DeliveryError::new(cause, "test: no".to_owned())),
+        };
+        Box::pin(async move { result })
+    }
+}
+
 struct Api {
     _dir: tempfile::TempDir,
     store: Store,
@@ -131,13 +219,17 @@ fn api() -> Api {
     let readiness = Arc::new(Readiness::default());
     let telemetry = Telemetry::build().unwrap();
     telemetry.watch_store(&store);
-    let state = ApiState::new(
-        engine.clone(),
-        store.reads(),
-        readiness.clone(),
-        Arc::new(telemetry),
-        || Timestamp::from_secs(NOW + 60),
-    );
+    let (outcomes, _) = tokio::sync::mpsc::channel(64);
+    let dispatch = Dispatch::start(integrations(), DispatchSettings::default(), outcomes);
+    let parts = ApiParts {
+        engine: engine.clone(),
+        dispatch: Arc::new(dispatch),
+        settings: tokio::sync::watch::channel(Arc::new(settings())).1,
+        reads: store.reads(),
+        readiness: readiness.clone(),
+        telemetry: Arc::new(telemetry),
+    };
+    let state = ApiState::new(parts, || Timestamp::from_secs(NOW + 60));
     Api { _dir: dir, store, engine, readiness, router: router(state) }
 }
 
@@ -379,6 +471,53 @@ async fn an_alert_is_taken_on_by_somebody() {
 }
 
 #[tokio::test]
+async fn receivers_are_listed_with_their_last_outcome() {
+    let api = api().with_data().await;
+    let body = api.ok("/api/v1/receivers?limit=2").await;
+    assert_eq!(
+        body,
+        json!({"next": "nobody", "receivers": [
+            {"name": "chat", "integrations": [{
+                "integration": "slack[0]", "kind": "slack", "send_resolved": true, "waiting": 0, "in_flight": 0,
+                "held": null, "breaker": "closed", "left_alone_seconds": null, "last_error": null,
+                "last": {"at": AT, "action": "open", "outcome": "ok", "status": 200, "error": null},
+            }]},
+            {"name": "nobody", "integrations": []},
+        ]})
+    );
+    let rest = api.ok("/api/v1/receivers?after=nobody").await;
+    assert_eq!(rest["receivers"][0]["integrations"][0]["last"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_test_says_what_became_of_each_integration_and_is_in_the_ledger() {
+    let api = api();
+    let (status, body) = api.post("/api/v1/receivers/chat/test", r#"{"severity": "page"}"#).await;
+    assert_eq!((status, &body["ok"]), (StatusCode::OK, &json!(true)), "{body}");
+    let steps: Vec<&Value> = body["integrations"][0]["steps"].as_array().unwrap().iter().collect();
+    let actions: Vec<&Value> = steps.iter().map(|step| &step["action"]).collect();
+    assert_eq!(actions, ["open", "close"]);
+    let (status, body) = api.post("/api/v1/receivers/oncall/test", "").await;
+    assert_eq!((status, &body["ok"]), (StatusCode::OK, &json!(false)), "{body}");
+    assert_eq!(body["integrations"][0]["steps"][0]["error"], "test: no");
+    let rows = api.engine.tests.lock().unwrap().clone();
+    let told: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row.receiver.as_str(), row.reason.as_str())).collect();
+    assert_eq!(told, [("chat", "test"), ("chat", "test"), ("oncall", "test")]);
+    for (path, body, status, parameter) in [
+        ("chats", "{}", 404, "name"),
+        ("nobody", "{}", 400, "name"),
+        ("chat", r#"{"integration": "slack[1]"}"#, 404, "integration"),
+        ("chat", r#"{"severity": "loud"}"#, 400, "severity"),
+        ("chat", r#"{"to": "me"}"#, 400, "body"),
+    ] {
+        let path = format!("/api/v1/receivers/{path}/test");
+        let (found, refusal) = api.post(&path, body).await;
+        assert_eq!((found.as_u16(), &refusal["parameter"]), (status, &json!(parameter)), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn it_is_ready_when_every_part_is() {
     let api = api();
     assert_eq!(api.text("/readyz").await, (StatusCode::OK, "ready\n".to_owned()));
@@ -444,10 +583,14 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
         assert!(operation.is_object(), "{} is not described", endpoint.path);
         let path = endpoint
             .path
+            .replace("receivers/{name}", "receivers/chat")
             .replace("{name}", "a")
             .replace("{fingerprint}", &fingerprint_of("shop-latency"));
         let request = Request::builder().method(endpoint.method.to_uppercase().as_str());
         let request = match endpoint.method {
+            "post" if endpoint.path == endpoints::TEST.path => {
+                request.uri(&path).body(Body::empty())
+            }
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),
             _ if endpoint.path == endpoints::QUERY.path => request
                 .uri(format!("{path}?signal=requests&stat=count&from={NOW}"))

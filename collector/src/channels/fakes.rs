@@ -8,5 +8,7 @@
 pub(super) mod pagerduty;
 #[path = "../../../tests/src/fakes/receiver.rs"]
 pub(super) mod receiver;
+#[path = "../../../tests/src/fakes/signed.rs"]
+pub(super) mod signed;
 #[path = "../../../tests/src/fakes/slack_app.rs"]
 pub(super) mod slack_app;

@@ -10,13 +10,17 @@ use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, NoProxy, Proxy, Response, Url, redirect};
+use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use watchkeeper_config::Secret;
 
 use super::error::{Cause, Delivered, DeliveryError};
 use super::text;
+use super::tls::Tls;
 
 /// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Watchkeeper/", env!("CARGO_PKG_VERSION"));
@@ -106,6 +110,80 @@ pub(super) enum Authorization {
     Scheme { scheme: String, credentials: Secret },
     /// User and password.
     Basic { username: String, password: Secret },
+}
+
+/// How a receiver is spoken to, beside its address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HttpSettings {
+    /// How we say who we are.
+    pub(super) authorization: Option<Authorization>,
+    /// More headers.
+    pub(super) headers: Vec<Header>,
+    /// How TLS is done, if it is written.
+    pub(super) tls: Option<Tls>,
+    /// Through whom.
+    pub(super) proxy: Option<ProxySettings>,
+    /// `HTTPS_PROXY` and the like are not followed.
+    pub(super) ignores_environment: bool,
+}
+
+/// One more header.
+#[derive(Clone, Debug)]
+pub(super) struct Header {
+    pub(super) name: HeaderName,
+    pub(super) value: Secret,
+    pub(super) is_secret: bool,
+}
+
+/// A proxy.
+#[derive(Clone, Debug)]
+pub(super) struct ProxySettings {
+    pub(super) url: Secret,
+    /// Hosts and networks that are reached without it, as in `NO_PROXY`.
+    pub(super) except: Option<String>,
+}
+
+impl HttpSettings {
+    /// The client, and the headers it adds to every request. What must not be shown is added to `masks`.
+    fn client(&self, is_loopback: bool, masks: &mut Masks) -> Result<Client, String> {
+        install_tls_provider();
+        let mut client = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .default_headers(self.headers(masks)?);
+        if is_loopback || self.ignores_environment {
+            client = client.no_proxy();
+        }
+        if let Some(tls) = &self.tls {
+            client = client.tls_backend_preconfigured(ClientConfig::clone(&tls.config));
+        }
+        if let Some(ProxySettings { url, except }) = &self.proxy {
+            let unfit = |_| "proxy_url: not a proxy's address".to_owned();
+            let parsed = Url::parse(url.expose()).map_err(|_| "proxy_url: not a URL".to_owned())?;
+            masks.add(parsed.username(), 3);
+            masks.add(parsed.password().unwrap_or_default(), 3);
+            let except = except.as_deref().and_then(NoProxy::from_string);
+            client = client.proxy(Proxy::all(url.expose()).map_err(unfit)?.no_proxy(except));
+        }
+        client.build().map_err(|error| format!("HTTP client: {}", chain(error)))
+    }
+
+    fn headers(&self, masks: &mut Masks) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        for Header { name, value, is_secret } in &self.headers {
+            let unfit = |_| format!("header {name}: characters that no header can carry");
+            let mut text = HeaderValue::from_str(value.expose()).map_err(unfit)?;
+            if *is_secret {
+                masks.add(value.expose(), 3);
+                text.set_sensitive(true);
+            }
+            headers.append(name.clone(), text);
+        }
+        Ok(headers)
+    }
 }
 
 /// The header that authorizes, if any: as configured, or else by the user info of the URL. Marks all forms of it that an
@@ -207,20 +285,11 @@ impl Poster {
     pub(super) fn build(
         kind: &'static str,
         mut endpoint: Endpoint,
-        authorization: Option<&Authorization>,
+        settings: &HttpSettings,
     ) -> Result<Self, String> {
-        install_tls_provider();
-        let mut client = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(2)
-            .pool_idle_timeout(Duration::from_secs(30));
-        if endpoint.is_loopback() {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(|error| format!("HTTP client: {}", chain(error)))?;
-        let authorization = authorize(&client, &mut endpoint, authorization)?;
+        let is_loopback = endpoint.is_loopback();
+        let client = settings.client(is_loopback, &mut endpoint.masks)?;
+        let authorization = authorize(&client, &mut endpoint, settings.authorization.as_ref())?;
         Ok(Self { kind, client, endpoint, authorization, max_answer_bytes: MAX_ANSWER_BYTES })
     }
 

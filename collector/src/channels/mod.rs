@@ -12,9 +12,11 @@ mod error;
 mod http;
 mod http_config;
 pub(crate) mod text;
+mod tls;
 
 pub mod channel;
 pub mod email;
+pub mod log;
 pub mod pagerduty;
 pub mod registry;
 pub mod slack;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use watchkeeper_collector_core::notify::Notification;
@@ -19,13 +20,14 @@ use std::sync::Arc;
 
 /// Every kind: those that speak HTTP, and those that don't.
 fn kinds() -> Vec<Kind> {
-    CASES.iter().map(Kind::Http).chain([Kind::Mail]).collect()
+    CASES.iter().map(Kind::Http).chain([Kind::Mail, Kind::Log]).collect()
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Http(&'static Case),
     Mail,
+    Log,
 }
 
 /// How the other side feels.
@@ -50,6 +52,7 @@ enum Mood {
 enum Peer {
     Http(Listening),
     Mail(MailServer),
+    Log(TempDir),
 }
 
 impl Kind {
@@ -57,6 +60,16 @@ impl Kind {
         match self {
             Self::Http(case) => case.key,
             Self::Mail => "email_configs",
+            Self::Log => "log_configs",
+        }
+    }
+
+    /// Whether the other side can be in that mood: a file neither speaks nor waits.
+    const fn knows(self, mood: Mood) -> bool {
+        match self {
+            Self::Http(_) | Self::Mail => true,
+            Self::Log if matches!(mood, Mood::Busy) => cfg!(target_os = "linux"),
+            Self::Log => matches!(mood, Mood::Well | Mood::Broken | Mood::Refusing),
         }
     }
 
@@ -92,6 +105,19 @@ impl Kind {
                 }
                 Peer::Mail(server)
             }
+            Self::Log => {
+                let directory = tempfile::tempdir().unwrap();
+                match mood {
+                    Mood::Broken => std::fs::remove_dir(directory.path()).unwrap(),
+                    Mood::Refusing => std::fs::create_dir(directory.path().join("log")).unwrap(),
+                    Mood::Busy => {
+                        std::os::unix::fs::symlink("/dev/full", directory.path().join("log"))
+                            .unwrap();
+                    }
+                    _ => {}
+                }
+                Peer::Log(directory)
+            }
         }
     }
 
@@ -109,6 +135,10 @@ impl Kind {
                 assert!(!format!("{settings:?}").contains("SECRET"), "{settings:?}");
                 settings.integrations[0].build().unwrap().channel
             }
+            Self::Log => {
+                let text = format!("name: chat\nlog_configs: [{{path: '{at}'}}]\n");
+                receiver(&text, Some(true)).integrations[0].build().unwrap().channel
+            }
         };
         assert!(is_clean(&format!("{channel:?}")), "{channel:?}");
         channel
@@ -122,11 +152,12 @@ impl Kind {
 }
 
 impl Peer {
-    /// `host:port`
+    /// `host:port`, or a path.
     fn at(&self) -> String {
         match self {
             Self::Http(receiver) => receiver.url("").replace("http://", ""),
             Self::Mail(server) => server.address.to_string(),
+            Self::Log(directory) => directory.path().join("log").display().to_string(),
         }
     }
 }
@@ -199,9 +230,15 @@ async fn what_may_pass_is_retried_and_what_cannot_is_not() {
             (Mood::Busy, Cause::ServerError),
             (Mood::Telltale, Cause::Refused),
         ] {
+            if !kind.knows(mood) {
+                continue;
+            }
             let error = kind.attempt(mood, &samples::slo_page()).await.unwrap_err();
             assert_eq!(error.cause, cause, "{} {mood:?}: {error}", kind.key());
             assert_eq!(error.is_retryable(), cause != Cause::Refused, "{mood:?}: {error}");
+        }
+        if !kind.knows(Mood::Garbage) {
+            continue;
         }
         let error = kind.attempt(Mood::Garbage, &samples::slo_page()).await.unwrap_err();
         assert!(error.is_retryable() && error.cause != Cause::Bug, "{}: {error}", kind.key());
@@ -214,11 +251,16 @@ async fn a_receiver_that_is_not_there_is_retried() {
     let at = listener.local_addr().unwrap().to_string();
     drop(listener);
     for kind in kinds() {
-        let channel = kind.channel(&at);
+        let channel = kind.channel(&if matches!(kind, Kind::Log) {
+            "/nowhere/log".to_owned()
+        } else {
+            at.clone()
+        });
         let limit = Duration::from_secs(20);
         let error = deliver(&*channel, &samples::slo_page(), limit).await.unwrap_err();
         assert!(error.is_retryable() && error.cause == Cause::Unreachable, "{error}");
-        assert!(error.message.contains("refused"), "{error}");
+        let why = if matches!(kind, Kind::Log) { "No such file" } else { "refused" };
+        assert!(error.message.contains(why), "{error}");
     }
 }
 
@@ -226,6 +268,9 @@ async fn a_receiver_that_is_not_there_is_retried() {
 async fn a_failure_leaves_nothing_behind() {
     for kind in kinds() {
         for mood in [Mood::Silent, Mood::Broken, Mood::Garbage, Mood::Busy] {
+            if !kind.knows(mood) {
+                continue;
+            }
             let bad = kind.peer(mood).await;
             let channel = kind.channel(&bad.at());
             let limit = Duration::from_millis(300);
@@ -235,6 +280,10 @@ async fn a_failure_leaves_nothing_behind() {
             match &bad {
                 Peer::Http(receiver) => receiver.always(Answer::Proper),
                 Peer::Mail(server) => server.behave(),
+                Peer::Log(directory) => {
+                    std::fs::create_dir_all(directory.path()).unwrap();
+                    let _ = std::fs::remove_file(directory.path().join("log"));
+                }
             }
             let result = deliver(&*channel, &samples::slo_page(), Duration::from_secs(20)).await;
             assert!(result.is_ok(), "{} after {mood:?}: {result:?}", kind.key());

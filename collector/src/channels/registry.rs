@@ -10,6 +10,7 @@ use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 use super::channel::Channel;
 use super::email::{EmailConfig, SmtpDefaults};
 use super::http_config::secret_or_file;
+use super::log::LogConfig;
 use super::pagerduty::PagerDutyConfig;
 use super::slack::SlackConfig;
 use super::webhook::WebhookConfig;
@@ -27,6 +28,9 @@ const KINDS: &[Kind] = &[
     }),
     Kind::new("email_configs", |node, defaults, reader| {
         Some(Arc::new(EmailConfig::read(node, reader)?.resolve(defaults, reader)?))
+    }),
+    Kind::new("log_configs", |node, defaults, reader| {
+        Some(Arc::new(LogConfig::read(node, reader)?.resolve(defaults, reader)?))
     }),
 ];
 

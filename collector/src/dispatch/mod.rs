@@ -17,12 +17,14 @@ mod lanes;
 mod meter;
 mod queue;
 mod receivers;
+mod trial;
 mod worker;
 
 pub use backoff::Retry;
 pub use breaker::BreakerSettings;
 pub use delivery::{Delivery, Hold, Outcome};
 pub use receivers::{Dispatch, DispatchSettings, IntegrationStatus};
+pub use trial::{TRIAL_LIMIT, Trial, Tried, TriedStep, try_out};
 
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,14 @@ impl Dispatch {
         outcomes
     }
 
+    /// What sends to a receiver, by integration.
+    pub fn integrations(&self, receiver: &str) -> Vec<Integration> {
+        let workers = self.workers();
+        let of = workers.iter().filter(|(key, _)| &*key.receiver == receiver);
+        of.map(|(key, worker)| Integration { key: key.clone(), channel: worker.shared.channel() })
+            .collect()
+    }
+
     fn worker(&self, integration: Integration) -> Worker {
         let DispatchSettings { retry, breaker, max_in_flight } = self.settings;
         let pace = integration.channel.pace();

@@ -17,6 +17,7 @@ use super::breaker::BreakerSettings;
 use super::delivery::{Delivery, Hold, Outcome};
 use super::queue::{Attempt, Queue, QueueSettings, Step};
 use super::receivers::{Dispatch, DispatchSettings};
+use super::trial::{TRIAL_LIMIT, Trial, try_out};
 use crate::channels::{
     Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace, samples,
 };
@@ -407,6 +408,34 @@ async fn a_page_leaves_while_tickets_hang() {
         tokio::task::yield_now().await;
     }
     assert!(started.elapsed() < secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_tells_all_at_once_closes_what_may_be_open_and_ends() {
+    let behaviours = [
+        (Behaviour::Takes, [None, None].to_vec()),
+        (Behaviour::Hangs, [Some("ignored its deadline"); 2].to_vec()),
+        (Behaviour::Fails, [Some("server_error"); 2].to_vec()),
+        (Behaviour::LimitsOnce(60), [Some("rate_limited")].to_vec()),
+        (Behaviour::Panics, [Some("panicked"); 2].to_vec()),
+    ];
+    let integrations = behaviours.iter().enumerate().map(|(i, (behaviour, _))| Integration {
+        key: IntegrationKey::new("chat", &format!("test[{i}]")),
+        channel: Scripted::new(*behaviour),
+    });
+    let started = Instant::now();
+    let trial = Trial { severity: "page".into(), external_url: String::new() };
+    let tried = try_out(integrations.collect(), &trial, || at(1)).await;
+    assert!(started.elapsed() <= TRIAL_LIMIT, "{:?}", started.elapsed());
+    for (tried, (behaviour, want)) in tried.iter().zip(&behaviours) {
+        assert_eq!(tried.steps.len(), want.len(), "{behaviour:?}: {tried:?}");
+        for (step, want) in tried.steps.iter().zip(want) {
+            let error = step.error.as_deref();
+            assert_eq!(error.is_some(), want.is_some(), "{behaviour:?}: {error:?}");
+            assert!(error.unwrap_or_default().contains(want.unwrap_or_default()), "{error:?}");
+        }
+        assert_eq!(tried.rows().len(), want.len());
+    }
 }
 
 #[tokio::test(start_paused = true)]

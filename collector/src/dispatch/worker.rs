@@ -92,7 +92,8 @@ impl Shared {
         lock(&self.queue)
     }
 
-    fn channel(&self) -> Arc<dyn Channel> {
+    /// As of the next attempt.
+    pub(super) fn channel(&self) -> Arc<dyn Channel> {
         lock(&self.channel).clone()
     }
 }

@@ -5,10 +5,12 @@
 
 pub mod pagerduty;
 pub mod receiver;
+pub mod signed;
 pub mod slack_app;
 
 pub use pagerduty::PagerDuty;
 pub use receiver::{Answer, Flavour, Receiver, Request};
+pub use signed::Signed;
 pub use slack_app::SlackApp;
 
 #[cfg(test)]

@@ -253,6 +253,8 @@ pub enum Input {
         /// What they say to it.
         comment: String,
     },
+    /// A receiver was tried out: rows that belong to no incident, done with, still without an id.
+    Tested(Vec<DeliveryRow>),
     /// The configuration has changed.
     Reload {
         /// The new one, whole.

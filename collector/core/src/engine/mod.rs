@@ -124,6 +124,7 @@ impl Engine {
             Input::Acknowledge { fingerprint, by, comment } => {
                 self.acknowledge(fingerprint, by, comment, now);
             }
+            Input::Tested(rows) => self.tested(rows),
             Input::Reload { settings, restored } => self.reload(*settings, restored, now),
         }
         self.settle(now);

@@ -61,6 +61,7 @@ pub fn reason_in_words(reason: &str) -> &str {
         "rerouted" => "it goes on and is told elsewhere",
         "deleted" => "what it was about was deleted",
         "close_again" => "closing it had failed before",
+        "test" => "a test of this receiver",
         other => other,
     }
 }

@@ -31,6 +31,20 @@ pub(in crate::channels) const CERTIFICATE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/src/channels/email/testdata/cert.pem");
 const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/channels/email/testdata/key.pem");
 
+/// Takes TLS with [`CERTIFICATE`].
+pub(in crate::channels) fn acceptor() -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_file(CERTIFICATE).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(KEY).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 /// A moment at which it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::channels) enum Step {
@@ -320,16 +334,7 @@ impl Talk {
     }
 
     async fn secure(&mut self, stream: Stream) -> Result<Stream, Over> {
-        let chain = vec![CertificateDer::from_pem_file(CERTIFICATE).unwrap()];
-        let key = PrivateKeyDer::from_pem_file(KEY).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        let stream = TlsAcceptor::from(Arc::new(config)).accept(stream.into_inner()).await?;
+        let stream = acceptor().accept(stream.into_inner()).await?;
         self.is_secure = true;
         Ok(BufReader::new(Box::new(stream)))
     }

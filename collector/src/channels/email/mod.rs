@@ -16,7 +16,6 @@ mod client;
 mod config;
 mod recipients;
 mod server;
-mod tls;
 
 pub use client::Email;
 pub use config::{EmailConfig, EmailSettings};

@@ -10,8 +10,8 @@ use watchkeeper_config::{Fields, Located, Node, Place, Reader, Secret, read};
 
 use super::recipients;
 use super::smtp::{Credentials, Security, Server};
-use super::tls::Tls;
 use crate::channels::http_config::secret_or_file;
+use crate::channels::tls::Tls;
 
 /// What we call ourselves unless configured, as Alertmanager does.
 const HELLO: &str = "localhost";

@@ -66,9 +66,8 @@ impl PagerDuty {
     pub fn build(settings: &PagerDutySettings) -> Result<Self, String> {
         let mut endpoint = settings.endpoint.clone();
         endpoint.hide(&settings.routing_key);
-        let authorization = settings.authorization.as_ref();
         Ok(Self {
-            poster: Poster::build("pagerduty", endpoint, authorization)?,
+            poster: Poster::build("pagerduty", endpoint, &settings.http)?,
             routing_key: settings.routing_key.clone(),
             key_mark: mark(&settings.routing_key),
             wording: settings.wording.clone(),

@@ -12,7 +12,7 @@ use super::client::PagerDuty;
 use super::details::NAMES;
 use super::payload::{Image, Link, Wording};
 use crate::channels::Channel;
-use crate::channels::http::{Authorization, Endpoint};
+use crate::channels::http::{Endpoint, HttpSettings};
 use crate::channels::http_config;
 use crate::channels::registry::{ChannelDefaults, ChannelSettings};
 
@@ -55,7 +55,7 @@ pub struct PagerDutyConfig {
     send_resolved: Option<bool>,
     max_alerts: i64,
     timeout: Duration,
-    authorization: Option<Authorization>,
+    http: HttpSettings,
 }
 
 impl PagerDutyConfig {
@@ -68,17 +68,9 @@ impl PagerDutyConfig {
             let send_resolved = f.optional("send_resolved", read::bool);
             let max_alerts = f.or("max_alerts", 0, read::integer(0..=1_000_000));
             let timeout = http_config::timeout(f);
-            let authorization = f.or("http_config", None, http_config::http_config);
+            let http = f.or("http_config", HttpSettings::default(), http_config::http_config);
             let routing_key = routing_key?;
-            Some(Self {
-                routing_key,
-                url,
-                wording,
-                send_resolved,
-                max_alerts,
-                timeout,
-                authorization,
-            })
+            Some(Self { routing_key, url, wording, send_resolved, max_alerts, timeout, http })
         })
     }
 
@@ -100,7 +92,7 @@ impl PagerDutyConfig {
             send_resolved: self.send_resolved.or(defaults.send_resolved).unwrap_or(true),
             max_alerts: usize::try_from(self.max_alerts).unwrap_or(0),
             timeout: self.timeout,
-            authorization: self.authorization,
+            http: self.http,
         })
     }
 }
@@ -244,7 +236,7 @@ pub struct PagerDutySettings {
     pub(super) send_resolved: bool,
     pub(super) max_alerts: usize,
     pub(super) timeout: Duration,
-    pub(super) authorization: Option<Authorization>,
+    pub(super) http: HttpSettings,
 }
 
 impl ChannelSettings for PagerDutySettings {

@@ -13,7 +13,7 @@ use super::facts::{MessageGone, StrangeAnswerSeen};
 use super::markup::Message;
 use super::memory::Memory;
 use super::payload::{self, Look};
-use crate::channels::http::{Answer, Authorization, Endpoint, Poster};
+use crate::channels::http::{Answer, Endpoint, HttpSettings, Poster};
 use crate::channels::{Cause, Delivered, DeliveryError};
 
 /// Changes a message of the same API.
@@ -48,11 +48,11 @@ impl App {
     /// An app that posts at that address, which ends in `chat.postMessage`.
     pub(super) fn build(
         endpoint: Endpoint,
-        authorization: Option<&Authorization>,
+        http: &HttpSettings,
         look: Look,
     ) -> Result<Self, String> {
         let update = endpoint.with_method(UPDATE);
-        let poster = |endpoint| Poster::build("slack", endpoint, authorization);
+        let poster = |endpoint| Poster::build("slack", endpoint, http);
         Ok(Self {
             post: poster(endpoint)?.reading(MAX_ANSWER_BYTES),
             update: poster(update)?.reading(MAX_ANSWER_BYTES),

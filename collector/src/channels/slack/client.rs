@@ -38,13 +38,12 @@ impl Slack {
     /// Builds it from its settings.
     pub fn build(settings: &SlackSettings) -> Result<Self, String> {
         let (endpoint, look) = (settings.endpoint.clone(), settings.look.clone());
-        let authorization = settings.authorization.as_ref();
         let road = match settings.way {
             Way::Webhook => {
-                let poster = Poster::build("slack", endpoint, authorization)?;
+                let poster = Poster::build("slack", endpoint, &settings.http)?;
                 Road::Webhook(Box::new(Webhook { poster, look }))
             }
-            Way::App => Road::App(Box::new(App::build(endpoint, authorization, look)?)),
+            Way::App => Road::App(Box::new(App::build(endpoint, &settings.http, look)?)),
         };
         Ok(Self { road, send_resolved: settings.send_resolved, timeout: settings.timeout })
     }

@@ -10,7 +10,7 @@ use watchkeeper_config::{Located, Node, Place, Reader, Secret, read};
 use super::client::Slack;
 use super::payload::Look;
 use crate::channels::Channel;
-use crate::channels::http::{Authorization, Endpoint};
+use crate::channels::http::{Authorization, Endpoint, HttpSettings};
 use crate::channels::http_config;
 use crate::channels::registry::{ChannelDefaults, ChannelSettings};
 
@@ -71,7 +71,7 @@ pub struct SlackConfig {
     look: Look,
     send_resolved: Option<bool>,
     timeout: Duration,
-    authorization: Option<Authorization>,
+    http: HttpSettings,
     /// A way to get there is written, though it may be wrong.
     names_way: bool,
     place: Place,
@@ -104,7 +104,7 @@ impl SlackConfig {
                 },
                 send_resolved: f.optional("send_resolved", read::bool),
                 timeout: http_config::timeout(f),
-                authorization: f.or("http_config", None, http_config::http_config),
+                http: f.or("http_config", HttpSettings::default(), http_config::http_config),
                 place: f.place().clone(),
             })
         })
@@ -145,13 +145,13 @@ impl SlackConfig {
                 .help("`api_url` is a webhook, `app_token` an app that keeps its messages up to date: leave one out");
             return None;
         }
-        if let (Some(token), Some(_)) = (own, &self.authorization) {
+        if let (Some(token), Some(_)) = (own, &self.http.authorization) {
             reader
                 .error(&token.place, "more than one way to authorize")
                 .help("leave the authorization in `http_config` out: `app_token` is one");
             return None;
         }
-        let says_nothing = self.api_url.is_none() && self.authorization.is_none();
+        let says_nothing = self.api_url.is_none() && self.http.authorization.is_none();
         let is_default = says_nothing && (!self.names_way || self.app_url.is_some());
         let default = defaults.slack_app_token.as_ref().filter(|_| is_default);
         Some(own.or(default).cloned())
@@ -175,7 +175,8 @@ impl SlackConfig {
         let endpoint = self.app_endpoint(defaults, reader)?;
         let authorization =
             Authorization::Scheme { scheme: "Bearer".into(), credentials: token.value.clone() };
-        self.settings(Way::App, endpoint, Some(authorization), defaults, reader)
+        let http = HttpSettings { authorization: Some(authorization), ..self.http.clone() };
+        self.settings(Way::App, endpoint, http, defaults, reader)
     }
 
     /// Where an app posts.
@@ -203,10 +204,10 @@ impl SlackConfig {
         defaults: &ChannelDefaults,
         reader: &mut Reader<'_>,
     ) -> Option<SlackSettings> {
-        let authorization = self.authorization.clone();
+        let http = self.http.clone();
         if self.app_url.is_some() {
             let endpoint = self.app_endpoint(defaults, reader)?;
-            return self.settings(Way::App, endpoint, authorization, defaults, reader);
+            return self.settings(Way::App, endpoint, http, defaults, reader);
         }
         let default = defaults.slack_api_url.as_ref().filter(|_| !self.names_way);
         let Some(api_url) = self.api_url.as_ref().or(default) else {
@@ -219,14 +220,14 @@ impl SlackConfig {
         };
         let endpoint = http_config::endpoint(api_url, reader)?;
         let way = if endpoint.method() == POST { Way::App } else { Way::Webhook };
-        self.settings(way, endpoint, authorization, defaults, reader)
+        self.settings(way, endpoint, http, defaults, reader)
     }
 
     fn settings(
         &self,
         way: Way,
         endpoint: Endpoint,
-        authorization: Option<Authorization>,
+        http: HttpSettings,
         defaults: &ChannelDefaults,
         reader: &mut Reader<'_>,
     ) -> Option<SlackSettings> {
@@ -243,7 +244,7 @@ impl SlackConfig {
                 );
                 return None;
             }
-            if authorization.is_none() {
+            if http.authorization.is_none() {
                 missing("app_token", "or `app_token_file`: the app's bot token", reader);
                 return None;
             }
@@ -255,7 +256,7 @@ impl SlackConfig {
             look,
             send_resolved: self.send_resolved.or(defaults.send_resolved).unwrap_or(false),
             timeout: self.timeout,
-            authorization,
+            http,
         })
     }
 }
@@ -270,14 +271,14 @@ pub(super) enum Way {
 }
 
 /// Slack as needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SlackSettings {
     pub(super) way: Way,
     pub(super) endpoint: Endpoint,
     pub(super) look: Look,
     pub(super) send_resolved: bool,
     pub(super) timeout: Duration,
-    pub(super) authorization: Option<Authorization>,
+    pub(super) http: HttpSettings,
 }
 
 impl ChannelSettings for SlackSettings {

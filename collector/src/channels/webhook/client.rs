@@ -8,10 +8,12 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use tokio::time::Instant;
 use watchkeeper_collector_core::notify::{Action, Notification};
+use watchkeeper_daemon::clock;
 
 use super::config::WebhookSettings;
 use super::facts::AlertsLeftOut;
 use super::payload;
+use super::signature::{self, SigningKey};
 use crate::channels::http::Poster;
 use crate::channels::{Cause, Channel, Delivered, DeliveryError, Pace};
 
@@ -24,10 +26,16 @@ const INCIDENT_KEY: HeaderName = HeaderName::from_static("x-watchkeeper-incident
 /// `open`, `update` or `close`.
 const ACTION: HeaderName = HeaderName::from_static("x-watchkeeper-action");
 
+/// The headers of Standard Webhooks.
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
 /// A webhook, ready to send.
 #[derive(Debug)]
 pub struct Webhook {
     poster: Poster,
+    signing_keys: Vec<SigningKey>,
     send_resolved: bool,
     max_alerts: usize,
     timeout: Duration,
@@ -36,10 +44,9 @@ pub struct Webhook {
 impl Webhook {
     /// Builds it from its settings.
     pub fn build(settings: &WebhookSettings) -> Result<Self, String> {
-        let (endpoint, authorization) =
-            (settings.endpoint.clone(), settings.authorization.as_ref());
         Ok(Self {
-            poster: Poster::build("webhook", endpoint, authorization)?,
+            poster: Poster::build("webhook", settings.endpoint.clone(), &settings.http)?,
+            signing_keys: settings.signing_keys.clone(),
             send_resolved: settings.send_resolved,
             max_alerts: settings.max_alerts,
             timeout: settings.timeout,
@@ -53,7 +60,13 @@ impl Webhook {
             let (n_left_out, max_alerts) = (encoded.n_left_out, self.max_alerts);
             AlertsLeftOut { receiver: &told.receiver, n_left_out, max_alerts }.emit();
         }
-        let answer = self.poster.post(encoded.body, headers(told), at).await?;
+        let key = idempotency_key(told);
+        let mut headers = headers(told, &key);
+        if !self.signing_keys.is_empty() {
+            let now = clock::now();
+            headers.extend(signed(&self.signing_keys, &key, now.secs(), &encoded.body));
+        }
+        let answer = self.poster.post(encoded.body, headers, at).await?;
         self.poster.judge(&answer)
     }
 }
@@ -88,20 +101,35 @@ impl Channel for Webhook {
     }
 }
 
-fn headers(told: &Notification) -> HeaderMap {
-    let action = match told.action {
+const fn action(told: &Notification) -> &'static str {
+    match told.action {
         Action::Open => "open",
         Action::Update => "update",
         Action::Close => "close",
-    };
-    let key = format!("{}-{action}-{}", told.dedup_key, told.at.nanos());
+    }
+}
+
+fn idempotency_key(told: &Notification) -> String {
+    format!("{}-{}-{}", told.dedup_key, action(told), told.at.nanos())
+}
+
+fn headers(told: &Notification, key: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(ACTION, HeaderValue::from_static(action));
-    for (name, text) in [(IDEMPOTENCY_KEY, key.as_str()), (INCIDENT_KEY, &told.dedup_key)] {
+    headers.insert(ACTION, HeaderValue::from_static(action(told)));
+    for (name, text) in [(IDEMPOTENCY_KEY, key), (INCIDENT_KEY, &told.dedup_key)] {
         // Keys are hex and digits; one that is not is no reason to hold a page back.
         if let Ok(value) = HeaderValue::from_str(text) {
             headers.insert(name, value);
         }
     }
     headers
+}
+
+/// The headers of Standard Webhooks: the id is the same for every attempt of one delivery, time and signature are this
+/// attempt's.
+fn signed(keys: &[SigningKey], id: &str, at_secs: i64, body: &[u8]) -> HeaderMap {
+    let signature = signature::signature(keys, id, at_secs, body);
+    let texts = [(ID, id.to_owned()), (TIMESTAMP, at_secs.to_string()), (SIGNATURE, signature)];
+    let values = texts.into_iter().filter_map(|(name, text)| Some((name, text.parse().ok()?)));
+    values.collect()
 }
