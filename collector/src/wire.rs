@@ -36,6 +36,12 @@ pub struct Decoded {
     pub body: Body,
 }
 
+/// How large a sealed body says it is when unpacked; the most it may be if it does not say.
+pub fn unpacked_bytes(sealed: &[u8]) -> usize {
+    let said = zstd::zstd_safe::get_frame_content_size(sealed).ok().flatten();
+    said.and_then(|n| usize::try_from(n).ok()).unwrap_or(MAX_BODY_BYTES)
+}
+
 /// Reads a sealed body.
 ///
 /// # Errors
@@ -458,6 +464,15 @@ mod tests {
         let bomb = zstd::bulk::compress(&vec![0; MAX_BODY_BYTES + 1], 3).unwrap();
         assert!(bomb.len() < 10_000);
         assert!(decode_body(&key(Kind::Windows), &bomb).unwrap_err().contains("unpacked"));
+    }
+
+    #[test]
+    fn a_body_says_how_large_it_is() {
+        let body = windows(|_| ());
+        assert_eq!(unpacked_bytes(&packed(&body)), body.encoded_len());
+        for other in [&b""[..], b"no zstd", &packed(&body)[..3]] {
+            assert_eq!(unpacked_bytes(other), MAX_BODY_BYTES);
+        }
     }
 
     #[test]

@@ -64,13 +64,14 @@ impl Labels {
     /// This set with one label more, or another value for it; an empty value takes the label away.
     #[must_use]
     pub fn with_one(&self, name: &str, value: &str) -> Self {
-        Self::new(self.iter().chain([(name, value)]))
+        Self::new(self.0.iter().cloned().chain([(name.into(), value.into())]))
     }
 
     /// Only the labels named, absent ones left out.
     #[must_use]
     pub fn only<S: AsRef<str>>(&self, names: &[S]) -> Self {
-        Self::new(self.iter().filter(|(n, _)| names.iter().any(|k| k.as_ref() == *n)))
+        let named = |name: &Arc<str>| names.iter().any(|k| *k.as_ref() == **name);
+        Self(self.0.iter().filter(|(name, _)| named(name)).cloned().collect())
     }
 }
 

@@ -1,16 +1,17 @@
-//! What the intake remembers of each agent: streams, fences, skew.
+//! What the intake remembers of each agent: streams, fences, series, skew.
 //!
 //! Owns the memory beside the store: it is filled from it and changed only after a commit. Bounded by forgetting streams
 //! that can be read again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::RwLock;
 use watchkeeper_collector_core::dedupe::{Fence, StreamState};
 use watchkeeper_model::{AgentId, Epoch, FileRef, StreamKey, Timestamp};
 
+use super::judging::KnownSeries;
 use crate::store::{AgentRow, StoreError, StreamRow};
 
 /// Streams kept in memory per agent; beyond it all are read again when asked for.
@@ -24,6 +25,7 @@ pub(super) struct AgentMemory {
     pub(super) fences: RwLock<Vec<Fence>>,
     streams: Mutex<HashMap<StreamKey, StreamState>>,
     skew_ns: Mutex<i64>,
+    known: Mutex<KnownSeries>,
     /// Batches found lost that the engine knows of, by stream.
     told_lost: Mutex<HashMap<StreamKey, u64>>,
 }
@@ -78,6 +80,11 @@ impl AgentMemory {
         let mut told = self.told_lost.lock().unwrap_or_else(PoisonError::into_inner);
         let before = told.insert(key.clone(), n_lost).unwrap_or(n_lost);
         n_lost.saturating_sub(before)
+    }
+
+    /// What is known of its series; held while one batch is counted.
+    pub(super) fn known(&self) -> MutexGuard<'_, KnownSeries> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn skew_ns(&self) -> i64 {

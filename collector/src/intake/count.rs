@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchkeeper_collector_core::engine::Settings;
 use watchkeeper_collector_core::series::Observed;
-use watchkeeper_collector_core::slo::{Counts, Judged, SloSettings};
+use watchkeeper_collector_core::slo::{Counts, Judged};
 use watchkeeper_model::{
     AgentId, SeriesWindows, Service, TimeBasis, Timestamp, Window, WindowPart,
 };
 
-use crate::store::{JournalRow, SeriesKey, SloIncrement};
+use super::judging::{Concerned, Judging, KnownSeries, SeriesOf};
+use crate::store::{JournalRow, SloIncrement};
 
 /// An agent's clock is trusted to this.
 const SKEW_TOLERANCE_NS: u64 = 2_000_000_000;
@@ -36,7 +36,7 @@ pub(crate) struct Counted {
 
 /// Counts the series of one batch. `skew_ns` is how far the agent's clock is ahead of ours.
 pub(crate) fn count(
-    settings: &Settings,
+    (judging, known): (&Arc<Judging>, &mut KnownSeries),
     agent: &AgentId,
     service: &Service,
     series: Vec<SeriesWindows>,
@@ -46,29 +46,30 @@ pub(crate) fn count(
     let mut counted = Counted::default();
     let mut buckets = BTreeMap::new();
     for series in series {
-        let signal: Arc<str> = series.signal.as_str().into();
-        let slos: Vec<&SloSettings> =
-            settings.slos.iter().filter(|s| s.concerns(service, &signal)).collect();
-        let labels = series.labels.with_one("agent", agent.as_str());
-        let wanted = settings.wants(service, &signal);
-        let key = SeriesKey {
-            service: service.clone(),
-            signal: signal.clone(),
-            unit: series.unit,
-            labels,
-        };
-        for part in series.windows {
-            let WindowPart { window, distribution } = part;
-            let window = corrected(window, series.basis, skew_ns, now);
-            for slo in &slos {
-                let counts = slo.judge(&key.labels, series.unit.dimension(), &distribution);
-                judge(&mut counted, &mut buckets, slo, agent, window, counts);
+        let SeriesWindows { signal, unit, labels, basis, windows } = series;
+        let of = SeriesOf { service: service.clone(), signal, unit, labels };
+        let series = known.know(judging, agent, of);
+        for WindowPart { window, distribution } in windows {
+            let window = corrected(window, basis, skew_ns, now);
+            for (at, stance) in &series.slos {
+                let Some(concerned) = judging.concerned(*at) else { continue };
+                let counts = concerned.slo.weigh(*stance, unit.dimension(), &distribution);
+                if counts != Counts::default() {
+                    let bucket = concerned.slo.bucket_of(window.start);
+                    let sum = buckets
+                        .entry((*at, bucket))
+                        .or_insert_with(|| nothing_yet(&concerned, bucket));
+                    gain(sum, &counts);
+                    let (slo, agent) = (concerned.name.clone(), agent.clone());
+                    counted.judged.push(Judged { slo, agent, window, counts });
+                }
             }
-            if wanted {
+            let key = &series.key;
+            if series.is_wanted {
                 counted.observed.push(Observed {
-                    service: service.clone(),
-                    signal: signal.clone(),
-                    dimension: series.unit.dimension(),
+                    service: key.service.clone(),
+                    signal: key.signal.clone(),
+                    dimension: unit.dimension(),
                     labels: key.labels.clone(),
                     window,
                     distribution: distribution.clone(),
@@ -81,37 +82,23 @@ pub(crate) fn count(
     counted
 }
 
-fn judge(
-    counted: &mut Counted,
-    buckets: &mut BTreeMap<(String, Timestamp), SloIncrement>,
-    slo: &SloSettings,
-    agent: &AgentId,
-    window: Window,
-    counts: Counts,
-) {
-    if counts == Counts::default() {
-        return;
-    }
-    let bucket = slo.bucket_of(window.start);
-    let sum = buckets.entry((slo.name.to_string(), bucket)).or_insert_with(|| SloIncrement {
-        slo: slo.name.to_string(),
-        definition: slo.definition(),
+fn nothing_yet(concerned: &Concerned<'_>, bucket: Timestamp) -> SloIncrement {
+    SloIncrement {
+        slo: concerned.name.to_string(),
+        definition: concerned.definition,
         bucket,
         good: 0,
         total: 0,
         unjudged: 0,
         estimated: 0,
-    });
+    }
+}
+
+fn gain(sum: &mut SloIncrement, counts: &Counts) {
     sum.good += counts.good;
     sum.total += counts.total;
     sum.unjudged += counts.unjudged;
     sum.estimated += counts.estimated;
-    counted.judged.push(Judged {
-        slo: slo.name.as_str().into(),
-        agent: agent.clone(),
-        window,
-        counts,
-    });
 }
 
 /// A window by our clock: the agent's own stamps are corrected by its skew, and nothing lies in the far future.

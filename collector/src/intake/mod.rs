@@ -6,6 +6,7 @@
 mod agents;
 pub(crate) mod count;
 pub mod grpc;
+pub(crate) mod judging;
 mod receive;
 
 pub(crate) use receive::base_values;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use watchkeeper_collector_core::dedupe::{Arrival, Content, Decision, Fence, StreamState};
 use watchkeeper_collector_core::engine::{Committed, Input, Settings};
 use watchkeeper_daemon::{clock, crash};
@@ -19,6 +19,7 @@ use watchkeeper_proto::v1;
 
 use super::agents::{self, AgentMemory};
 use super::count::{Counted, count};
+use super::judging::Judging;
 use crate::hub::HubHandle;
 use crate::store::{
     BatchCommit, EventsBody, EventsCommit, Fate, FrontierRow, Store, StoreError, Stored, StreamRow,
@@ -33,6 +34,10 @@ const MAX_FENCES: usize = 64;
 /// Frontiers of files that an agent is told, the latest first: some 2 MB of a message of at most 4.
 const MAX_FRONTIERS: usize = 10_000;
 
+/// Bytes of bodies that are unpacked and not yet committed, on all connections together. In memory they are some five times
+/// as large; one body is at most as large as this.
+const ROOM_BYTES: usize = wire::MAX_BODY_BYTES;
+
 /// What the intake goes by; replaced whole at a reload.
 pub type IntakeSettings = Arc<Settings>;
 
@@ -42,6 +47,9 @@ pub struct Intake {
     hub: HubHandle,
     settings: watch::Receiver<IntakeSettings>,
     agents: Mutex<HashMap<AgentId, Arc<AgentMemory>>>,
+    judging: Mutex<Arc<Judging>>,
+    /// Bytes of bodies that may still be unpacked.
+    room: Semaphore,
 }
 
 /// The answer to a batch.
@@ -65,7 +73,15 @@ impl Reply {
 impl Intake {
     /// An intake over a store, telling the engine through `hub`.
     pub fn new(store: Store, hub: HubHandle, settings: watch::Receiver<IntakeSettings>) -> Self {
-        Self { store, hub, settings, agents: Mutex::default() }
+        let judging = Arc::new(Judging::new(settings.borrow().clone()));
+        Self {
+            store,
+            hub,
+            settings,
+            agents: Mutex::default(),
+            judging: Mutex::new(judging),
+            room: Semaphore::new(ROOM_BYTES),
+        }
     }
 
     /// Where the engine is told.
@@ -76,6 +92,16 @@ impl Intake {
     /// What the intake goes by, and how to notice that it changed.
     pub fn settings(&self) -> watch::Receiver<IntakeSettings> {
         self.settings.clone()
+    }
+
+    /// What SLOs and rules make of series, by the present settings.
+    fn judging(&self) -> Arc<Judging> {
+        let settings = self.settings.borrow().clone();
+        let mut judging = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
+        if !judging.is_of(&settings) {
+            *judging = Arc::new(Judging::new(settings));
+        }
+        judging.clone()
     }
 
     /// Greets an agent: what we have of its streams, what we want, and how far its files were read. The spool of an
@@ -131,8 +157,11 @@ impl Intake {
         }
     }
 
-    /// Takes in one batch; the reply may be sent.
+    /// Takes in one batch; the reply may be sent. While others fill the room, it waits still packed.
     pub async fn batch(&self, agent: &AgentId, batch: v1::Batch) -> Reply {
+        let needed = wire::unpacked_bytes(&batch.body).clamp(1, ROOM_BYTES);
+        // Never closed: without a permit there would be no bound, and no harm.
+        let _room = self.room.acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)).await;
         let (key, digest) = match wire::key_from_wire(agent, &batch) {
             Ok(identity) => identity,
             Err(reason) => return Reply::new(v1::Outcome::Refused, reason),
@@ -180,9 +209,12 @@ impl Intake {
         let reply = match decision {
             Decision::Count => match decoded.map(|d| d.body) {
                 Some(Body::Windows { series, tallies, frontiers, samples, continued }) => {
-                    let settings = self.settings.borrow().clone();
+                    let judging = self.judging();
                     let StreamKey { agent, service, .. } = key.stream.clone();
-                    let counted = count(&settings, &agent, &service, series, memory.skew_ns(), now);
+                    let counted = {
+                        let by = (&judging, &mut *memory.known());
+                        count(by, &agent, &service, series, memory.skew_ns(), now)
+                    };
                     let Counted { rows, slo, judged, observed } = counted;
                     let body =
                         WindowsBody { rows, tallies: tallies.clone(), frontiers, continued, slo };

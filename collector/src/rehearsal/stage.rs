@@ -3,6 +3,7 @@
 //! Owns the order in which things happen at one time: beats, attempts at receivers, what the engine had asked to be called
 //! for, then what came in. Never reads a clock; the same inputs at the same times give the same happenings.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::happened::{Happened, Moved, Told};
 use super::receivers::{Mood, Receivers};
 use crate::intake::base_values;
 use crate::intake::count::count;
+use crate::intake::judging::{Judging, KnownSeries};
 
 /// So often the engine may ask to be called at one and the same time; more would be a bug of ours that stops time.
 const MOST_TICKS_AT_ONCE: u32 = 1_000;
@@ -46,6 +48,8 @@ pub struct Rehearsal {
     agents: Agents,
     receivers: Receivers,
     happened: Vec<Happened>,
+    judging: Arc<Judging>,
+    known: BTreeMap<AgentId, KnownSeries>,
 }
 
 impl Rehearsal {
@@ -53,6 +57,8 @@ impl Rehearsal {
     pub fn begin(settings: Arc<Settings>, now: Timestamp) -> Self {
         let (engine, first) = Engine::new((*settings).clone(), Restored::default(), now);
         let mut rehearsal = Self {
+            judging: Arc::new(Judging::new(settings.clone())),
+            known: BTreeMap::new(),
             settings,
             engine,
             now,
@@ -94,7 +100,8 @@ impl Rehearsal {
     /// Takes in what an agent has counted, now.
     pub fn take_in(&mut self, counted: Counted) {
         let Counted { agent, service, series, events, tallies } = counted;
-        let windows = count(&self.settings, &agent, &service, series, 0, self.now);
+        let known = self.known.entry(agent.clone()).or_default();
+        let windows = count((&self.judging, known), &agent, &service, series, 0, self.now);
         self.handle(Input::Committed(Box::new(Committed {
             agent,
             service,

@@ -27,7 +27,7 @@ pub use counts::{Counts, Judged};
 pub use excluded::Excluded;
 pub use hindsight::{Breach, Hindsight};
 pub use method::{Method, SliceObjective, Slices};
-pub use settings::{BUCKET, Objective, SloSettings, SloWindow};
+pub use settings::{BUCKET, Objective, SloSettings, SloWindow, Stance};
 pub use tally::{Over, Tally, View};
 pub use tier::{LeftOut, Tier, TierSeverity};
 pub use words::budget_words;

@@ -85,6 +85,19 @@ impl SloWindow {
     }
 }
 
+/// How a series stands to an SLO by its labels alone: the same for all its windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// `where` does not match: it is none of its business.
+    Outside,
+    /// A condition ended in an error.
+    Unjudged,
+    /// `good` does not match: bad, whatever the values are.
+    Bad,
+    /// Good where `below` holds, or no `below` is given.
+    ByValue,
+}
+
 /// An SLO, ready to judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SloSettings {
@@ -149,15 +162,26 @@ impl SloSettings {
 
     /// What becomes of a part of a window of the series with these labels (`agent` and the agent's among them).
     pub fn judge(&self, labels: &Labels, dimension: Dimension, of: &Distribution) -> Counts {
-        match self.scope.verdict(labels) {
-            Verdict::NoMatch => return Counts::default(),
-            Verdict::Unjudged => return unjudged(of.count),
-            Verdict::Match => {}
+        self.weigh(self.stance(labels), dimension, of)
+    }
+
+    /// How a series with these labels stands to it, whatever its values are.
+    pub fn stance(&self, labels: &Labels) -> Stance {
+        match (self.scope.verdict(labels), self.good.verdict(labels)) {
+            (Verdict::NoMatch, _) => Stance::Outside,
+            (Verdict::Unjudged, _) | (_, Verdict::Unjudged) => Stance::Unjudged,
+            (Verdict::Match, Verdict::NoMatch) => Stance::Bad,
+            (Verdict::Match, Verdict::Match) => Stance::ByValue,
         }
-        match self.good.verdict(labels) {
-            Verdict::Unjudged => unjudged(of.count),
-            Verdict::NoMatch => Counts { total: of.count, ..Counts::default() },
-            Verdict::Match => self.judge_values(dimension, of),
+    }
+
+    /// What becomes of a part of a window of a series that stands to it like this.
+    pub fn weigh(&self, stance: Stance, dimension: Dimension, of: &Distribution) -> Counts {
+        match stance {
+            Stance::Outside => Counts::default(),
+            Stance::Unjudged => unjudged(of.count),
+            Stance::Bad => Counts { total: of.count, ..Counts::default() },
+            Stance::ByValue => self.judge_values(dimension, of),
         }
     }
 
