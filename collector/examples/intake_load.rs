@@ -1,7 +1,8 @@
 //! What it costs to take in distributions durably: CPU time and memory of a real collector process under load.
 //!
 //! Owns a benchmark. It starts the `watchkeeper-collector` that lies beside it, with many SLOs, and delivers batches of
-//! many agents over gRPC that were sealed before: 4 labels and 50 values a distribution, 500 of them a batch. Every one must
+//! many agents over gRPC that were sealed before: 4 labels and 50 values a distribution, 500 of them a batch
+//! (`batch=20` for fewer). Every one must
 //! be receipted and counted. Run it as
 //! `cargo build --release -p watchkeeper-collector && cargo run --release -p watchkeeper-collector --example intake_load -- agents=100 slos=100 seconds=10`
 //! (`rate=0` as fast as it goes; `age=1200` makes windows that are folded at once).
@@ -20,7 +21,6 @@ use watchkeeper_model::{Digest, Histogram, Timestamp};
 use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::intake_client::IntakeClient;
 
-const DISTRIBUTIONS: usize = 500;
 const VALUES: usize = 50;
 /// As many as an agent has in flight.
 const IN_FLIGHT: usize = 32;
@@ -31,6 +31,8 @@ struct Load {
     seconds: usize,
     /// Distributions a second; 0 for as many as go.
     rate: usize,
+    /// Distributions in a batch.
+    batch: usize,
     /// How old the windows are, in seconds.
     age: i64,
 }
@@ -43,6 +45,7 @@ impl Load {
             ("seconds".to_owned(), 10),
             ("rate".to_owned(), 100_000),
             ("age".to_owned(), 0),
+            ("batch".to_owned(), 500),
         ]);
         for argument in arguments {
             let (name, value) = argument.split_once('=').context("write name=number")?;
@@ -55,6 +58,7 @@ impl Load {
             slos: of("slos"),
             seconds: of("seconds"),
             rate: of("rate"),
+            batch: of("batch").max(1),
             age: i64::try_from(of("age"))?,
         })
     }
@@ -62,7 +66,7 @@ impl Load {
     /// Batches of one agent.
     fn batches(&self) -> usize {
         let a_second = if self.rate == 0 { 200_000 } else { self.rate };
-        (a_second * self.seconds / DISTRIBUTIONS).div_ceil(self.agents)
+        (a_second * self.seconds / self.batch).div_ceil(self.agents)
     }
 }
 
@@ -168,7 +172,7 @@ fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
     for seq in 0..batches {
         let second = now - spread + i64::try_from(seq)? * spread / i64::try_from(batches)?;
         let start_ns = second * 1_000_000_000;
-        let series = (0..DISTRIBUTIONS).map(|i| series(agent, i, seq, start_ns));
+        let series = (0..load.batch).map(|i| series(agent, i, seq, start_ns));
         let windows = v1::Windows {
             sealed_at_ns: start_ns,
             series: series.collect(),
@@ -291,13 +295,13 @@ async fn main() -> Result<()> {
     let sealed: Vec<_> =
         (0..load.agents).map(|agent| seal(&load, agent, epoch(agent))).collect::<Result<_>>()?;
     let n_batches: usize = sealed.iter().map(Vec::len).sum();
-    let n = n_batches * DISTRIBUTIONS;
+    let n = n_batches * load.batch;
     let n_bytes: usize = sealed.iter().flatten().map(|batch| batch.body.len()).sum();
     let collector = Collector::start(&load).await?;
     let (before, begun) = (collector.cpu()?, Instant::now());
     let every = match load.rate {
         0 => Duration::ZERO,
-        rate => Duration::from_secs_f64((DISTRIBUTIONS * load.agents) as f64 / rate as f64),
+        rate => Duration::from_secs_f64((load.batch * load.agents) as f64 / rate as f64),
     };
     let mut tasks = tokio::task::JoinSet::new();
     for (agent, batches) in sealed.into_iter().enumerate() {
