@@ -36,6 +36,7 @@ pub fn restore(
         last_incident: ledger.last_incident,
         last_delivery: ledger.last_delivery,
         slos,
+        corrections: ledger.corrections,
         observed: observed(store, settings, now)?,
     };
     Ok((restored, recomputed))

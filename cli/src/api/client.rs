@@ -130,7 +130,27 @@ impl Client {
         path: &[&str],
         parameters: &[(&str, String)],
     ) -> Result<Answer, ApiError> {
-        let mut request = self.http.get(self.url(path, parameters));
+        self.send(self.http.get(self.url(path, parameters))).await
+    }
+
+    /// Sends JSON to `path`, and takes success only.
+    pub(crate) async fn post(&self, path: &[&str], body: &str) -> Result<Answer, ApiError> {
+        let request = self.http.post(self.url(path, &[])).body(body.to_owned());
+        let answer = self.send(request.header("content-type", "application/json")).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
+    }
+
+    /// Takes `path` away, and takes success only.
+    pub(crate) async fn delete(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+    ) -> Result<Answer, ApiError> {
+        let answer = self.send(self.http.delete(self.url(path, parameters))).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder) -> Result<Answer, ApiError> {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }

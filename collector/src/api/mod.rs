@@ -9,6 +9,7 @@
 
 mod agents;
 mod alerts;
+mod corrections;
 mod deliveries;
 mod endpoints;
 mod error;
@@ -27,4 +28,4 @@ mod status;
 mod tests;
 
 pub use router::router;
-pub use state::{Acknowledged, ApiState, Engine, EngineGone, Readiness};
+pub use state::{Acknowledged, ApiState, Corrected, Engine, EngineGone, Readiness};

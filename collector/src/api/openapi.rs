@@ -58,9 +58,11 @@ fn operation(endpoint: &Endpoint) -> Value {
         },
     });
     if endpoint.method == "post" {
+        let is_correction = endpoint.path == endpoints::ADD_CORRECTION.path;
+        let body = if is_correction { "NewCorrection" } else { "Acknowledge" };
         operation["requestBody"] = json!({
             "required": true,
-            "content": {"application/json": {"schema": reference("Acknowledge")}},
+            "content": {"application/json": {"schema": reference(body)}},
         });
     }
     operation
@@ -120,6 +122,26 @@ fn schemas() -> Value {
         ("exhausts_at", maybe(time())),
         ("state", one_of(&["ok", "ticket", "page", "no_data"])),
         ("approximate", number()),
+        ("corrected_seconds", number()),
+        ("correction", maybe(text())),
+    ]);
+    let covers = object(&[("slo", text()), ("from", time()), ("to", time())]);
+    let correction = object(&[
+        ("id", text()),
+        ("name", text()),
+        ("slos", texts()),
+        ("service", maybe(text())),
+        ("from", maybe(time())),
+        ("to", maybe(time())),
+        ("weekly", maybe(text())),
+        ("reason", text()),
+        ("state", one_of(&["planned", "in_force", "past", "ended"])),
+        ("source", one_of(&["api", "file"])),
+        ("covers", json!({"type": "array", "items": covers})),
+        ("by", maybe(text())),
+        ("created_at", maybe(time())),
+        ("ended_by", maybe(text())),
+        ("ended_at", maybe(time())),
     ]);
     let alert = object(&[
         ("fingerprint", text()),
@@ -192,6 +214,16 @@ fn schemas() -> Value {
             ("series", json!({"type": "array", "items": group})),
         ]),
         "Slos": list("slos", slo),
+        "Corrections": list("corrections", correction),
+        "NewCorrection": {
+            "type": "object",
+            "properties": {
+                "name": text(), "slos": texts(), "service": text(), "from": time(), "to": time(),
+                "reason": text(), "by": text(),
+            },
+            "required": ["from", "to", "reason", "by"],
+            "additionalProperties": false,
+        },
         "Alerts": list("alerts", alert),
         "Agents": list("agents", agent),
         "Events": list("events", event),

@@ -36,6 +36,8 @@ struct SloJson {
     exhausts_at: Option<Time>,
     state: &'static str,
     approximate: Number,
+    corrected_seconds: Number,
+    correction: Option<String>,
 }
 
 pub(super) async fn list(
@@ -83,6 +85,8 @@ impl From<SloView> for SloJson {
             exhausts_at: slo.exhausts_at.map(Time),
             state: slo.state.as_str(),
             approximate: Number(slo.approximate),
+            corrected_seconds: Number(slo.corrected_seconds),
+            correction: slo.correction,
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
-use watchkeeper_collector_core::engine::Snapshot;
+use watchkeeper_collector_core::engine::{CorrectionView, Snapshot};
+use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
@@ -37,6 +38,23 @@ pub trait Engine: Send + Sync {
         by: &str,
         comment: &str,
     ) -> BoxFuture<'_, Result<Acknowledged, EngineGone>>;
+    /// Adds a correction; done when that is on disk.
+    fn add_correction(&self, row: CorrectionRow) -> BoxFuture<'_, Result<Corrected, EngineGone>>;
+    /// Takes a correction back; done when that is on disk.
+    fn end_correction(&self, id: u64, by: &str) -> BoxFuture<'_, Result<Corrected, EngineGone>>;
+}
+
+/// What became of adding a correction, or taking one back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Corrected {
+    /// It is done: how it stands now.
+    Done(Box<CorrectionView>),
+    /// It holds, and will be on disk as soon as that can be written.
+    NotOnDisk,
+    /// There are as many as there may be.
+    TooMany,
+    /// There is no such correction, or it was taken back before.
+    NoSuchCorrection,
 }
 
 /// What became of taking an alert on.

@@ -166,3 +166,71 @@ fn each_problem_has_its_place_and_says_what_would_be_right() {
         );
     }
 }
+
+/// A file with an SLO `shop` and one correction.
+fn correction(keys: &str) -> String {
+    let usual = "objective: 99\nwindow: 30d\nbelow: 1s";
+    format!("{}corrections:\n  - {{{keys}}}\n", slo(usual))
+}
+
+#[test]
+fn corrections_are_once_or_weekly_and_about_what_is_there() {
+    let once = "from: 2026-12-01T22:00:00+01:00, to: 2026-12-01T23:00:00+01:00, reason: move";
+    let weekly = |hours: &str| format!("weekly: {{days: [sat, sun], {hours}}}, reason: backup");
+    for keys in [
+        once.to_owned(),
+        format!("name: move, slos: [shop], {once}"),
+        format!("service: shop, {once}"),
+        weekly("from: \"02:00\", to: \"03:00\", zone: Europe/Berlin"),
+        weekly("from: \"23:30\", to: \"00:30\""),
+        weekly("from: \"00:00\", to: \"24:00\""),
+    ] {
+        assert_eq!(read(&correction(&keys)).1, [""; 0], "{keys}");
+    }
+    for (keys, expected) in [
+        (
+            "reason: x".to_owned(),
+            "the correction is neither once nor weekly (give it `from` and `to`",
+        ),
+        (
+            format!("{once}, weekly: {{days: [sun], from: \"01:00\", to: \"02:00\"}}"),
+            "the correction is both once and weekly",
+        ),
+        ("from: 2026-12-01T22:00:00Z, reason: x".to_owned(), "`to` is missing"),
+        (
+            "from: 2026-12-01T22:00:00Z, to: 2026-12-01T22:00:00Z, reason: x".to_owned(),
+            "`to` is not after `from`",
+        ),
+        (
+            "from: 2026-12-01T22:00:00, to: 2026-12-01T23:00:00Z, reason: x".to_owned(),
+            "is no time with an offset (write RFC 3339",
+        ),
+        ("from: 2026-12-01T22:00:00Z, to: 2026-12-01T23:00:00Z".to_owned(), "`reason` is missing"),
+        (format!("slos: [shp], {once}"), "no SLO is named \"shp\" (did you mean shop?)"),
+        (format!("service: shob, {once}"), "no SLO is about the service shob (did you mean shop?)"),
+        (format!("service: shop, slos: [shop], {once}"), "about `slos` or a `service`, not both"),
+        (format!("{once}, every: week"), "unknown key `every`"),
+        (weekly("from: \"2:00\", to: \"03:00\""), "\"2:00\" is no time of day"),
+        (weekly("from: \"24:00\", to: \"03:00\""), "\"24:00\" is no time of day"),
+        (weekly("from: \"02:60\", to: \"03:00\""), "\"02:60\" is no time of day"),
+        (
+            weekly("from: \"02:00\", to: \"03:00\", zone: Berlin"),
+            "there is no time zone \"Berlin\"",
+        ),
+        (
+            "weekly: {days: [], from: \"02:00\", to: \"03:00\"}, reason: x".to_owned(),
+            "the list is empty",
+        ),
+        (format!("slos: [], {once}"), "the list is empty"),
+        (
+            "weekly: {days: [sunday], from: \"02:00\", to: \"03:00\"}, reason: x".to_owned(),
+            "valid are mon, tue, wed, thu, fri, sat, sun",
+        ),
+    ] {
+        let (_, problems) = read(&correction(&keys));
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{keys}\nexpected {expected}\n{problems:#?}"
+        );
+    }
+}

@@ -7,5 +7,7 @@ mod agents;
 mod count;
 pub mod grpc;
 mod receive;
+#[cfg(test)]
+mod restoring;
 
 pub use receive::{Intake, IntakeSettings, Reply, Welcome};

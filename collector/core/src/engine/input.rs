@@ -12,7 +12,7 @@ use crate::alert::{AlertRow, BuiltinSettings, Fingerprint, RuleSettings};
 use crate::notify::{DeliveryRow, GroupRow, IncidentRow, Reply};
 use crate::route::RouteTree;
 use crate::series::Observed;
-use crate::slo::{Counts, Judged, SloSettings};
+use crate::slo::{Correction, CorrectionRow, Counts, Judged, SloSettings};
 
 /// Everything the engine needs to know of a configuration. Never changed: a reload brings new ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub slos: Vec<SloSettings>,
     /// Rules; names are unique.
     pub rules: Vec<RuleSettings>,
+    /// What budgets leave out.
+    pub corrections: Vec<Correction>,
     /// Which built-in alerts are on.
     pub builtin: BuiltinSettings,
     /// Who is told what.
@@ -72,6 +74,8 @@ pub struct Restored {
     pub last_delivery: u64,
     /// Counts of SLOs.
     pub slos: Vec<RestoredSlo>,
+    /// Corrections that people added, ended ones among them.
+    pub corrections: Vec<CorrectionRow>,
     /// Windows of the last [`Settings::look_back`] for the rules.
     pub observed: Vec<Observed>,
 }
@@ -252,6 +256,15 @@ pub enum Input {
         by: String,
         /// What they say to it.
         comment: String,
+    },
+    /// Somebody takes planned maintenance out of budgets. Number and time of adding are the engine's.
+    AddCorrection(Box<CorrectionRow>),
+    /// Somebody takes a correction back.
+    EndCorrection {
+        /// Which.
+        id: u64,
+        /// Who.
+        by: String,
     },
     /// The configuration has changed.
     Reload {

@@ -68,6 +68,18 @@ impl SloWatch {
         self.due = Some(now);
     }
 
+    /// Leaves these stretches out from now on.
+    pub(super) fn exclude(&mut self, excluded: &Excluded, now: Timestamp) {
+        if self.tally.exclude(&self.settings.name, excluded, now) {
+            self.due = Some(now);
+        }
+    }
+
+    /// Whether what happens now is left out.
+    pub(super) fn is_corrected(&self, now: Timestamp) -> bool {
+        self.tally.excluded(0).is_some_and(|excluded| excluded.covers(now))
+    }
+
     fn shares(&self) -> [Share<'_>; 1] {
         [Share { weight: 1.0, tally: &self.tally, view: 0 }]
     }
@@ -135,7 +147,8 @@ impl Engine {
         let due = self.slos.values().filter_map(|slo| slo.due);
         // What is silent already is told already, or waits for an agent to come back.
         let silent = self.slos.values().map(|slo| slo.no_data_at(awake_since));
-        due.chain(silent.filter(|at| *at > now)).min()
+        let again = self.corrections.again_at;
+        due.chain(silent.filter(|at| *at > now)).chain(again).min()
     }
 
     fn evaluate_at_pace(&mut self, name: &str, now: Timestamp) {
@@ -155,17 +168,22 @@ impl Engine {
         let key = AlertKey::slo(name);
         let row = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
         let before = row.map(|row| row.burning.clone()).unwrap_or_default();
+        let correction = self.slos.get(name).and_then(|slo| self.correction_of(slo, now));
         let Some(slo) = self.slos.get_mut(name) else {
             return;
         };
         slo.tally.advance(now);
-        let state = slo.budget.tiers(&slo.shares(), &before, now);
+        let mut state = slo.budget.tiers(&slo.shares(), &before, now);
         let grain = slo.tally.grain();
         // What is held is held until there are data: time alone changes nothing there.
         let moving =
             (!state.burning.is_empty() && !state.stale) || slo.budget.has_bad(&slo.shares());
         let next = moving.then(|| now.floor(grain) + grain);
-        slo.due = next.into_iter().chain(slo.budget.turns_at(now)).min();
+        let edge = slo.tally.excluded(0).and_then(|excluded| excluded.next_edge(now));
+        slo.due = next.into_iter().chain(slo.budget.turns_at(now)).chain(edge).min();
+        if let Some(why) = correction.filter(|why| state.stale && !why.is_empty()) {
+            state.reason = format!("{}: {why}", state.reason);
+        }
         if let Some(due) = slo.due {
             self.clock.wake_at(due);
         }
@@ -235,6 +253,8 @@ impl Engine {
             exhausts_at: seen.exhausts_at,
             state: self.slo_state(slo, now),
             approximate: counts.estimated as f64 / counts.total.max(1) as f64,
+            corrected_seconds: seen.corrected.as_secs_f64(),
+            correction: self.correction_of(slo, now),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod budgets;
+mod corrections;
 mod incidents;
 mod property;
 mod rules;

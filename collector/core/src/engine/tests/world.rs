@@ -242,6 +242,7 @@ impl World {
             agents: self.disk.all("agent"),
             tallies: Vec::new(),
             slos,
+            corrections: self.disk.all("correction"),
             observed: self.observed.clone(),
         };
         let (engine, effects) = Engine::new(self.settings.clone(), restored, self.now);
@@ -289,6 +290,10 @@ impl World {
                     self.disk.put("delivery", format!("{:09}", row.id), &row)
                 }
                 Effect::SaveAgent(row) => self.disk.put("agent", &row.id, &row),
+                Effect::SaveCorrection(row) => self.disk.put("correction", row.id, &row),
+                Effect::ForgetCorrection(id) => {
+                    drop(self.disk.0.remove(&("correction", id.to_string())))
+                }
                 Effect::Fact(fact) => {
                     assert!(!fact.to_string().is_empty());
                     self.facts.push(fact);
@@ -436,6 +441,7 @@ pub(super) fn settings() -> Settings {
     Settings {
         slos: vec![slo()],
         rules: Vec::new(),
+        corrections: Vec::new(),
         builtin: BuiltinSettings { changed },
         routes: RouteTree::build(&route, ""),
         receivers: vec![receiver("chat", true), receiver("oncall", true)],
