@@ -41,6 +41,17 @@ pub(crate) struct Slo {
     pub(crate) corrected_seconds: f64,
     /// Why what happens now is left out.
     pub(crate) correction: Option<String>,
+    /// Of a composite: its parts.
+    pub(crate) composite: Vec<SloPart>,
+}
+
+/// A part of a composite.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SloPart {
+    pub(crate) slo: String,
+    pub(crate) weight: f64,
+    pub(crate) sli: Option<f64>,
 }
 
 impl Slo {

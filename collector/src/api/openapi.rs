@@ -108,6 +108,13 @@ fn schemas() -> Value {
             json!({"type": "array", "items": point, "description": "Unix seconds and value."}),
         ),
     ]);
+    let part = object(&[
+        ("slo", text()),
+        ("weight", number()),
+        ("good", count()),
+        ("total", count()),
+        ("sli", maybe(number())),
+    ]);
     let slo = object(&[
         ("name", text()),
         ("service", text()),
@@ -124,6 +131,7 @@ fn schemas() -> Value {
         ("approximate", number()),
         ("corrected_seconds", number()),
         ("correction", maybe(text())),
+        ("composite", json!({"type": "array", "items": part})),
     ]);
     let covers = object(&[("slo", text()), ("from", time()), ("to", time())]);
     let correction = object(&[

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState};
 use watchkeeper_collector_core::engine::{
-    AgentState, AgentView, AlertView, CorrectionView, SloView, Snapshot, SourceView,
+    AgentState, AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView,
 };
 use watchkeeper_collector_core::slo::{
     BUCKET, Concerned, CorrectionRow, Ended, SloState, Weekly, When, Zone,
@@ -96,6 +96,13 @@ fn slo(name: &str) -> SloView {
         approximate: 0.25,
         corrected_seconds: 300.0,
         correction: Some("the database moves".to_owned()),
+        composite: vec![PartView {
+            slo: "x".into(),
+            weight: 2.0,
+            good: 9,
+            total: 10,
+            sli: Some(0.9),
+        }],
     }
 }
 
@@ -289,6 +296,7 @@ async fn answers_have_the_shapes_that_are_promised() {
             "unjudged": 1, "sli": 0.999, "budget_remaining": 0, "burn": {"5m": 1, "1h": null},
             "exhausts_at": AT, "state": "no_data", "approximate": 0.25,
             "corrected_seconds": 300, "correction": "the database moves",
+            "composite": [{"slo": "x", "weight": 2, "good": 9, "total": 10, "sli": 0.9}],
         }]})
     );
     let (status, refusal) = api.get("/api/v1/slos/none").await;

@@ -1,9 +1,11 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
-//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `corrections` what
+//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `composites` their
+//! parts, `corrections` what
 //! their budgets leave out, `alerting` routes and receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
 
 mod alerting;
+mod composites;
 mod corrections;
 mod objectives;
 mod server;
@@ -72,7 +74,8 @@ pub fn read(
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
         f.optional("intake", read_intake);
-        let slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+        let mut slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+        composites::resolve(&mut slos, f.reader());
         let corrections = f.list("corrections", corrections::read_correction);
         corrections::refuse_unknown(&corrections, &slos, f.reader());
         let rules = f.list("rules", objectives::read_rule);

@@ -234,3 +234,63 @@ fn corrections_are_once_or_weekly_and_about_what_is_there() {
         );
     }
 }
+
+/// A file with the SLOs `web` and `jobs`, and a composite with these keys.
+fn composite(keys: &str) -> String {
+    let part = |name: &str| {
+        format!(
+            "  - {{name: {name}, service: shop, signal: {name}, below: 1s, objective: 99, window: 1d}}\n"
+        )
+    };
+    format!("slos:\n{}{}  - {{name: both, service: shop, {keys}}}\n", part("web"), part("jobs"))
+}
+
+#[test]
+fn a_composite_has_parts_that_are_there_and_no_signal() {
+    let usual = "objective: 99, window: 30d";
+    let (slos, problems) = read(&composite(&format!(
+        "composite: [{{slo: web, weight: 2.5}}, {{slo: jobs}}], {usual}"
+    )));
+    assert_eq!(problems, [""; 0]);
+    let parts: Vec<(&str, f64, u64)> =
+        slos[2].composite.iter().map(|p| (p.slo.as_str(), p.weight, p.definition)).collect();
+    assert_eq!(parts, [("web", 2.5, slos[0].definition()), ("jobs", 1.0, slos[1].definition())]);
+    assert!(!slos[2].concerns(&slos[2].service, ""));
+    for (keys, expected) in [
+        (
+            format!("composite: [{{slo: wbe}}], {usual}"),
+            "no SLO is named \"wbe\" (did you mean web?)",
+        ),
+        (format!("composite: [{{slo: both}}], {usual}"), "\"both\" is a composite itself"),
+        (format!("composite: [{{slo: web}}, {{slo: web}}], {usual}"), "\"web\" is a part twice"),
+        (format!("composite: [{{slo: web, weight: 0}}], {usual}"), "0 is no weight"),
+        (format!("composite: [{{slo: web, weight: -1}}], {usual}"), "-1 is no weight"),
+        (format!("composite: [{{slo: web, weight: much}}], {usual}"), "much is no weight"),
+        (format!("composite: [{{weight: 1}}], {usual}"), "`slo` is missing"),
+        (format!("composite: [], {usual}"), "the list is empty"),
+        (
+            format!("composite: [{{slo: web}}], signal: x, {usual}"),
+            "`signal` stands beside `composite`",
+        ),
+        (
+            format!("composite: [{{slo: web}}], below: 1s, {usual}"),
+            "`below` stands beside `composite`",
+        ),
+        (
+            format!("composite: [{{slo: web}}], method: timeslices, {usual}"),
+            "`method` stands beside `composite`",
+        ),
+        ("composite: [{slo: web}], window: 30d".to_owned(), "`objective` is missing"),
+        ("composite: [{slo: web}], objective: 99".to_owned(), "`window` is missing"),
+        (
+            "composite: [{slo: web, part: 1}], objective: 99, window: 1d".to_owned(),
+            "unknown key `part`",
+        ),
+    ] {
+        let (_, problems) = read(&composite(&keys));
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{keys}\nexpected {expected}\n{problems:#?}"
+        );
+    }
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 use watchkeeper_collector_core::engine::{self, Committed, Engine, Input, SloView};
 use watchkeeper_collector_core::series::{Filter, Threshold};
 use watchkeeper_collector_core::slo::{
-    Calendar, CalendarUnit, Concerned, CorrectionRow, Method, Objective, SliceObjective, Slices,
-    SloSettings, SloWindow, Zone,
+    Calendar, CalendarUnit, Component, Concerned, CorrectionRow, Method, Objective, SliceObjective,
+    Slices, SloSettings, SloWindow, Zone,
 };
 use watchkeeper_model::{
     AgentId, Decimal, Dimension, Kind, Labels, SeriesWindows, Service, TimeBasis, Timestamp, Unit,
@@ -37,7 +37,7 @@ fn slices(secs: u64) -> Method {
 fn slos() -> Vec<SloSettings> {
     let zone = Zone::named("Europe/Berlin").unwrap();
     let month = SloWindow::Calendar(Calendar { unit: CalendarUnit::Month, zone });
-    vec![
+    let mut all = vec![
         slo("month", |slo| slo.window = month.clone()),
         slo("rolling", |_| {}),
         slo("short", |slo| slo.window = SloWindow::Rolling(Duration::from_secs(3600))),
@@ -46,7 +46,16 @@ fn slos() -> Vec<SloSettings> {
             (slo.method, slo.window) = (slices(5), SloWindow::Rolling(Duration::from_secs(86_400)));
         }),
         slo("sliced-month", |slo| (slo.method, slo.window) = (slices(3600), month)),
-    ]
+    ];
+    let parts = [("short", 2.0), ("sliced", 1.0)].map(|(name, weight)| {
+        let part = all.iter().find(|slo| slo.name == name).unwrap();
+        Component { slo: name.into(), weight, definition: part.definition(), method: part.method }
+    });
+    all.push(slo("z-composite", |slo| {
+        (slo.signal, slo.composite) = (String::new(), parts.into());
+        (slo.good, slo.below) = (Filter::all(), None);
+    }));
+    all
 }
 
 fn settings(slos: Vec<SloSettings>) -> engine::Settings {
@@ -160,7 +169,7 @@ async fn every_kind_of_budget_has_the_same_counts_after_a_restart() {
     let corrected = live.slos();
     let changed = before.iter().zip(&corrected).filter(|(a, b)| a.total != b.total);
     let changed: Vec<&str> = changed.map(|(slo, _)| slo.name.as_str()).collect();
-    assert_eq!(changed, ["rolling", "sliced"]);
+    assert_eq!(changed, ["rolling", "sliced", "z-composite"]);
     let again = Collector::start(live.store.clone(), settings(slos()), live.now).await;
     assert_eq!(again.slos(), corrected);
     assert_eq!(again.engine.corrections(live.now), live.engine.corrections(live.now));
@@ -177,11 +186,17 @@ async fn every_kind_of_budget_has_the_same_counts_after_a_restart() {
 async fn what_counts_something_else_is_worked_out_from_the_stored_windows() {
     let other = || -> Vec<SloSettings> {
         let mut all = slos();
-        for slo in &mut all {
+        let n_counting = all.len() - 1;
+        for slo in &mut all[..n_counting] {
             slo.below = Some(Threshold::base(1_000_000_000, Dimension::Time));
             if let Method::Timeslices(slices) = &mut slo.method {
                 slices.length = slices.length.max(Duration::from_secs(10));
             }
+        }
+        let definitions: Vec<(String, u64)> =
+            all.iter().map(|slo| (slo.name.clone(), slo.definition())).collect();
+        for part in &mut all[n_counting].composite {
+            part.definition = definitions.iter().find(|(name, _)| *name == part.slo).unwrap().1;
         }
         all
     };

@@ -12,7 +12,7 @@ use super::Engine;
 use super::effect::{Effect, Fact};
 use super::slos::SloWatch;
 use super::view::CorrectionView;
-use crate::slo::{Concerned, Correction, CorrectionRow, Ended, Excluded, SloSettings, When};
+use crate::slo::{Concerned, Correction, CorrectionRow, Ended, Excluded, Share, SloSettings, When};
 
 /// Corrections that may be added and not ended at a time.
 pub const MOST_CORRECTIONS: usize = 1_000;
@@ -86,14 +86,19 @@ impl Engine {
         let has_weekly =
             self.settings.corrections.iter().any(|c| matches!(c.when, When::Weekly(_)));
         self.corrections.again_at = has_weekly.then(|| now + AGAIN);
-        let all: Vec<(String, Excluded)> = self
-            .slos
-            .values()
-            .map(|slo| (slo.settings.name.clone(), self.excluded_from(&slo.settings, now)))
-            .collect();
-        for (name, excluded) in all {
-            if let Some(slo) = self.slos.get_mut(&name) {
-                slo.exclude(&excluded, now);
+        let mut all: Vec<(String, String, Excluded)> = Vec::new();
+        for slo in self.slos.values() {
+            for of in slo.seen_by() {
+                let excluded = self.excluded_from(&slo.settings, of, now);
+                all.push((slo.settings.name.clone(), of.to_owned(), excluded));
+            }
+        }
+        for (name, of, excluded) in all {
+            let counted = self.slos.get_mut(&name);
+            if counted.is_some_and(|slo| slo.exclude(&of, &excluded, now))
+                && let Some(seen_by) = self.slos.get_mut(&of)
+            {
+                seen_by.again(now);
                 self.clock.wake_at(now);
             }
         }
@@ -106,10 +111,15 @@ impl Engine {
         }
     }
 
-    fn excluded_from(&self, slo: &SloSettings, now: Timestamp) -> Excluded {
-        let from = now - slo.look_back();
-        let stretches =
-            self.concerning(slo).flat_map(|(when, _)| when.stretches(from, now + AHEAD));
+    /// What somebody leaves out of an SLO's counts: what concerns either.
+    fn excluded_from(&self, slo: &SloSettings, of: &str, now: Timestamp) -> Excluded {
+        let from = now - self.settings.look_back_of(slo);
+        let of = self.slos.get(of).filter(|of| of.settings.name != slo.name);
+        let concerning = of.into_iter().flat_map(|of| self.concerning(&of.settings));
+        let stretches = self
+            .concerning(slo)
+            .chain(concerning)
+            .flat_map(|(when, _)| when.stretches(from, now + AHEAD));
         Excluded::of(stretches, slo.method.bucket())
     }
 
@@ -121,18 +131,19 @@ impl Engine {
         of_file.chain(of_people.filter_map(|row| Some((row.when()?, row.reason.as_str()))))
     }
 
-    /// Why an SLO leaves out what happens now; `None` if it does not.
+    /// Why an SLO, or a part of it, leaves out what happens now; `None` if it does not.
     pub(super) fn correction_of(&self, slo: &SloWatch, now: Timestamp) -> Option<String> {
-        if !slo.is_corrected(now) {
+        let is_now = |share: &Share<'_>| {
+            share.tally.excluded(share.view).is_some_and(|excluded| excluded.covers(now))
+        };
+        if !self.shares(slo).iter().any(is_now) {
             return None;
         }
-        let bucket = slo.settings.method.bucket();
-        let covers = |when: &When| {
-            let start = now.floor(bucket);
-            let stretches = when.stretches(start, start + bucket);
-            Excluded::of(stretches, bucket).covers(now)
-        };
-        let reason = self.concerning(&slo.settings).find(|(when, _)| covers(when));
+        let parts = slo.settings.composite.iter().filter_map(|part| self.slos.get(&part.slo));
+        let all: Vec<&SloSettings> =
+            std::iter::once(&slo.settings).chain(parts.map(|part| &part.settings)).collect();
+        let covers = |when: &When| all.iter().any(|slo| covers_now(when, slo, now));
+        let reason = all.iter().flat_map(|slo| self.concerning(slo)).find(|(when, _)| covers(when));
         Some(reason.map_or_else(String::new, |(_, reason)| reason.to_owned()))
     }
 
@@ -182,11 +193,14 @@ impl Engine {
     }
 
     fn in_force(&self, concerned: &Concerned, when: &When, now: Timestamp) -> bool {
-        let slos = self.slos.values().filter(|slo| concerned.includes(&slo.settings));
-        let mut buckets = slos.map(|slo| slo.settings.method.bucket());
-        buckets.any(|bucket| {
-            let start = now.floor(bucket);
-            Excluded::of(when.stretches(start, start + bucket), bucket).covers(now)
-        })
+        let mut slos = self.slos.values().filter(|slo| concerned.includes(&slo.settings));
+        slos.any(|slo| covers_now(when, &slo.settings, now))
     }
+}
+
+/// Whether it covers the bucket of now.
+fn covers_now(when: &When, slo: &SloSettings, now: Timestamp) -> bool {
+    let bucket = slo.method.bucket();
+    let start = now.floor(bucket);
+    Excluded::of(when.stretches(start, start + bucket), bucket).covers(now)
 }

@@ -40,7 +40,7 @@ pub use input::{
     AgentRow, AgentState, Beat, ByeReason, Committed, Hello, Input, IntegrationSettings,
     ReceiverSettings, Restored, RestoredSlo, Settings, SourceHealth,
 };
-pub use view::{AgentView, AlertView, CorrectionView, SloView, Snapshot, SourceView};
+pub use view::{AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView};
 
 use crate::alert::{AlertRow, Fingerprint};
 use crate::notify::{DeliveryRow, GroupId, GroupRow, IncidentRow};

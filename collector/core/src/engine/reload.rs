@@ -101,10 +101,10 @@ impl Engine {
             let same = |old: &SloWatch| old.settings.definition() == slo.definition();
             let mut watch = match before.remove(&slo.name).filter(same) {
                 Some(mut watch) => {
-                    watch.adopt(slo, now);
+                    watch.adopt(slo, settings, now);
                     watch
                 }
-                None => SloWatch::new(slo.clone(), now),
+                None => SloWatch::new(slo.clone(), settings, now),
             };
             let counts = restored.iter().filter(|counts| counts.name == slo.name);
             counts.for_each(|counts| watch.restore(counts, now));

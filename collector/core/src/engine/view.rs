@@ -109,6 +109,23 @@ pub struct SloView {
     pub corrected_seconds: f64,
     /// Why what happens now is left out; `None` if it is not.
     pub correction: Option<String>,
+    /// Of a composite: its parts.
+    pub composite: Vec<PartView>,
+}
+
+/// A part of a composite, over the composite's window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartView {
+    /// The SLO's name.
+    pub slo: String,
+    /// How much it weighs among the others.
+    pub weight: f64,
+    /// Good in the window.
+    pub good: u64,
+    /// Judged in the window.
+    pub total: u64,
+    /// good ÷ total.
+    pub sli: Option<f64>,
 }
 
 /// An agent.

@@ -26,7 +26,7 @@ pub use correction::{Concerned, Correction, CorrectionRow, Ended, Weekly, When};
 pub use counts::{Counts, Judged};
 pub use excluded::Excluded;
 pub use method::{Method, SliceObjective, Slices};
-pub use settings::{BUCKET, Objective, SloSettings, SloWindow};
+pub use settings::{BUCKET, Component, Objective, SloSettings, SloWindow};
 pub use tally::{Over, Tally, View};
 pub use tier::{LeftOut, Tier, TierSeverity};
 pub use words::budget_words;

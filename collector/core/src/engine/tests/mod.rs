@@ -2,6 +2,7 @@
 
 mod agents;
 mod budgets;
+mod composites;
 mod corrections;
 mod incidents;
 mod property;

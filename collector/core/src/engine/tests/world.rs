@@ -260,7 +260,7 @@ impl World {
         for (_, window, counts) in self.counts.iter().filter(|(name, ..)| *name == slo.name) {
             let bucket = coarse.entry(slo.bucket_of(window.start)).or_default();
             crate::series::Part::add(bucket, counts);
-            if self.now.since(window.start) <= slo.fine_look_back() {
+            if self.now.since(window.start) <= self.settings.fine_look_back_of(slo) {
                 fine.push((*window, *counts));
             }
         }
