@@ -2,6 +2,7 @@
 //!
 //! Owns when an SLO is evaluated. What its alert is, is the alert's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchkeeper_model::{Labels, Service, Timestamp};
@@ -107,20 +108,20 @@ impl SloWatch {
 impl Engine {
     /// Windows were judged and are on disk.
     pub(super) fn judged(&mut self, judged: &[Judged], now: Timestamp) {
-        let mut touched: Vec<String> = Vec::new();
+        let mut touched: Vec<Arc<str>> = Vec::new();
         for part in judged {
             let Some(slo) = self.slos.get_mut(&*part.slo) else {
                 continue;
             };
             slo.tally.add(part.window.start, &part.counts, now);
             slo.heard(part, now);
-            let composites: Vec<String> = slo.seen_by().skip(1).map(str::to_owned).collect();
+            let composites: Vec<Arc<str>> = slo.seen_by().skip(1).map(Into::into).collect();
             for name in &composites {
-                if let Some(composite) = self.slos.get_mut(name) {
+                if let Some(composite) = self.slos.get_mut(&**name) {
                     composite.heard(part, now);
                 }
             }
-            for name in std::iter::once(part.slo.to_string()).chain(composites) {
+            for name in std::iter::once(Arc::clone(&part.slo)).chain(composites) {
                 if !touched.contains(&name) {
                     touched.push(name);
                 }

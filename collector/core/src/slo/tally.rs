@@ -343,12 +343,12 @@ impl Spans {
         self.seen = now;
         for at in 0..self.spans.len() {
             let span = &self.spans[at];
-            let is_in_period = matches!(span.over, Over::Period(_)) && now < span.turns_at;
-            if !is_in_period {
-                let (sum, from, to) = {
-                    let (from, to) = bounds(&self.ring, &span.over, now);
-                    (self.sum_at(span, now, method, views), from, to)
-                };
+            if matches!(span.over, Over::Period(_)) && now < span.turns_at {
+                continue;
+            }
+            let (from, to) = bounds(&self.ring, &span.over, now);
+            if (from, to) != (span.from, span.to) {
+                let sum = self.sum_at(span, now, method, views);
                 self.spans[at].turn(sum, from, to, now);
             }
         }
