@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{agents, alerts, check, deliveries, events, query, send_test, slo, status};
+use crate::commands::{
+    agents, alerts, check, corrections, deliveries, events, query, send_test, slo, status,
+};
 use crate::context::{Context, Global, Outcome};
 use crate::demo;
 
@@ -36,6 +38,8 @@ enum Command {
     Status(status::Args),
     /// Error budgets: all of them, or one in detail
     Slo(slo::Args),
+    /// Planned maintenance that no budget pays for: lists it, adds some, takes some back
+    Corrections(corrections::Args),
     /// Alerts: what is firing, pending, or was resolved of late
     Alerts(alerts::Args),
     /// Agents and their sources
@@ -80,6 +84,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
     match command {
         Command::Status(args) => status::run(&args, context).await,
         Command::Slo(args) => slo::run(&args, context).await,
+        Command::Corrections(args) => corrections::run(&args, context).await,
         Command::Alerts(args) => alerts::run(&args, context).await,
         Command::Agents(args) => agents::run(&args, context).await,
         Command::Events(args) => events::run(&args, context).await,
@@ -110,6 +115,10 @@ mod tests {
             "watchkeeper slo shop-availability --exit-code",
             "watchkeeper check --strict a.yaml b.yaml",
             "watchkeeper send-test chat --integration slack[0] --severity page --config c.yaml",
+            "watchkeeper corrections",
+            "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
+            "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
+            "watchkeeper corrections end 3 --by ann",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -130,6 +139,8 @@ mod tests {
             "watchkeeper events --limit 0",
             "watchkeeper send-test",
             "watchkeeper send-test chat --severity loud",
+            "watchkeeper corrections add --from now --reason move --by ann",
+            "watchkeeper corrections add --from now --to now --reason x --by ann --slo a --service b",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

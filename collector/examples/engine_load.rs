@@ -29,6 +29,7 @@ fn settings(n_slos: usize) -> Result<Settings> {
     Ok(Settings {
         slos: slos.collect(),
         rules: Vec::new(),
+        corrections: Vec::new(),
         builtin: BuiltinSettings::default(),
         routes: RouteTree::build(&RouteSettings::default(), "nobody"),
         receivers: vec![ReceiverSettings { name: "nobody".to_owned(), integrations: Vec::new() }],

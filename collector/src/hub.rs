@@ -12,11 +12,14 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::alert::Fingerprint;
-use watchkeeper_collector_core::engine::{Effect, Engine, Input, RestoredSlo, Settings, Snapshot};
+use watchkeeper_collector_core::engine::{
+    CorrectionView, Effect, Engine, Input, RestoredSlo, Settings, Snapshot,
+};
 use watchkeeper_collector_core::notify::DeliveryRow;
+use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_daemon::{clock, crash};
 
-use crate::api::{self, Acknowledged, EngineGone};
+use crate::api::{self, Acknowledged, Corrected, EngineGone};
 use crate::channels::IntegrationKey;
 use crate::dispatch::{self, Dispatch, Outcome};
 use crate::facts;
@@ -38,6 +41,12 @@ enum Message {
         by: String,
         comment: String,
         done: oneshot::Sender<Acknowledged>,
+    },
+    /// Of a correction: adding one, or ending that of the number.
+    Correct {
+        input: Box<Input>,
+        ends: Option<u64>,
+        done: oneshot::Sender<Corrected>,
     },
     Reload {
         input: Box<Input>,
@@ -107,6 +116,16 @@ impl api::Engine for HubHandle {
 
     fn record_tests(&self, rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()> {
         self.send(Input::Tested(rows)).boxed()
+    }
+
+    fn add_correction(&self, row: CorrectionRow) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        let input = Box::new(Input::AddCorrection(Box::new(row)));
+        self.ask(|done| Message::Correct { input, ends: None, done }).boxed()
+    }
+
+    fn end_correction(&self, id: u64, by: &str) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        let input = Box::new(Input::EndCorrection { id, by: by.to_owned() });
+        self.ask(move |done| Message::Correct { input, ends: Some(id), done }).boxed()
     }
 }
 
@@ -205,6 +224,10 @@ impl Hub {
                 // Whoever asked may have gone.
                 let _ = asked.send(self.engine.snapshot(clock::now()));
             }
+            Message::Correct { input, ends, done } => {
+                let corrected = self.correct(*input, ends).await;
+                let _ = done.send(corrected);
+            }
             Message::Acknowledge { fingerprint, by, comment, done } => {
                 let known = self
                     .engine
@@ -218,6 +241,35 @@ impl Hub {
                 let answer = if known { Acknowledged::Done } else { Acknowledged::NoSuchAlert };
                 let _ = done.send(answer);
             }
+        }
+    }
+
+    /// Adds a correction, or ends the one of that number, and says how it stands then.
+    async fn correct(&mut self, input: Input, ends: Option<u64>) -> Corrected {
+        let before = self.engine.corrections(clock::now());
+        let id = match ends {
+            None => None,
+            Some(id) => {
+                let live = |c: &&CorrectionView| {
+                    c.added.as_ref().is_some_and(|row| row.id == id && row.ended.is_none())
+                };
+                if before.iter().find(live).is_none() {
+                    return Corrected::NoSuchCorrection;
+                }
+                Some(id.to_string())
+            }
+        };
+        self.handle(vec![input]).await;
+        let mut now = self.engine.corrections(clock::now());
+        let found = match id {
+            Some(id) => now.into_iter().find(|c| c.id == id),
+            None if now.len() > before.len() => now.pop(),
+            None => return Corrected::TooMany,
+        };
+        match found {
+            Some(view) if self.unwritten.is_empty() => Corrected::Done(Box::new(view)),
+            Some(_) => Corrected::NotOnDisk,
+            None => Corrected::NoSuchCorrection,
         }
     }
 

@@ -76,12 +76,13 @@ impl Reloader {
     ) -> anyhow::Result<Vec<RestoredSlo>> {
         let is_known = |slo: &SloSettings| {
             let same = |s: &&SloSettings| s.name == slo.name && s.definition() == slo.definition();
-            before.slos.iter().find(same).is_some_and(|s| s.overs() == slo.overs())
+            let overs = |s| before.overs_of(s) == settings.engine.overs_of(slo);
+            before.slos.iter().find(same).is_some_and(overs)
         };
-        let mut wanted = (*settings.engine).clone();
-        wanted.slos.retain(|slo| !is_known(slo));
-        let store = self.store.clone();
-        let restoring = move || restore_slos(&store, &wanted, clock::now());
+        let unknown = settings.engine.slos.iter().filter(|slo| !is_known(slo));
+        let unknown: Vec<SloSettings> = unknown.cloned().collect();
+        let (store, all) = (self.store.clone(), settings.engine.clone());
+        let restoring = move || restore_slos(&store, &all, &unknown, clock::now());
         let (restored, recomputed) = tokio::task::spawn_blocking(restoring).await??;
         commit_recomputed(&self.store, recomputed).await?;
         Ok(restored)

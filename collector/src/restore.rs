@@ -25,7 +25,7 @@ pub fn restore(
     let reads = store.reads();
     let ledger = reads.ledger()?;
     let tallies = reads.source_totals()?.into_iter().map(|t| (t.agent, t.tally)).collect();
-    let (slos, recomputed) = restore_slos(store, settings, now)?;
+    let (slos, recomputed) = restore_slos(store, settings, &settings.slos, now)?;
     let restored = Restored {
         alerts: ledger.alerts,
         groups: ledger.groups,
@@ -36,28 +36,31 @@ pub fn restore(
         last_incident: ledger.last_incident,
         last_delivery: ledger.last_delivery,
         slos,
+        corrections: ledger.corrections,
         observed: observed(store, settings, now)?,
     };
     Ok((restored, recomputed))
 }
 
-/// The counts of all SLOs.
+/// The counts of `wanted` SLOs among all.
 ///
 /// # Errors
 /// If the store cannot be read.
 pub fn restore_slos(
     store: &Store,
     settings: &engine::Settings,
+    wanted: &[SloSettings],
     now: Timestamp,
 ) -> anyhow::Result<(Vec<RestoredSlo>, Vec<SloIncrement>)> {
     let mut stored = coarse_counts(store, settings, now)?;
     let (mut slos, mut recomputed) = (Vec::new(), Vec::new());
-    for slo in &settings.slos {
-        let fine = fine_counts(store, slo, now)?;
+    // A composite has no counts of its own.
+    for slo in wanted.iter().filter(|slo| slo.composite.is_empty()) {
+        let fine = fine_counts(store, settings, slo, now)?;
         let coarse = match stored.remove(&slo.name) {
             Some(coarse) => coarse,
             None => {
-                let gained = recompute(store, slo, now)?;
+                let gained = recompute(store, settings, slo, now)?;
                 let counts = gained.iter().map(|g| (g.bucket, counts_of(g))).collect();
                 recomputed.extend(gained);
                 counts
@@ -82,12 +85,13 @@ pub async fn commit_recomputed(store: &Store, slo: Vec<SloIncrement>) -> anyhow:
 /// What the stored windows say of an SLO that was never judged under its present definition.
 fn recompute(
     store: &Store,
+    settings: &engine::Settings,
     slo: &SloSettings,
     now: Timestamp,
 ) -> anyhow::Result<Vec<SloIncrement>> {
     let mut buckets: BTreeMap<Timestamp, Counts> = BTreeMap::new();
     let together_secs = i64::try_from(slo.method.bucket().as_secs()).unwrap_or(i64::MAX);
-    scan(store, slo, now - slo.look_back(), together_secs, |window, counts| {
+    scan(store, slo, now - settings.look_back_of(slo), together_secs, |window, counts| {
         // An hour of counts in one slice would be a verdict on a minute that says nothing of it.
         if slo.method != Method::Occurrences && i64::from(window.width_secs) > together_secs {
             return;
@@ -126,7 +130,7 @@ fn coarse_counts(
     settings: &engine::Settings,
     now: Timestamp,
 ) -> anyhow::Result<Coarse> {
-    let longest = settings.slos.iter().map(SloSettings::look_back).max().unwrap_or_default();
+    let longest = settings.slos.iter().map(|s| settings.look_back_of(s)).max().unwrap_or_default();
     let mut coarse = Coarse::new();
     for gain in store.reads().slo_counts(now - longest)? {
         let slo =
@@ -141,11 +145,13 @@ fn coarse_counts(
 
 fn fine_counts(
     store: &Store,
+    settings: &engine::Settings,
     slo: &SloSettings,
     now: Timestamp,
 ) -> anyhow::Result<Vec<(Window, Counts)>> {
     let mut fine = Vec::new();
-    scan(store, slo, now - slo.fine_look_back(), 0, |window, counts| fine.push((window, counts)))?;
+    let from = now - settings.fine_look_back_of(slo);
+    scan(store, slo, from, 0, |window, counts| fine.push((window, counts)))?;
     Ok(fine)
 }
 

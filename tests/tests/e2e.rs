@@ -4,6 +4,7 @@
 
 mod e2e {
     mod amqp_client;
+    mod budgets;
     mod crashes;
     mod dry_run;
     mod faults;

@@ -39,6 +39,21 @@ pub(crate) struct Slo {
     pub(crate) state: String,
     /// The share of what was judged that is estimated.
     pub(crate) approximate: Option<f64>,
+    /// How much of the window corrections leave out.
+    pub(crate) corrected_seconds: f64,
+    /// Why what happens now is left out.
+    pub(crate) correction: Option<String>,
+    /// Of a composite: its parts.
+    pub(crate) composite: Vec<SloPart>,
+}
+
+/// A part of a composite.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SloPart {
+    pub(crate) slo: String,
+    pub(crate) weight: f64,
+    pub(crate) sli: Option<f64>,
 }
 
 impl Slo {
@@ -243,6 +258,42 @@ impl Tested {
             integrations: tried.iter().map(integration).collect(),
         }
     }
+}
+
+/// `GET corrections`, and the answer to adding or ending one.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Corrections {
+    /// All of them.
+    pub(crate) corrections: Vec<Correction>,
+}
+
+/// What budgets leave out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Correction {
+    /// A number, or `file-1`.
+    pub(crate) id: String,
+    pub(crate) slos: Vec<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) from: Option<When>,
+    pub(crate) to: Option<When>,
+    /// In words.
+    pub(crate) weekly: Option<String>,
+    pub(crate) reason: String,
+    /// `planned`, `in_force`, `past` or `ended`.
+    pub(crate) state: String,
+    pub(crate) covers: Vec<Covers>,
+    pub(crate) by: Option<String>,
+    pub(crate) ended_by: Option<String>,
+}
+
+/// What is left out of one SLO.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Covers {
+    pub(crate) slo: String,
+    pub(crate) from: Option<When>,
+    pub(crate) to: Option<When>,
 }
 
 /// `GET query`.

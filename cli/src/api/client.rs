@@ -133,6 +133,33 @@ impl Client {
         self.send(self.http.get(self.url(path, parameters))).await
     }
 
+    /// Posts a body of JSON to `path` and takes success only, within `limit` where the usual one is too short.
+    pub(crate) async fn post(
+        &self,
+        path: &[&str],
+        body: String,
+        limit: Option<Duration>,
+    ) -> Result<Answer, ApiError> {
+        let request = self.http.post(self.url(path, &[])).body(body);
+        let request = request.header("content-type", "application/json");
+        let request = match limit {
+            Some(limit) => request.timeout(limit),
+            None => request,
+        };
+        let answer = self.send(request).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
+    }
+
+    /// Takes `path` away, and takes success only.
+    pub(crate) async fn delete(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+    ) -> Result<Answer, ApiError> {
+        let answer = self.send(self.http.delete(self.url(path, parameters))).await?;
+        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
+    }
+
     async fn send(&self, mut request: RequestBuilder) -> Result<Answer, ApiError> {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
@@ -141,18 +168,6 @@ impl Client {
         let status = response.status();
         let text = self.body(response).await?;
         Ok(Answer { status, text, from: self.address() })
-    }
-
-    /// Posts a body of JSON to `path` and takes success only, within `limit`.
-    pub(crate) async fn post(
-        &self,
-        path: &[&str],
-        body: String,
-        limit: Duration,
-    ) -> Result<Answer, ApiError> {
-        let request = self.http.post(self.url(path, &[])).timeout(limit).body(body);
-        let answer = self.send(request.header("content-type", "application/json")).await?;
-        if answer.status.is_success() { Ok(answer) } else { Err(answer.refusal()) }
     }
 
     fn url(&self, path: &[&str], parameters: &[(&str, String)]) -> Url {

@@ -64,7 +64,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcom
             });
             let path = ["api", "v1", "receivers", &args.receiver, "test"];
             let limit = TRIAL_LIMIT + Duration::from_secs(12);
-            let answer = context.client()?.post(&path, body.to_string(), limit).await?;
+            let answer = context.client()?.post(&path, body.to_string(), Some(limit)).await?;
             (answer.read::<Tested>()?, answer.pretty())
         }
     };

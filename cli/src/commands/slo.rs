@@ -2,6 +2,8 @@
 //!
 //! Owns how an SLO reads on one line. The budget's share, the rates and the state are the collector's.
 
+use std::time::Duration;
+
 use watchkeeper_collector::budget_words;
 
 use crate::api::{self, Alert, Alerts, Pages, Slo, Slos};
@@ -161,6 +163,17 @@ fn detail(slo: &Slo, alerts: &[Alert], screen: &Screen) -> String {
         let estimated = format!("{} of what was judged is estimated", say::percent(share, 2));
         text += &line("approximate", Tone::Plain, "", &estimated);
     }
+    for part in &slo.composite {
+        let sli =
+            part.sli.map_or_else(|| say::NOTHING.to_owned(), |sli| say::sli(sli, slo.objective));
+        text +=
+            &line("part", Tone::Plain, "", &format!("{} {sli}, weight {}", part.slo, part.weight));
+    }
+    if slo.corrected_seconds > 0.0 || slo.correction.is_some() {
+        let out = say::span(Duration::from_secs_f64(slo.corrected_seconds.clamp(0.0, 1e12)));
+        let now = slo.correction.as_deref().map_or_else(String::new, |why| format!(", now: {why}"));
+        text += &line("corrected", Tone::Warning, "", &format!("{out} left out{now}"));
+    }
     for alert in alerts.iter().filter(|a| a.label("alertname") == slo.name && a.state != "resolved")
     {
         let since = alert
@@ -191,7 +204,9 @@ mod tests {
             r#"{"slos":[
                 {"name":"shop-availability","service":"shop","objective":99.9,"window":"30d","good":1998766,"total":2000000,
                  "unjudged":12,"sli":0.999383,"budget_remaining":0.383,"burn":{"1h":12,"5m":14.25,"6h":null},
-                 "exhausts_at":"2026-11-22T21:19:19Z","state":"page","approximate":0},
+                 "exhausts_at":"2026-11-22T21:19:19Z","state":"page","approximate":0,
+                 "corrected_seconds":3900,"correction":"the database moves",
+                 "composite":[{"slo":"web","weight":2,"good":9,"total":10,"sli":0.9}]},
                 {"name":"db-latency","service":"db","objective":95,"window":"7d","good":0,"total":0,"unjudged":0,
                  "sli":null,"budget_remaining":1,"burn":{"5m":null},"exhausts_at":null,"state":"no_data","approximate":0.25}
             ]}"#,
@@ -248,6 +263,8 @@ mod tests {
             "1,234 bad of 2,000,000, 12 not judged",
             "21:19:19 (in 3h 12m) at this rate",
             "page firing since 18:03:57 (3m 12s ago): burning 14.2x",
+            "1h 5m left out, now: the database moves",
+            "web 90.00%, weight 2",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }

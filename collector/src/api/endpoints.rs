@@ -95,6 +95,34 @@ pub(super) const SLO: Endpoint = Endpoint {
     answer: Some("Slos"),
 };
 
+pub(super) const CORRECTIONS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/corrections",
+    about: "What budgets leave out: those added, by number, ended ones among them; then those of the file.",
+    parameters: &[LIMIT, AFTER],
+    body: None,
+    answer: Some("Corrections"),
+};
+
+pub(super) const ADD_CORRECTION: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/corrections",
+    about: "Takes a stretch of time out of budgets. `covers` says what is left out of which SLO: whole buckets in which \
+            counts are stored, edges rounded outward. The answer comes when it is on disk.",
+    parameters: &[],
+    body: Some("NewCorrection"),
+    answer: Some("Corrections"),
+};
+
+pub(super) const END_CORRECTION: Endpoint = Endpoint {
+    method: "delete",
+    path: "/api/v1/corrections/{id}",
+    about: "Takes a correction back, as if it had never been there; the record stays.",
+    parameters: &[needed("by", "Who takes it back.")],
+    body: None,
+    answer: Some("Corrections"),
+};
+
 pub(super) const ALERTS: Endpoint = Endpoint {
     method: "get",
     path: "/api/v1/alerts",
@@ -184,13 +212,16 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
 };
 
 /// Everything.
-pub(super) const ALL: [Endpoint; 14] = [
+pub(super) const ALL: [Endpoint; 17] = [
     HEALTHZ,
     READYZ,
     METRICS,
     QUERY,
     SLOS,
     SLO,
+    CORRECTIONS,
+    ADD_CORRECTION,
+    END_CORRECTION,
     ALERTS,
     ACKNOWLEDGE,
     AGENTS,

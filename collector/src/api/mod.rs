@@ -9,6 +9,7 @@
 
 mod agents;
 mod alerts;
+mod corrections;
 mod deliveries;
 mod endpoints;
 mod error;
@@ -29,4 +30,4 @@ mod tests;
 
 pub use router::router;
 pub use slos::as_answer;
-pub use state::{Acknowledged, ApiParts, ApiState, Engine, EngineGone, Readiness};
+pub use state::{Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness};

@@ -59,7 +59,7 @@ fn operation(endpoint: &Endpoint) -> Value {
     });
     if let Some(schema) = endpoint.body {
         operation["requestBody"] = json!({
-            "required": schema == "Acknowledge",
+            "required": schema != "Test",
             "content": {"application/json": {"schema": reference(schema)}},
         });
     }
@@ -106,6 +106,13 @@ fn schemas() -> Value {
             json!({"type": "array", "items": point, "description": "Unix seconds and value."}),
         ),
     ]);
+    let part = object(&[
+        ("slo", text()),
+        ("weight", number()),
+        ("good", count()),
+        ("total", count()),
+        ("sli", maybe(number())),
+    ]);
     let slo = object(&[
         ("name", text()),
         ("service", text()),
@@ -120,6 +127,27 @@ fn schemas() -> Value {
         ("exhausts_at", maybe(time())),
         ("state", one_of(&["ok", "ticket", "page", "no_data"])),
         ("approximate", number()),
+        ("corrected_seconds", number()),
+        ("correction", maybe(text())),
+        ("composite", json!({"type": "array", "items": part})),
+    ]);
+    let covers = object(&[("slo", text()), ("from", time()), ("to", time())]);
+    let correction = object(&[
+        ("id", text()),
+        ("name", text()),
+        ("slos", texts()),
+        ("service", maybe(text())),
+        ("from", maybe(time())),
+        ("to", maybe(time())),
+        ("weekly", maybe(text())),
+        ("reason", text()),
+        ("state", one_of(&["planned", "in_force", "past", "ended"])),
+        ("source", one_of(&["api", "file"])),
+        ("covers", json!({"type": "array", "items": covers})),
+        ("by", maybe(text())),
+        ("created_at", maybe(time())),
+        ("ended_by", maybe(text())),
+        ("ended_at", maybe(time())),
     ]);
     let alert = object(&[
         ("fingerprint", text()),
@@ -228,6 +256,16 @@ fn schemas() -> Value {
             ("series", json!({"type": "array", "items": group})),
         ]),
         "Slos": list("slos", slo),
+        "Corrections": list("corrections", correction),
+        "NewCorrection": {
+            "type": "object",
+            "properties": {
+                "name": text(), "slos": texts(), "service": text(), "from": time(), "to": time(),
+                "reason": text(), "by": text(),
+            },
+            "required": ["from", "to", "reason", "by"],
+            "additionalProperties": false,
+        },
         "Alerts": list("alerts", alert),
         "Agents": list("agents", agent),
         "Events": list("events", event),

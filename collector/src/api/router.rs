@@ -7,12 +7,13 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::error::ApiError;
 use super::state::ApiState;
 use super::{
-    agents, alerts, deliveries, endpoints, events, openapi, pages, query, receivers, slos, status,
+    agents, alerts, corrections, deliveries, endpoints, events, openapi, pages, query, receivers,
+    slos, status,
 };
 use crate::dispatch::TRIAL_LIMIT;
 
@@ -29,6 +30,8 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::QUERY.path, get(query::get))
         .route(endpoints::SLOS.path, get(slos::list))
         .route(endpoints::SLO.path, get(slos::one))
+        .route(endpoints::CORRECTIONS.path, get(corrections::list).post(corrections::add))
+        .route(endpoints::END_CORRECTION.path, delete(corrections::end))
         .route(endpoints::ALERTS.path, get(alerts::list))
         .route(endpoints::ACKNOWLEDGE.path, post(alerts::acknowledge))
         .route(endpoints::AGENTS.path, get(agents::list))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
-use watchkeeper_collector_core::engine::SloView;
+use watchkeeper_collector_core::engine::{PartView, SloView};
 use watchkeeper_expr::duration;
 use watchkeeper_model::time::nanos_of;
 
@@ -36,6 +36,19 @@ struct SloJson {
     exhausts_at: Option<Time>,
     state: &'static str,
     approximate: Number,
+    corrected_seconds: Number,
+    correction: Option<String>,
+    composite: Vec<PartJson>,
+}
+
+/// A part of a composite.
+#[derive(Serialize)]
+struct PartJson {
+    slo: String,
+    weight: Number,
+    good: u64,
+    total: u64,
+    sli: Option<Number>,
 }
 
 pub(super) async fn list(
@@ -88,6 +101,16 @@ impl From<SloView> for SloJson {
             exhausts_at: slo.exhausts_at.map(Time),
             state: slo.state.as_str(),
             approximate: Number(slo.approximate),
+            corrected_seconds: Number(slo.corrected_seconds),
+            correction: slo.correction,
+            composite: slo.composite.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<PartView> for PartJson {
+    fn from(part: PartView) -> Self {
+        let PartView { slo, weight, good, total, sli } = part;
+        Self { slo, weight: Number(weight), good, total, sli: sli.map(Number) }
     }
 }

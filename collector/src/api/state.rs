@@ -12,8 +12,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Semaphore, watch};
-use watchkeeper_collector_core::engine::{self, Snapshot};
+use watchkeeper_collector_core::engine::{self, CorrectionView, Snapshot};
 use watchkeeper_collector_core::notify::DeliveryRow;
+use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
@@ -41,6 +42,23 @@ pub trait Engine: Send + Sync {
     ) -> BoxFuture<'_, Result<Acknowledged, EngineGone>>;
     /// Keeps what a receiver's test told in the ledger.
     fn record_tests(&self, rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()>;
+    /// Adds a correction; done when that is on disk.
+    fn add_correction(&self, row: CorrectionRow) -> BoxFuture<'_, Result<Corrected, EngineGone>>;
+    /// Takes a correction back; done when that is on disk.
+    fn end_correction(&self, id: u64, by: &str) -> BoxFuture<'_, Result<Corrected, EngineGone>>;
+}
+
+/// What became of adding a correction, or taking one back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Corrected {
+    /// It is done: how it stands now.
+    Done(Box<CorrectionView>),
+    /// It holds, and will be on disk as soon as that can be written.
+    NotOnDisk,
+    /// There are as many as there may be.
+    TooMany,
+    /// There is no such correction, or it was taken back before.
+    NoSuchCorrection,
 }
 
 /// What became of taking an alert on.

@@ -12,14 +12,18 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
-    self, AgentState, AgentView, AlertView, SloView, Snapshot, SourceView,
+    self, AgentState, AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView,
 };
 use watchkeeper_collector_core::notify::{DeliveryRow, Notification};
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
-use watchkeeper_collector_core::slo::SloState;
+use watchkeeper_collector_core::slo::{
+    BUCKET, Concerned, CorrectionRow, Ended, SloState, Weekly, When, Zone,
+};
 use watchkeeper_model::{AgentId, Labels, Severity, SkipReason, Timestamp};
 
-use super::{Acknowledged, ApiParts, ApiState, Engine, EngineGone, Readiness, endpoints, router};
+use super::{
+    Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, endpoints, router,
+};
 use crate::channels::{
     Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace,
 };
@@ -57,6 +61,32 @@ impl Engine for MadeUp {
         self.tests.lock().unwrap().extend(rows);
         Box::pin(async {})
     }
+
+    fn add_correction(&self, row: CorrectionRow) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        done(correction(CorrectionRow { id: 7, ..row }))
+    }
+
+    fn end_correction(&self, id: u64, by: &str) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        if id != 7 {
+            return Box::pin(async { Ok(Corrected::NoSuchCorrection) });
+        }
+        let at = Timestamp::from_secs(NOW);
+        done(correction(CorrectionRow {
+            id,
+            name: String::new(),
+            concerned: Concerned::default(),
+            from: at,
+            to: at + Duration::from_secs(60),
+            reason: "move".to_owned(),
+            by: "ann".to_owned(),
+            created_at: at,
+            ended: Some(Ended { by: by.to_owned(), at }),
+        }))
+    }
+}
+
+fn done(view: CorrectionView) -> BoxFuture<'static, Result<Corrected, EngineGone>> {
+    Box::pin(async move { Ok(Corrected::Done(Box::new(view))) })
 }
 
 fn fingerprint_of(slo: &str) -> String {
@@ -78,6 +108,44 @@ fn slo(name: &str) -> SloView {
         exhausts_at: Some(Timestamp::from_secs(NOW)),
         state: SloState::NoData,
         approximate: 0.25,
+        corrected_seconds: 300.0,
+        correction: Some("the database moves".to_owned()),
+        composite: vec![PartView {
+            slo: "x".into(),
+            weight: 2.0,
+            good: 9,
+            total: 10,
+            sli: Some(0.9),
+        }],
+    }
+}
+
+/// One that was added with a number.
+fn correction(row: CorrectionRow) -> CorrectionView {
+    CorrectionView {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        concerned: row.concerned.clone(),
+        when: When::Once { from: row.from, to: row.to },
+        covers: vec![("a".to_owned(), row.from.floor(BUCKET), row.to.floor(BUCKET) + BUCKET)],
+        in_force: false,
+        reason: row.reason.clone(),
+        added: Some(row),
+    }
+}
+
+/// One of the configuration.
+fn weekly() -> CorrectionView {
+    let (days, zone) = (vec![jiff::civil::Weekday::Sunday], Zone::named("Europe/Berlin").unwrap());
+    CorrectionView {
+        id: "file-1".to_owned(),
+        name: "backup".to_owned(),
+        concerned: Concerned::default(),
+        when: When::Weekly(Weekly { days, from_minute: 120, to_minute: 185, zone }),
+        covers: Vec::new(),
+        in_force: true,
+        reason: "backup".to_owned(),
+        added: None,
     }
 }
 
@@ -146,6 +214,7 @@ fn settings() -> engine::Settings {
     engine::Settings {
         slos: Vec::new(),
         rules: Vec::new(),
+        corrections: Vec::new(),
         builtin: BuiltinSettings::default(),
         routes: RouteTree::build(&RouteSettings::default(), "chat"),
         receivers: vec![
@@ -214,6 +283,7 @@ fn api() -> Api {
         alerts: vec![alert("shop-latency"), alert("shop-availability")],
         slos: vec![slo("b"), slo("a"), slo("c")],
         agents: vec![agent()],
+        corrections: vec![weekly()],
     };
     *engine.snapshot.lock().unwrap() = Some(snapshot);
     let readiness = Arc::new(Readiness::default());
@@ -320,6 +390,8 @@ async fn answers_have_the_shapes_that_are_promised() {
             "name": "a", "service": "shop", "objective": 99.9, "window": "30d", "good": 999, "total": 1000,
             "unjudged": 1, "sli": 0.999, "budget_remaining": 0, "burn": {"5m": 1, "1h": null},
             "exhausts_at": AT, "state": "no_data", "approximate": 0.25,
+            "corrected_seconds": 300, "correction": "the database moves",
+            "composite": [{"slo": "x", "weight": 2, "good": 9, "total": 10, "sli": 0.9}],
         }]})
     );
     let (status, refusal) = api.get("/api/v1/slos/none").await;
@@ -470,6 +542,86 @@ async fn an_alert_is_taken_on_by_somebody() {
     );
 }
 
+const MOVE: &str = r#"{"slos": ["a"], "from": "2026-11-01T00:01:00Z", "to": "2026-11-01T01:02:00+00:00",
+    "reason": "the database moves", "by": "ann"}"#;
+
+#[tokio::test]
+async fn corrections_are_added_listed_and_taken_back() {
+    let api = api();
+    let (status, body) = api.post("/api/v1/corrections", MOVE).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(
+        body,
+        json!({"corrections": [{
+            "id": "7", "name": "", "slos": ["a"], "service": null, "from": "2026-11-01T00:01:00Z",
+            "to": "2026-11-01T01:02:00Z", "weekly": null, "reason": "the database moves", "state": "planned",
+            "source": "api",
+            "covers": [{"slo": "a", "from": AT, "to": "2026-11-01T01:05:00Z"}],
+            "by": "ann", "created_at": AT, "ended_by": null, "ended_at": null,
+        }]})
+    );
+    let listed = &api.ok("/api/v1/corrections").await["corrections"][0];
+    assert_eq!(
+        (&listed["id"], &listed["weekly"], &listed["state"], &listed["source"]),
+        (
+            &json!("file-1"),
+            &json!("Sun 02:00 to 03:05 (Europe/Berlin)"),
+            &json!("in_force"),
+            &json!("file")
+        )
+    );
+    let delete = async |path: &str| {
+        let request = Request::delete(path).body(Body::empty()).unwrap();
+        let (status, text) = api.send(request).await;
+        (status.as_u16(), serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (status, body) = delete("/api/v1/corrections/7?by=bob").await;
+    let ended = &body["corrections"][0];
+    assert_eq!(
+        (status, &ended["state"], &ended["ended_by"]),
+        (200, &json!("ended"), &json!("bob"))
+    );
+    for (path, status, parameter) in [
+        ("/api/v1/corrections/7", 400, "by"),
+        ("/api/v1/corrections/7?by=+", 400, "by"),
+        ("/api/v1/corrections/8?by=bob", 404, "id"),
+        ("/api/v1/corrections/x?by=bob", 404, "id"),
+        ("/api/v1/corrections/file-1?by=bob", 400, "id"),
+    ] {
+        let (found, refusal) = delete(path).await;
+        assert_eq!(
+            (found, &refusal["parameter"]),
+            (status, &json!(parameter)),
+            "{path}: {refusal}"
+        );
+    }
+    let long = MOVE.replace("moves", &"x".repeat(1_001));
+    for (body, parameter, says) in [
+        (MOVE.replace("[\"a\"]", "[\"aa\"]"), "slos", "no SLO is named"),
+        (MOVE.replace("[\"a\"]", "[]"), "slos", "for all of them"),
+        (
+            MOVE.replace("\"slos\": [\"a\"]", "\"service\": \"shp\""),
+            "service",
+            "did you mean shop?",
+        ),
+        (MOVE.replace("\"slos\"", "\"service\": \"shop\", \"slos\""), "service", "not both"),
+        (MOVE.replace("00:01:00Z", "00:01:00"), "from", "RFC 3339"),
+        (MOVE.replace("T01:02", "T00:01"), "to", "not after"),
+        (MOVE.replace("ann", " "), "by", "empty"),
+        (MOVE.replace("\"by\"", "\"who\""), "body", "unknown field `who`"),
+        (long, "reason", "at most 1000"),
+        ("[]".to_owned(), "body", "expected"),
+    ] {
+        let (status, refusal) = api.post("/api/v1/corrections", &body).await;
+        assert_eq!(
+            (status.as_u16(), &refusal["parameter"]),
+            (400, &json!(parameter)),
+            "{body}: {refusal}"
+        );
+        assert!(refusal["error"].as_str().unwrap().contains(says), "{refusal}");
+    }
+}
+
 #[tokio::test]
 async fn receivers_are_listed_with_their_last_outcome() {
     let api = api().with_data().await;
@@ -585,12 +737,17 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             .path
             .replace("receivers/{name}", "receivers/chat")
             .replace("{name}", "a")
+            .replace("{id}", "7")
             .replace("{fingerprint}", &fingerprint_of("shop-latency"));
         let request = Request::builder().method(endpoint.method.to_uppercase().as_str());
         let request = match endpoint.method {
             "post" if endpoint.path == endpoints::TEST.path => {
                 request.uri(&path).body(Body::empty())
             }
+            "post" if path.ends_with("/corrections") => {
+                request.uri(&path).body(Body::from(MOVE.to_owned()))
+            }
+            "delete" => request.uri(format!("{path}?by=ann")).body(Body::empty()),
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),
             _ if endpoint.path == endpoints::QUERY.path => request
                 .uri(format!("{path}?signal=requests&stat=count&from={NOW}"))

@@ -1,9 +1,12 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
-//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `alerting` routes
-//! and receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
+//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `composites` their
+//! parts, `corrections` what
+//! their budgets leave out, `alerting` routes and receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
 
 mod alerting;
+mod composites;
+mod corrections;
 mod objectives;
 mod server;
 mod slos;
@@ -56,13 +59,25 @@ pub fn read(
     reader: &mut Reader<'_>,
     insecure: bool,
 ) -> Option<CollectorSettings> {
-    let keys =
-        ["collector", "storage", "intake", "slos", "rules", "builtin", "alerting", "include"];
+    let keys = [
+        "collector",
+        "storage",
+        "intake",
+        "slos",
+        "corrections",
+        "rules",
+        "builtin",
+        "alerting",
+        "include",
+    ];
     document.root().fields(reader, &keys, |f| {
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
         f.optional("intake", read_intake);
-        let slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+        let mut slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+        composites::resolve(&mut slos, f.reader());
+        let corrections = f.list("corrections", corrections::read_correction);
+        corrections::refuse_unknown(&corrections, &slos, f.reader());
         let rules = f.list("rules", objectives::read_rule);
         objectives::refuse_same_names(&slos, &rules, f.reader());
         let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
@@ -71,6 +86,7 @@ pub fn read(
         let engine = engine::Settings {
             slos: slos.into_iter().map(|s| s.value).collect(),
             rules: rules.into_iter().map(|r| r.value).collect(),
+            corrections: corrections.into_iter().map(|c| c.value).collect(),
             builtin,
             routes: alerting.routes,
             receivers: alerting.receivers,

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use watchkeeper_collector_core::series::{Filter, Threshold};
 use watchkeeper_collector_core::slo::{
-    Calendar, CalendarUnit, Method, Objective, SliceObjective, Slices, SloSettings, SloWindow, Zone,
+    Calendar, CalendarUnit, Component, Method, Objective, SliceObjective, Slices, SloSettings,
+    SloWindow, Zone,
 };
 use watchkeeper_config::{Fields, Located, Node, Reader, format, read};
 use watchkeeper_model::{Decimal, Labels};
 
+use super::composites;
 use super::objectives::{read_annotations, read_filter, read_labels, read_name, read_threshold};
 
 const MAX_WINDOW: Duration = Duration::from_secs(400 * 86_400);
@@ -21,10 +23,11 @@ const MAX_SLICES: u64 = 600_000;
 /// A slice says more than an observation, and there are few of them in an hour.
 const SLICES_NEEDED: i64 = 5;
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "service",
     "signal",
+    "composite",
     "where",
     "good",
     "below",
@@ -55,42 +58,76 @@ pub(super) fn read_slo(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Locat
     node.fields(reader, &KEYS, |f| {
         let name = f.required("name", read_name);
         let service = f.required("service", read::service);
-        let signal = f.required("signal", read::label_name);
-        let scope = f.or("where", Filter::all(), read_filter);
-        let good = f.optional("good", read_filter);
-        let targets = read_targets(f);
+        let is_composite = f.node("composite").is_some();
+        let counted = if is_composite { read_composite(f) } else { read_counted(f) };
         let window = read_window(f);
-        let method = read_method(f);
-        let default =
-            if matches!(method, Some(Method::Timeslices(_))) { SLICES_NEEDED } else { 10 };
+        let is_sliced = matches!(counted, Some(Counted { method: Method::Timeslices(_), .. }));
+        let default = if is_sliced { SLICES_NEEDED } else { 10 };
         let min_events = f.or("min_events", default, read::integer(1..=1_000_000_000));
         let no_data = f.or("no_data", Duration::from_secs(900), read::duration);
         let labels = f.or("labels", Labels::default(), |n, r| read_labels(n, r, &[]));
         let annotations = f.or("annotations", Labels::default(), read_annotations);
-        let (name, service, signal) = (name?, service?, signal?);
-        let (targets, (window, window_text), method) = (targets?, window?, method?);
-        refuse_many_slices(f, &window, method);
+        let (name, service) = (name?, service?);
+        let (counted, (window, window_text)) = (counted?, window?);
+        refuse_many_slices(f, &window, counted.method);
         let place = f.place().clone();
         let mut slos = Vec::new();
-        for target in targets {
+        for target in counted.targets {
             let name = target.suffix.map_or_else(|| name.clone(), |end| format!("{name}-{end}"));
-            let mut slo = SloSettings::new(&name, service.clone(), &signal, target.objective);
-            slo.scope = scope.clone();
-            slo.good = target.good.or_else(|| good.clone()).unwrap_or_else(Filter::all);
-            slo.below = target.below;
-            slo.method = method;
-            slo.window = window.clone();
-            slo.window_text.clone_from(&window_text);
-            slo.min_events = min_events.unsigned_abs();
-            slo.no_data = no_data;
-            slo.labels = labels.clone();
-            slo.annotations = annotations.clone();
+            let slo = SloSettings {
+                composite: counted.composite.clone(),
+                scope: counted.scope.clone(),
+                good: target.good.unwrap_or_else(|| counted.good.clone()),
+                below: target.below,
+                method: counted.method,
+                window: window.clone(),
+                window_text: window_text.clone(),
+                min_events: min_events.unsigned_abs(),
+                no_data,
+                labels: labels.clone(),
+                annotations: annotations.clone(),
+                ..SloSettings::new(&name, service.clone(), &counted.signal, target.objective)
+            };
             for left_out in slo.tiers().1 {
                 f.reader().warning(&place, left_out.to_string());
             }
             slos.push(Located { value: slo, place: place.clone() });
         }
         Some(slos)
+    })
+}
+
+/// What an entry counts, and its objectives.
+struct Counted {
+    signal: String,
+    composite: Vec<Component>,
+    scope: Filter,
+    good: Filter,
+    method: Method,
+    targets: Vec<Target>,
+}
+
+fn read_counted(f: &mut Fields<'_, '_, '_>) -> Option<Counted> {
+    let signal = f.required("signal", read::label_name);
+    let scope = f.or("where", Filter::all(), read_filter);
+    let good = f.or("good", Filter::all(), read_filter);
+    let targets = read_targets(f);
+    let method = read_method(f);
+    let (signal, targets, method) = (signal?, targets?, method?);
+    Some(Counted { signal, composite: Vec::new(), scope, good, method, targets })
+}
+
+fn read_composite(f: &mut Fields<'_, '_, '_>) -> Option<Counted> {
+    let composite = composites::read_parts(f);
+    let objective = f.required("objective", read_objective);
+    let target = Target { suffix: None, good: None, below: None, objective: objective? };
+    Some(Counted {
+        signal: String::new(),
+        composite: composite?,
+        scope: Filter::all(),
+        good: Filter::all(),
+        method: Method::Occurrences,
+        targets: vec![target],
     })
 }
 

@@ -166,3 +166,131 @@ fn each_problem_has_its_place_and_says_what_would_be_right() {
         );
     }
 }
+
+/// A file with an SLO `shop` and one correction.
+fn correction(keys: &str) -> String {
+    let usual = "objective: 99\nwindow: 30d\nbelow: 1s";
+    format!("{}corrections:\n  - {{{keys}}}\n", slo(usual))
+}
+
+#[test]
+fn corrections_are_once_or_weekly_and_about_what_is_there() {
+    let once = "from: 2026-12-01T22:00:00+01:00, to: 2026-12-01T23:00:00+01:00, reason: move";
+    let weekly = |hours: &str| format!("weekly: {{days: [sat, sun], {hours}}}, reason: backup");
+    for keys in [
+        once.to_owned(),
+        format!("name: move, slos: [shop], {once}"),
+        format!("service: shop, {once}"),
+        weekly("from: \"02:00\", to: \"03:00\", zone: Europe/Berlin"),
+        weekly("from: \"23:30\", to: \"00:30\""),
+        weekly("from: \"00:00\", to: \"24:00\""),
+    ] {
+        assert_eq!(read(&correction(&keys)).1, [""; 0], "{keys}");
+    }
+    for (keys, expected) in [
+        (
+            "reason: x".to_owned(),
+            "the correction is neither once nor weekly (give it `from` and `to`",
+        ),
+        (
+            format!("{once}, weekly: {{days: [sun], from: \"01:00\", to: \"02:00\"}}"),
+            "the correction is both once and weekly",
+        ),
+        ("from: 2026-12-01T22:00:00Z, reason: x".to_owned(), "`to` is missing"),
+        (
+            "from: 2026-12-01T22:00:00Z, to: 2026-12-01T22:00:00Z, reason: x".to_owned(),
+            "`to` is not after `from`",
+        ),
+        (
+            "from: 2026-12-01T22:00:00, to: 2026-12-01T23:00:00Z, reason: x".to_owned(),
+            "is no time with an offset (write RFC 3339",
+        ),
+        ("from: 2026-12-01T22:00:00Z, to: 2026-12-01T23:00:00Z".to_owned(), "`reason` is missing"),
+        (format!("slos: [shp], {once}"), "no SLO is named \"shp\" (did you mean shop?)"),
+        (format!("service: shob, {once}"), "no SLO is about the service shob (did you mean shop?)"),
+        (format!("service: shop, slos: [shop], {once}"), "about `slos` or a `service`, not both"),
+        (format!("{once}, every: week"), "unknown key `every`"),
+        (weekly("from: \"2:00\", to: \"03:00\""), "\"2:00\" is no time of day"),
+        (weekly("from: \"24:00\", to: \"03:00\""), "\"24:00\" is no time of day"),
+        (weekly("from: \"02:60\", to: \"03:00\""), "\"02:60\" is no time of day"),
+        (
+            weekly("from: \"02:00\", to: \"03:00\", zone: Berlin"),
+            "there is no time zone \"Berlin\"",
+        ),
+        (
+            "weekly: {days: [], from: \"02:00\", to: \"03:00\"}, reason: x".to_owned(),
+            "the list is empty",
+        ),
+        (format!("slos: [], {once}"), "the list is empty"),
+        (
+            "weekly: {days: [sunday], from: \"02:00\", to: \"03:00\"}, reason: x".to_owned(),
+            "valid are mon, tue, wed, thu, fri, sat, sun",
+        ),
+    ] {
+        let (_, problems) = read(&correction(&keys));
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{keys}\nexpected {expected}\n{problems:#?}"
+        );
+    }
+}
+
+/// A file with the SLOs `web` and `jobs`, and a composite with these keys.
+fn composite(keys: &str) -> String {
+    let part = |name: &str| {
+        format!(
+            "  - {{name: {name}, service: shop, signal: {name}, below: 1s, objective: 99, window: 1d}}\n"
+        )
+    };
+    format!("slos:\n{}{}  - {{name: both, service: shop, {keys}}}\n", part("web"), part("jobs"))
+}
+
+#[test]
+fn a_composite_has_parts_that_are_there_and_no_signal() {
+    let usual = "objective: 99, window: 30d";
+    let (slos, problems) = read(&composite(&format!(
+        "composite: [{{slo: web, weight: 2.5}}, {{slo: jobs}}], {usual}"
+    )));
+    assert_eq!(problems, [""; 0]);
+    let parts: Vec<(&str, f64, u64)> =
+        slos[2].composite.iter().map(|p| (p.slo.as_str(), p.weight, p.definition)).collect();
+    assert_eq!(parts, [("web", 2.5, slos[0].definition()), ("jobs", 1.0, slos[1].definition())]);
+    assert!(!slos[2].concerns(&slos[2].service, ""));
+    for (keys, expected) in [
+        (
+            format!("composite: [{{slo: wbe}}], {usual}"),
+            "no SLO is named \"wbe\" (did you mean web?)",
+        ),
+        (format!("composite: [{{slo: both}}], {usual}"), "\"both\" is a composite itself"),
+        (format!("composite: [{{slo: web}}, {{slo: web}}], {usual}"), "\"web\" is a part twice"),
+        (format!("composite: [{{slo: web, weight: 0}}], {usual}"), "0 is no weight"),
+        (format!("composite: [{{slo: web, weight: -1}}], {usual}"), "-1 is no weight"),
+        (format!("composite: [{{slo: web, weight: much}}], {usual}"), "much is no weight"),
+        (format!("composite: [{{weight: 1}}], {usual}"), "`slo` is missing"),
+        (format!("composite: [], {usual}"), "the list is empty"),
+        (
+            format!("composite: [{{slo: web}}], signal: x, {usual}"),
+            "`signal` stands beside `composite`",
+        ),
+        (
+            format!("composite: [{{slo: web}}], below: 1s, {usual}"),
+            "`below` stands beside `composite`",
+        ),
+        (
+            format!("composite: [{{slo: web}}], method: timeslices, {usual}"),
+            "`method` stands beside `composite`",
+        ),
+        ("composite: [{slo: web}], window: 30d".to_owned(), "`objective` is missing"),
+        ("composite: [{slo: web}], objective: 99".to_owned(), "`window` is missing"),
+        (
+            "composite: [{slo: web, part: 1}], objective: 99, window: 1d".to_owned(),
+            "unknown key `part`",
+        ),
+    ] {
+        let (_, problems) = read(&composite(&keys));
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{keys}\nexpected {expected}\n{problems:#?}"
+        );
+    }
+}

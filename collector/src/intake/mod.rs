@@ -8,6 +8,8 @@ pub(crate) mod count;
 pub mod grpc;
 pub(crate) mod judging;
 mod receive;
+#[cfg(test)]
+mod restoring;
 
 pub(crate) use receive::base_values;
 pub use receive::{Intake, IntakeSettings, Reply, Welcome};

@@ -10,6 +10,8 @@ use watchkeeper_collector_core::notify::{
     DeliveryOutcome, DeliveryRow, GroupId, GroupRow, IncidentRow, IncidentState,
 };
 
+use watchkeeper_collector_core::slo::CorrectionRow;
+
 use super::error::StoreError;
 use super::ledger::{LedgerWrite, Sequence, StateKind, StoredDelivery};
 
@@ -26,6 +28,8 @@ pub struct LedgerContents {
     pub deliveries: Vec<DeliveryRow>,
     /// Agents.
     pub agents: Vec<AgentRow>,
+    /// Corrections, ended ones among them.
+    pub corrections: Vec<CorrectionRow>,
     /// The greatest incident number ever used; 0 if none.
     pub last_incident: u64,
     /// The greatest delivery id ever used; 0 if none.
@@ -58,6 +62,12 @@ fn writes_of_one(effect: &Effect) -> Vec<LedgerWrite> {
         }
         Effect::SaveDelivery(row) => vec![LedgerWrite::Delivery(Box::new(delivery(row)))],
         Effect::SaveAgent(row) => vec![save(StateKind::Agent, row.id.to_string(), row, true)],
+        Effect::SaveCorrection(row) => {
+            vec![save(StateKind::Correction, row.id.to_string(), row, true)]
+        }
+        Effect::ForgetCorrection(id) => {
+            vec![LedgerWrite::Forget { kind: StateKind::Correction, key: id.to_string() }]
+        }
         Effect::Deliver(_) | Effect::Fact(_) => Vec::new(),
     }
 }

@@ -36,6 +36,8 @@ pub enum StateKind {
     Incident,
     /// Agents by id.
     Agent,
+    /// Corrections by number; ended ones stay, with who ended them and when.
+    Correction,
 }
 
 impl StateKind {
@@ -45,6 +47,7 @@ impl StateKind {
             Self::Group => "group",
             Self::Incident => "incident",
             Self::Agent => "agent",
+            Self::Correction => "correction",
         }
     }
 }

@@ -161,6 +161,10 @@ impl Reads {
                 incidents: engine_rows::read("incident", ledger::live(conn, StateKind::Incident)?)?,
                 deliveries: engine_rows::read("delivery", ledger::under_way(conn)?)?,
                 agents: engine_rows::read("agent", ledger::live(conn, StateKind::Agent)?)?,
+                corrections: engine_rows::read(
+                    "correction",
+                    ledger::live(conn, StateKind::Correction)?,
+                )?,
                 last_incident: ledger::last(conn, Sequence::Incident)?,
                 last_delivery: ledger::last(conn, Sequence::Delivery)?,
             })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use watchkeeper_model::{Labels, Timestamp};
 
 use super::Engine;
+use super::slos::SloWatch;
 use crate::alert::{AlertKey, AlertKind, AlertState, Builtin, Condition};
 use crate::slo::{Hindsight, Judged};
 
@@ -57,7 +58,7 @@ impl Engine {
         let Some(slo) = self.slos.get(name) else {
             return;
         };
-        let counts = slo.budget.recent(&slo.shares());
+        let counts = slo.budget.recent(&self.shares(slo));
         let seen = counts.total.saturating_add(counts.unjudged);
         let firing = self.is_firing(&AlertKey::builtin(Builtin::Unjudged, by(name)));
         let enough = firing || seen >= slo.settings.min_events;
@@ -89,7 +90,7 @@ impl Engine {
         let mut ranges: Vec<(&Arc<str>, Timestamp, Timestamp)> = Vec::new();
         for part in judged.iter().filter(|part| part.counts.bad() > 0) {
             let start = part.window.start;
-            let is_late = |slo: &super::slos::SloWatch| now.since(start) > slo.late_after();
+            let is_late = |slo: &SloWatch| now.since(start) > slo.late_after();
             if !self.slos.get(&*part.slo).is_some_and(is_late) {
                 continue;
             }
@@ -100,11 +101,22 @@ impl Engine {
         }
         for (slo, from, to) in ranges {
             if let Some(watch) = self.slos.get(&**slo) {
-                let before = watch.hindsight(from, to, now);
+                let before = self.hindsight(watch, from, to, now);
                 late.push(Late { slo: slo.clone(), from, to, before });
             }
         }
         late
+    }
+
+    /// What burned because of a stretch of the past.
+    fn hindsight(
+        &self,
+        slo: &SloWatch,
+        from: Timestamp,
+        to: Timestamp,
+        now: Timestamp,
+    ) -> Hindsight {
+        slo.budget.hindsight(&self.shares(slo), from, to, now)
     }
 
     /// Late data were added: a breach that is news waits a minute, for what is caught up may lead up to now.
@@ -113,14 +125,14 @@ impl Engine {
             let Some(watch) = self.slos.get(&*slo) else {
                 continue;
             };
-            let Some(breach) = watch.hindsight(from, to, now).news(&before) else {
+            let Some(breach) = self.hindsight(watch, from, to, now).news(&before) else {
                 continue;
             };
             if self.is_firing(&AlertKey::slo(&slo)) {
                 continue;
             }
             // Parts of it arrive one by one: told is all of it.
-            let wide = watch.hindsight(breach.from - LOOK_BACK, to, now);
+            let wide = self.hindsight(watch, breach.from - LOOK_BACK, to, now);
             let breach = wide.whole(&breach).unwrap_or(breach);
             let tier = breach.tier;
             let reason = format!(

@@ -13,6 +13,7 @@ use crate::alert::{AlertRow, AlertState, Fingerprint};
 use crate::notify::{
     Decision, DeliveryOutcome, DeliveryRow, GroupId, GroupRow, IncidentRow, Notification,
 };
+use crate::slo::CorrectionRow;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,10 @@ pub enum Effect {
     SaveDelivery(Box<DeliveryRow>),
     /// Store an agent under its id.
     SaveAgent(Box<AgentRow>),
+    /// Store a correction under its number.
+    SaveCorrection(Box<CorrectionRow>),
+    /// Forget a correction.
+    ForgetCorrection(u64),
     /// Send a notification, again and again if need be, and report every attempt. Always after the rows above.
     Deliver(Box<Delivery>),
     /// Tell the log and the metrics.
@@ -83,6 +88,24 @@ pub enum Fact {
         by: String,
         /// What they said.
         comment: String,
+    },
+    /// Somebody took planned maintenance out of budgets.
+    CorrectionAdded {
+        /// When.
+        at: Timestamp,
+        /// Which.
+        id: u64,
+        /// Who.
+        by: String,
+    },
+    /// Somebody took a correction back.
+    CorrectionEnded {
+        /// When.
+        at: Timestamp,
+        /// Which.
+        id: u64,
+        /// Who.
+        by: String,
     },
     /// A group was looked at for one integration.
     NotificationDecided {
@@ -187,6 +210,8 @@ impl fmt::Display for Fact {
             Self::AlertMoved { alert, from, to, reason, .. } => {
                 write!(f, "alert {alert:?}: {} => {}: {reason}", name(from), name(to))
             }
+            Self::CorrectionAdded { id, by, .. } => write!(f, "correction {id} added by {by}"),
+            Self::CorrectionEnded { id, by, .. } => write!(f, "correction {id} ended by {by}"),
             Self::AlertAcknowledged { fingerprint, by, .. } => {
                 write!(f, "alert {fingerprint}: acknowledged by {by}")
             }

@@ -12,7 +12,7 @@ use crate::alert::{AlertRow, BuiltinSettings, Fingerprint, RuleSettings};
 use crate::notify::{DeliveryRow, GroupRow, IncidentRow, Reply};
 use crate::route::RouteTree;
 use crate::series::Observed;
-use crate::slo::{Counts, Judged, SloSettings};
+use crate::slo::{Correction, CorrectionRow, Counts, Judged, Over, SloSettings};
 
 /// Everything the engine needs to know of a configuration. Never changed: a reload brings new ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub slos: Vec<SloSettings>,
     /// Rules; names are unique.
     pub rules: Vec<RuleSettings>,
+    /// What budgets leave out.
+    pub corrections: Vec<Correction>,
     /// Which built-in alerts are on.
     pub builtin: BuiltinSettings,
     /// Who is told what.
@@ -72,6 +74,8 @@ pub struct Restored {
     pub last_delivery: u64,
     /// Counts of SLOs.
     pub slos: Vec<RestoredSlo>,
+    /// Corrections that people added, ended ones among them.
+    pub corrections: Vec<CorrectionRow>,
     /// Windows of the last [`Settings::look_back`] for the rules.
     pub observed: Vec<Observed>,
 }
@@ -83,7 +87,7 @@ pub struct RestoredSlo {
     pub name: String,
     /// Counts by bucket as stored (5 minutes, or a slice), over its whole window.
     pub coarse: Vec<(Timestamp, Counts)>,
-    /// Counts by window as fine as they are still stored, over the last [`SloSettings::fine_look_back`].
+    /// Counts by window as fine as they are still stored, over the last [`Settings::fine_look_back_of`].
     pub fine: Vec<(Window, Counts)>,
 }
 
@@ -255,6 +259,15 @@ pub enum Input {
     },
     /// A receiver was tried out: rows that belong to no incident, done with, still without an id.
     Tested(Vec<DeliveryRow>),
+    /// Somebody takes planned maintenance out of budgets. Number and time of adding are the engine's.
+    AddCorrection(Box<CorrectionRow>),
+    /// Somebody takes a correction back.
+    EndCorrection {
+        /// Which.
+        id: u64,
+        /// Who.
+        by: String,
+    },
     /// The configuration has changed.
     Reload {
         /// The new one, whole.
@@ -267,6 +280,31 @@ pub enum Input {
 }
 
 impl Settings {
+    /// The composites that an SLO is part of.
+    pub fn composites_of(&self, slo: &SloSettings) -> impl Iterator<Item = &SloSettings> {
+        self.slos.iter().filter(move |c| c.composite.iter().any(|part| part.slo == slo.name))
+    }
+
+    /// The windows over which an SLO's counts are wanted: its own, and those of composites that it is part of.
+    pub fn overs_of(&self, slo: &SloSettings) -> Vec<Over> {
+        let of_composites = self.composites_of(slo).flat_map(SloSettings::overs);
+        slo.overs().into_iter().chain(of_composites).collect()
+    }
+
+    /// How far back an SLO's counts are wanted after a restart, by bucket as they are stored.
+    pub fn look_back_of(&self, slo: &SloSettings) -> Duration {
+        self.overs_of(slo).iter().map(Over::reach).max().unwrap_or_default()
+    }
+
+    /// How far back finer ones are wanted. Slices need none: they are stored one by one.
+    pub fn fine_look_back_of(&self, slo: &SloSettings) -> Duration {
+        if slo.method.slice().is_some() {
+            return Duration::ZERO;
+        }
+        let fine = self.overs_of(slo).into_iter().filter(Over::is_fine);
+        fine.map(|over| over.reach()).max().unwrap_or_default()
+    }
+
     /// Whether a rule needs the windows of this signal.
     pub fn wants(&self, service: &Service, signal: &str) -> bool {
         self.rules.iter().any(|rule| rule.concerns(service, signal))

@@ -4,13 +4,15 @@
 //! input at one time and returns what follows from it, and [`Engine::next_deadline`] says when to call again.
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
-//! `agents`, `own`, `slos`, `data`, `rules` and `samples` watch; `routing` puts alerts into groups (`index` finds them there), `flush` decides what is
+//! `agents`, `own`, `slos`, `data`, `rules` and `samples` watch; `corrections` say what budgets leave out; `routing` puts
+//! alerts into groups (`index` finds them there), `flush` decides what is
 //! told, `compose` words it, `delivered` hears what became of it; `reload` changes the settings under all of it.
 
 mod agents;
 mod alerts;
 mod clock;
 mod compose;
+mod corrections;
 mod data;
 mod delivered;
 mod effect;
@@ -34,17 +36,19 @@ use std::sync::Arc;
 
 use watchkeeper_model::{AgentId, Service, Timestamp};
 
+pub use corrections::MOST_CORRECTIONS;
 pub use effect::{Delivery, Effect, Fact};
 pub use input::{
     AgentRow, AgentState, Beat, ByeReason, Committed, Hello, Input, IntegrationSettings,
     ReceiverSettings, Restored, RestoredSlo, Settings, SourceHealth,
 };
-pub use view::{AgentView, AlertView, SloView, Snapshot, SourceView};
+pub use view::{AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView};
 
 use crate::alert::{AlertRow, Fingerprint};
 use crate::notify::{DeliveryRow, GroupId, GroupRow, IncidentRow};
 use agents::AgentWatch;
 use clock::{Clock, Turn};
+use corrections::Corrections;
 use index::Index;
 use own::Failing;
 use rules::RuleWatch;
@@ -57,6 +61,7 @@ pub struct Engine {
     settings: Arc<Settings>,
     clock: Clock,
     slos: BTreeMap<String, SloWatch>,
+    corrections: Corrections,
     rules: BTreeMap<String, RuleWatch>,
     agents: BTreeMap<AgentId, AgentWatch>,
     samples: BTreeMap<Service, Samples>,
@@ -86,6 +91,7 @@ impl Engine {
             settings: Arc::new(settings),
             clock: Clock::new(now),
             slos: BTreeMap::new(),
+            corrections: Corrections::default(),
             rules: BTreeMap::new(),
             agents: BTreeMap::new(),
             samples: BTreeMap::new(),
@@ -125,6 +131,8 @@ impl Engine {
                 self.acknowledge(fingerprint, by, comment, now);
             }
             Input::Tested(rows) => self.tested(rows),
+            Input::AddCorrection(row) => self.add_correction(*row, now),
+            Input::EndCorrection { id, by } => self.end_correction(id, by, now),
             Input::Reload { settings, restored } => self.reload(*settings, restored, now),
         }
         self.settle(now);
@@ -150,7 +158,13 @@ impl Engine {
 
     /// Everything, for answers.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        Snapshot { at: now, alerts: self.alerts(), slos: self.slos(now), agents: self.agents() }
+        Snapshot {
+            at: now,
+            alerts: self.alerts(),
+            slos: self.slos(now),
+            agents: self.agents(),
+            corrections: self.corrections(now),
+        }
     }
 
     fn turn_clock(&mut self, now: Timestamp) -> Timestamp {
@@ -169,6 +183,7 @@ impl Engine {
     fn settle(&mut self, now: Timestamp) {
         if self.clock.is_due(now) {
             self.check_agents(now);
+            self.check_corrections(now);
             self.check_slos(now);
             self.check_rules(now);
             self.check_receivers(now);

@@ -9,6 +9,7 @@ use watchkeeper_model::{Labels, Timestamp};
 
 use super::Engine;
 use super::agents::AgentWatch;
+use super::corrections::Corrections;
 use super::effect::Fact;
 use super::index::Index;
 use super::input::{Restored, RestoredSlo, Settings};
@@ -42,6 +43,7 @@ impl Engine {
             }
         }
         self.mend(now);
+        self.corrections = Corrections::restored(restored.corrections);
         let settings = Arc::clone(&self.settings);
         self.renew_slos(&settings, &restored.slos, now);
         self.renew_rules(&settings, now);
@@ -99,10 +101,10 @@ impl Engine {
             let same = |old: &SloWatch| old.settings.definition() == slo.definition();
             let mut watch = match before.remove(&slo.name).filter(same) {
                 Some(mut watch) => {
-                    watch.adopt(slo, now);
+                    watch.adopt(slo, settings, now);
                     watch
                 }
-                None => SloWatch::new(slo.clone(), now),
+                None => SloWatch::new(slo.clone(), settings, now),
             };
             let counts = restored.iter().filter(|counts| counts.name == slo.name);
             counts.for_each(|counts| watch.restore(counts, now));
@@ -112,6 +114,7 @@ impl Engine {
                 self.fact(Fact::TierLeftOut { slo: slo.name.clone(), why });
             }
         }
+        self.apply_corrections(now);
     }
 
     fn renew_rules(&mut self, settings: &Settings, now: Timestamp) {

@@ -2,21 +2,22 @@
 //!
 //! Owns when an SLO is evaluated. What its alert is, is the alert's business.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchkeeper_model::{Labels, Service, Timestamp};
 
 use super::Engine;
 use super::alerts::Report;
-use super::input::RestoredSlo;
+use super::input::{RestoredSlo, Settings};
 use super::pace::Pace;
-use super::view::SloView;
+use super::view::{PartView, SloView};
 use crate::alert::{AlertKey, AlertRow, Condition, Hold};
 use crate::notify::SloFacts;
 use crate::series::Involved;
 use crate::slo::{
-    Budget, Excluded, Hindsight, Judged, Share, SloSettings, SloState, Tally, TierSeverity,
-    TierState, View,
+    BUCKET, Budget, Excluded, Judged, Share, SloSettings, SloState, Tally, TierSeverity, TierState,
+    View,
 };
 
 /// One SLO under watch.
@@ -36,11 +37,12 @@ pub(super) struct SloWatch {
 }
 
 impl SloWatch {
-    pub(super) fn new(settings: SloSettings, now: Timestamp) -> Self {
+    /// An SLO without counts; `all` has the composites that it is part of.
+    pub(super) fn new(settings: SloSettings, all: &Settings, now: Timestamp) -> Self {
         let budget = Budget::new(&settings);
         Self {
             involved: Involved::new(budget.blame_window()),
-            tally: Tally::new(settings.method, views_of(&settings)),
+            tally: Tally::new(settings.method, views_of(&settings, all)),
             budget,
             settings,
             pace: Pace::new(),
@@ -61,26 +63,38 @@ impl SloWatch {
     }
 
     /// Goes on by other settings that count the same: with all counts there are.
-    pub(super) fn adopt(&mut self, settings: &SloSettings, now: Timestamp) {
-        let tally = Tally::new(settings.method, views_of(settings));
+    pub(super) fn adopt(&mut self, settings: &SloSettings, all: &Settings, now: Timestamp) {
+        let tally = Tally::new(settings.method, views_of(settings, all));
         self.tally = tally.taking_over(&self.tally, now);
         self.budget = Budget::new(settings);
         self.settings = settings.clone();
         self.due = Some(now);
     }
 
-    pub(super) fn shares(&self) -> [Share<'_>; 1] {
-        [Share { weight: 1.0, tally: &self.tally, view: 0 }]
+    /// Leaves these stretches out of what somebody sees of its counts; whether that changed anything.
+    pub(super) fn exclude(&mut self, of: &str, excluded: &Excluded, now: Timestamp) -> bool {
+        self.tally.exclude(of, excluded, now)
+    }
+
+    /// Who looks at its counts: itself, unless it is a composite, and composites.
+    pub(super) fn seen_by(&self) -> impl Iterator<Item = &str> {
+        self.tally.seen_by()
+    }
+
+    /// Evaluates it again, for what is left out has changed.
+    pub(super) fn again(&mut self, now: Timestamp) {
+        self.due = Some(now);
+    }
+
+    /// A window arrived.
+    fn heard(&mut self, part: &Judged, now: Timestamp) {
+        self.involved.add(&part.agent, part.counts.bad(), now);
+        self.heard_at = Some(now);
     }
 
     /// How old counts are that no window of a tier can still hold where it matters: the shortest one, and a bucket.
     pub(super) fn late_after(&self) -> Duration {
         self.budget.shortest_window() + self.tally.grain()
-    }
-
-    /// What burned because of a stretch of the past.
-    pub(super) fn hindsight(&self, from: Timestamp, to: Timestamp, now: Timestamp) -> Hindsight {
-        self.budget.hindsight(&self.shares(), from, to, now)
     }
 
     pub(super) fn set_back(&mut self, now: Timestamp) {
@@ -100,23 +114,57 @@ impl Engine {
     /// Windows were judged and are on disk.
     pub(super) fn judged(&mut self, judged: &[Judged], now: Timestamp) {
         let late = self.before_late(judged, now);
-        let mut touched: Vec<&str> = Vec::new();
+        let mut touched: Vec<Arc<str>> = Vec::new();
         for part in judged {
             let Some(slo) = self.slos.get_mut(&*part.slo) else {
                 continue;
             };
             slo.tally.add(part.window.start, &part.counts, now);
-            slo.involved.add(&part.agent, part.counts.bad(), now);
-            slo.heard_at = Some(now);
-            if !touched.contains(&&*part.slo) {
-                touched.push(&part.slo);
+            slo.heard(part, now);
+            let composites: Vec<Arc<str>> = slo.seen_by().skip(1).map(Into::into).collect();
+            for name in &composites {
+                if let Some(composite) = self.slos.get_mut(&**name) {
+                    composite.heard(part, now);
+                }
+            }
+            for name in std::iter::once(Arc::clone(&part.slo)).chain(composites) {
+                if !touched.contains(&name) {
+                    touched.push(name);
+                }
             }
         }
         for name in touched {
-            self.has_data(name, now);
-            self.evaluate_at_pace(name, now);
+            self.has_data(&name, now);
+            self.evaluate_at_pace(&name, now);
         }
         self.after_late(late, now);
+    }
+
+    /// The counts that an SLO is judged by: its own, or those of a composite's parts.
+    pub(super) fn shares<'a>(&'a self, slo: &'a SloWatch) -> Vec<Share<'a>> {
+        if slo.settings.composite.is_empty() {
+            return vec![Share { weight: 1.0, tally: &slo.tally, view: 0 }];
+        }
+        let parts = slo.settings.composite.iter().filter_map(|part| {
+            let tally = &self.slos.get(&part.slo)?.tally;
+            let view = tally.view(&slo.settings.name)?;
+            Some(Share { weight: part.weight, tally, view })
+        });
+        parts.collect()
+    }
+
+    /// Lets time pass in the counts that an SLO is judged by.
+    fn advance_slo(&mut self, name: &str, now: Timestamp) {
+        let Some(slo) = self.slos.get_mut(name) else {
+            return;
+        };
+        slo.tally.advance(now);
+        let parts: Vec<String> = slo.settings.composite.iter().map(|p| p.slo.clone()).collect();
+        for part in parts {
+            if let Some(part) = self.slos.get_mut(&part) {
+                part.tally.advance(now);
+            }
+        }
     }
 
     /// An agent of these services is back from a stop: its SLOs' silence begins now.
@@ -149,7 +197,8 @@ impl Engine {
         let due = self.slos.values().filter_map(|slo| slo.due);
         // What is silent already is told already, or waits for an agent to come back.
         let silent = self.slos.values().map(|slo| slo.no_data_at(awake_since));
-        due.chain(silent.filter(|at| *at > now)).chain(self.late_due()).min()
+        let again = self.corrections.again_at;
+        due.chain(silent.filter(|at| *at > now)).chain(again).chain(self.late_due()).min()
     }
 
     fn evaluate_at_pace(&mut self, name: &str, now: Timestamp) {
@@ -169,20 +218,30 @@ impl Engine {
         let key = AlertKey::slo(name);
         let row = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
         let before = row.map(|row| row.burning.clone()).unwrap_or_default();
+        self.advance_slo(name, now);
+        let Some(slo) = self.slos.get(name) else {
+            return;
+        };
+        let shares = self.shares(slo);
+        let mut state = slo.budget.tiers(&shares, &before, now);
+        let grain = shares.iter().map(|share| share.tally.grain()).min().unwrap_or(BUCKET);
+        // What is held is held until there are data: time alone changes nothing there.
+        let moving = (!state.burning.is_empty() && !state.stale) || slo.budget.may_change(&shares);
+        let next = moving.then(|| now.floor(grain) + grain);
+        let excluded = shares.iter().filter_map(|share| share.tally.excluded(share.view));
+        let edges = excluded.filter_map(|excluded| excluded.next_edge(now));
+        let due = next.into_iter().chain(slo.budget.turns_at(now)).chain(edges).min();
+        if let Some(why) = self.correction_of(slo, now).filter(|why| state.stale && !why.is_empty())
+        {
+            state.reason = format!("{}: {why}", state.reason);
+        }
+        if let Some(due) = due {
+            self.clock.wake_at(due);
+        }
         let Some(slo) = self.slos.get_mut(name) else {
             return;
         };
-        slo.tally.advance(now);
-        let state = slo.budget.tiers(&slo.shares(), &before, now);
-        let grain = slo.tally.grain();
-        // What is held is held until there are data: time alone changes nothing there.
-        let moving =
-            (!state.burning.is_empty() && !state.stale) || slo.budget.may_change(&slo.shares());
-        let next = moving.then(|| now.floor(grain) + grain);
-        slo.due = next.into_iter().chain(slo.budget.turns_at(now)).min();
-        if let Some(due) = slo.due {
-            self.clock.wake_at(due);
-        }
+        slo.due = due;
         let severity = state.severity.map_or("", TierSeverity::as_str);
         let report = Report {
             labels: slo_labels(&slo.settings, severity),
@@ -205,7 +264,7 @@ impl Engine {
     }
 
     fn slo_view(&self, slo: &SloWatch, now: Timestamp) -> SloView {
-        let seen = slo.budget.evaluate(&slo.shares(), now);
+        let seen = slo.budget.evaluate(&self.shares(slo), now);
         let counts = seen.counts;
         SloView {
             name: slo.settings.name.clone(),
@@ -221,15 +280,30 @@ impl Engine {
             exhausts_at: seen.exhausts_at,
             state: self.slo_state(slo, now),
             approximate: counts.estimated as f64 / counts.total.max(1) as f64,
+            corrected_seconds: seen.corrected.as_secs_f64(),
+            correction: self.correction_of(slo, now),
+            composite: self.parts_of(slo, now),
         }
+    }
+
+    fn parts_of(&self, slo: &SloWatch, now: Timestamp) -> Vec<PartView> {
+        let over = slo.settings.window.over();
+        let shares = self.shares(slo);
+        let parts = slo.settings.composite.iter().zip(shares).map(|(part, share)| {
+            let counts = share.tally.sum_at(share.view, &over, now);
+            let (slo, weight) = (part.slo.clone(), part.weight);
+            PartView { slo, weight, good: counts.good, total: counts.total, sli: counts.ratio() }
+        });
+        parts.collect()
     }
 
     fn slo_state(&self, slo: &SloWatch, now: Timestamp) -> SloState {
         let key = AlertKey::slo(&slo.settings.name);
         let firing = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
         let silent = || {
-            let never = slo.heard_at.is_none() && slo.tally.newest().is_none();
-            let last = slo.heard_at.max(slo.tally.newest());
+            let newest = self.shares(slo).iter().filter_map(|share| share.tally.newest()).max();
+            let never = slo.heard_at.is_none() && newest.is_none();
+            let last = slo.heard_at.max(newest);
             never || last.is_some_and(|last| now.since(last) >= slo.settings.no_data)
         };
         match firing.map(|row| row.labels.get("severity")) {
@@ -243,7 +317,7 @@ impl Engine {
     /// What a notification says of an SLO, and who is to blame.
     pub(super) fn slo_facts(&self, name: &str, now: Timestamp) -> Option<(SloFacts, Vec<String>)> {
         let slo = self.slos.get(name)?;
-        let seen = slo.budget.evaluate(&slo.shares(), now);
+        let seen = slo.budget.evaluate(&self.shares(slo), now);
         let burn: Vec<(Duration, f64)> =
             seen.burn.iter().filter_map(|(over, rate)| Some((*over, (*rate)?))).collect();
         let facts = SloFacts {
@@ -281,6 +355,10 @@ fn condition_of(state: &TierState) -> Condition {
     }
 }
 
-fn views_of(slo: &SloSettings) -> Vec<View> {
-    vec![View { of: slo.name.clone(), overs: slo.overs(), excluded: Excluded::default() }]
+/// What looks at the counts of an SLO: a composite has none of its own.
+fn views_of(slo: &SloSettings, all: &Settings) -> Vec<View> {
+    let own = Some(slo).filter(|slo| slo.composite.is_empty());
+    let seen_by = own.into_iter().chain(all.composites_of(slo));
+    let excluded = Excluded::default;
+    seen_by.map(|s| View { of: s.name.clone(), overs: s.overs(), excluded: excluded() }).collect()
 }

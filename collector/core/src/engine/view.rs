@@ -9,7 +9,7 @@ use watchkeeper_model::{AgentId, Labels, SkipReason, Timestamp};
 
 use super::input::AgentState;
 use crate::alert::{AlertState, Fingerprint};
-use crate::slo::SloState;
+use crate::slo::{Concerned, CorrectionRow, SloState, When};
 
 /// Everything at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,29 @@ pub struct Snapshot {
     pub slos: Vec<SloView>,
     /// Agents by id.
     pub agents: Vec<AgentView>,
+    /// Corrections: those of the file, then those added, the oldest first; ended ones among them.
+    pub corrections: Vec<CorrectionView>,
+}
+
+/// A correction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CorrectionView {
+    /// `file-1` or its number.
+    pub id: String,
+    /// What it is called; "" if nothing.
+    pub name: String,
+    /// About which SLOs.
+    pub concerned: Concerned,
+    /// When.
+    pub when: When,
+    /// What it leaves out of which SLO, edges rounded outward; nothing for weekly ones.
+    pub covers: Vec<(String, Timestamp, Timestamp)>,
+    /// Whether some SLO leaves out what happens now because of it.
+    pub in_force: bool,
+    /// Why.
+    pub reason: String,
+    /// Who added it and who took it back; `None` if it is in the file.
+    pub added: Option<CorrectionRow>,
 }
 
 /// An alert.
@@ -82,6 +105,27 @@ pub struct SloView {
     pub state: SloState,
     /// The share of the judged that was estimated.
     pub approximate: f64,
+    /// How much of the window so far corrections leave out, in seconds.
+    pub corrected_seconds: f64,
+    /// Why what happens now is left out; `None` if it is not.
+    pub correction: Option<String>,
+    /// Of a composite: its parts.
+    pub composite: Vec<PartView>,
+}
+
+/// A part of a composite, over the composite's window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartView {
+    /// The SLO's name.
+    pub slo: String,
+    /// How much it weighs among the others.
+    pub weight: f64,
+    /// Good in the window.
+    pub good: u64,
+    /// Judged in the window.
+    pub total: u64,
+    /// good ÷ total.
+    pub sli: Option<f64>,
 }
 
 /// An agent.

@@ -258,12 +258,12 @@ impl Budget {
         all.map(|excluded| excluded.within(from, now)).max().unwrap_or_default()
     }
 
-    /// Whether what happens now is left out of every share.
+    /// Whether what happens now is left out of a share.
     fn is_corrected(shares: &[Share<'_>], now: Timestamp) -> bool {
         let covers = |share: &Share<'_>| {
             share.tally.excluded(share.view).is_some_and(|excluded| excluded.covers(now))
         };
-        !shares.is_empty() && shares.iter().all(covers)
+        shares.iter().any(covers)
     }
 
     /// Which tiers burn, as of the time the shares were let pass to, which is `now`. `before` are those that burned or were
@@ -548,7 +548,9 @@ mod tests {
                 let part = counts(90, u64::from(t % 7 == 0));
                 live.add(at(t), &part, at(t));
                 coarse.entry(slo.bucket_of(at(t))).or_default().add(&part);
-                if end.since(at(t)) <= slo.fine_look_back() {
+                let fine = slo.overs().into_iter().filter(Over::is_fine);
+                if fine.map(|over| over.reach()).max().is_some_and(|over| end.since(at(t)) <= over)
+                {
                     again.tally.restore(at(t), &part, true, end);
                 }
             }

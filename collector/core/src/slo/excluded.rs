@@ -50,6 +50,11 @@ impl Excluded {
         after > 0 && at.nanos() < self.0[after - 1].1
     }
 
+    /// Where the first stretch begins and the last one ends.
+    pub fn bounds(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((Timestamp(self.0.first()?.0), Timestamp(self.0.last()?.1)))
+    }
+
     /// The first edge after this moment.
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
         let at = self.0.partition_point(|(_, to)| *to <= now.nanos());

@@ -79,19 +79,19 @@ impl Method {
         }
     }
 
+    /// The length of its slices.
+    pub const fn slice(self) -> Option<Duration> {
+        match self {
+            Self::Occurrences => None,
+            Self::Timeslices(slices) => Some(slices.length),
+        }
+    }
+
     /// What a bucket of observations counts for.
     pub(super) fn worth(self, seen: &Counts) -> Counts {
         match self {
             Self::Occurrences => *seen,
             Self::Timeslices(slices) => slices.verdict(seen),
-        }
-    }
-
-    /// What its counts count, for people.
-    pub const fn noun(self) -> &'static str {
-        match self {
-            Self::Occurrences => "observations",
-            Self::Timeslices(_) => "slices",
         }
     }
 }

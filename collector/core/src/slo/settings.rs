@@ -98,6 +98,19 @@ pub enum Stance {
     ByValue,
 }
 
+/// A part of a composite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Component {
+    /// The SLO's name; no composite itself.
+    pub slo: String,
+    /// How much it weighs among the others; above 0.
+    pub weight: f64,
+    /// What it counts, see [`SloSettings::definition`].
+    pub definition: u64,
+    /// How it counts.
+    pub method: Method,
+}
+
 /// An SLO, ready to judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SloSettings {
@@ -105,8 +118,10 @@ pub struct SloSettings {
     pub name: String,
     /// Whose.
     pub service: Service,
-    /// Of which signal.
+    /// Of which signal; "" for a composite.
     pub signal: String,
+    /// The SLOs it is composed of; none if it has a signal of its own.
+    pub composite: Vec<Component>,
     /// Which observations count.
     pub scope: Filter,
     /// Which of them are good.
@@ -140,6 +155,7 @@ impl SloSettings {
             name: name.to_owned(),
             service,
             signal: signal.to_owned(),
+            composite: Vec::new(),
             scope: Filter::all(),
             good: Filter::all(),
             below: None,
@@ -157,7 +173,7 @@ impl SloSettings {
 
     /// Whether it speaks about this signal at all.
     pub fn concerns(&self, service: &Service, signal: &str) -> bool {
-        self.service == *service && self.signal == signal
+        self.composite.is_empty() && self.service == *service && self.signal == signal
     }
 
     /// What becomes of a part of a window of the series with these labels (`agent` and the agent's among them).
@@ -216,6 +232,11 @@ impl SloSettings {
         if let Method::Timeslices(slices) = self.method {
             hash.update(slices.length.as_secs().to_be_bytes());
         }
+        for part in &self.composite {
+            hash.update((part.slo.len() as u64).to_be_bytes());
+            hash.update(&part.slo);
+            hash.update(part.definition.to_be_bytes());
+        }
         let mut head = [0; 8];
         head.copy_from_slice(&hash.finalize()[..8]);
         u64::from_be_bytes(head)
@@ -233,26 +254,10 @@ impl SloSettings {
         burn.chain([self.window.over()]).collect()
     }
 
-    /// How far back counts finer than [`BUCKET`] are wanted after a restart. Slices need none: they are stored one by one.
-    pub fn fine_look_back(&self) -> Duration {
-        if self.method != Method::Occurrences {
-            return Duration::ZERO;
-        }
-        let overs = self.overs().into_iter().map(|over| over.reach());
-        overs.filter(|over| width_of(*over) < BUCKET).max().unwrap_or_default()
-    }
-
-    /// How far back counts by bucket are wanted after a restart: its window may be shorter than a tier's.
-    pub fn look_back(&self) -> Duration {
-        self.overs().iter().map(Over::reach).max().unwrap_or_default()
-    }
-
     /// The tiers that can fire, the worst first, and those that can't.
     pub fn tiers(&self) -> (Vec<Tier>, Vec<LeftOut>) {
-        let least = match self.method {
-            Method::Occurrences => Duration::ZERO,
-            Method::Timeslices(slices) => slices.length,
-        };
+        let methods = self.composite.iter().map(|part| part.method).chain([self.method]);
+        let least = methods.filter_map(Method::slice).max().unwrap_or_default();
         Tier::table(self.window.tier_period(), least, self.objective)
     }
 }

@@ -13,7 +13,7 @@ use super::calendar::Calendar;
 use super::counts::Counts;
 use super::excluded::Excluded;
 use super::method::Method;
-use super::settings::width_of;
+use super::settings::{BUCKET, width_of};
 use crate::series::{Part, Ring};
 
 /// A window over which counts are summed.
@@ -32,6 +32,11 @@ impl Over {
             Self::Last(length) => *length,
             Self::Period(calendar) => calendar.longest(),
         }
+    }
+
+    /// Whether it is summed over finer buckets than those stored, where observations are counted.
+    pub fn is_fine(&self) -> bool {
+        width_of(self.reach()) < BUCKET
     }
 }
 
@@ -140,6 +145,11 @@ impl Tally {
         for ring in &mut self.rings {
             ring.recount(now, self.method, &self.views);
         }
+    }
+
+    /// Whose views there are.
+    pub fn seen_by(&self) -> impl Iterator<Item = &str> {
+        self.views.iter().map(|view| view.of.as_str())
     }
 
     /// Which view is somebody's.
@@ -349,12 +359,12 @@ impl Spans {
         self.seen = now;
         for at in 0..self.spans.len() {
             let span = &self.spans[at];
-            let is_in_period = matches!(span.over, Over::Period(_)) && now < span.turns_at;
-            if !is_in_period {
-                let (sum, from, to) = {
-                    let (from, to) = bounds(&self.ring, &span.over, now);
-                    (self.sum_at(span, now, method, views), from, to)
-                };
+            if matches!(span.over, Over::Period(_)) && now < span.turns_at {
+                continue;
+            }
+            let (from, to) = bounds(&self.ring, &span.over, now);
+            if (from, to) != (span.from, span.to) {
+                let sum = self.sum_at(span, now, method, views);
                 self.spans[at].turn(sum, from, to, now);
             }
         }

@@ -2,6 +2,8 @@
 
 mod agents;
 mod budgets;
+mod composites;
+mod corrections;
 mod data;
 mod incidents;
 mod property;

@@ -250,6 +250,7 @@ impl World {
             agents: self.disk.all("agent"),
             tallies: Vec::new(),
             slos,
+            corrections: self.disk.all("correction"),
             observed: self.observed.clone(),
         };
         let (engine, effects) = Engine::new(self.settings.clone(), restored, self.now);
@@ -267,7 +268,7 @@ impl World {
         for (_, window, counts) in self.counts.iter().filter(|(name, ..)| *name == slo.name) {
             let bucket = coarse.entry(slo.bucket_of(window.start)).or_default();
             crate::series::Part::add(bucket, counts);
-            if self.now.since(window.start) <= slo.fine_look_back() {
+            if self.now.since(window.start) <= self.settings.fine_look_back_of(slo) {
                 fine.push((*window, *counts));
             }
         }
@@ -297,6 +298,10 @@ impl World {
                     self.disk.put("delivery", format!("{:09}", row.id), &row)
                 }
                 Effect::SaveAgent(row) => self.disk.put("agent", &row.id, &row),
+                Effect::SaveCorrection(row) => self.disk.put("correction", row.id, &row),
+                Effect::ForgetCorrection(id) => {
+                    drop(self.disk.0.remove(&("correction", id.to_string())))
+                }
                 Effect::Fact(fact) => {
                     assert!(!fact.to_string().is_empty());
                     self.facts.push(fact);
@@ -444,6 +449,7 @@ pub(super) fn settings() -> Settings {
     Settings {
         slos: vec![slo()],
         rules: Vec::new(),
+        corrections: Vec::new(),
         builtin: BuiltinSettings { changed },
         routes: RouteTree::build(&route, ""),
         receivers: vec![receiver("chat", true), receiver("oncall", true)],
