@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{agents, alerts, check, deliveries, events, query, slo, status};
 use crate::context::{Context, Global, Outcome};
-use crate::demo;
+use crate::{demo, replay};
 
 /// Watches services, keeps error budgets, and tells people when one burns.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Demo(demo::Args),
     /// Reads configuration files and tells everything that is wrong with them
     Check(check::Args),
+    /// Asks the past: which alerts logs would have raised, who would have been told, what is left of the budgets
+    Replay(replay::Args),
     /// Everything on one screen: the collector, agents, alerts, budgets, receivers
     Status(status::Args),
     /// Error budgets: all of them, or one in detail
@@ -54,6 +56,9 @@ pub fn run() -> ExitCode {
     match start(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Misused) => ExitCode::from(2),
+        // As shells count it.
+        Ok(Outcome::Stopped) => ExitCode::from(130),
         Err(error) => {
             // If nobody reads what went wrong, the exit code still says that it did.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -67,6 +72,7 @@ fn start(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
+        Command::Replay(args) => replay::run(&args, &context),
         reading => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
@@ -83,7 +89,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Events(args) => events::run(&args, context).await,
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
-        Command::Demo(_) | Command::Check(_) => Ok(Outcome::Done),
+        Command::Demo(_) | Command::Check(_) | Command::Replay(_) => Ok(Outcome::Done),
     }
 }
 
@@ -106,6 +112,9 @@ mod tests {
             "watchkeeper query requests --from -1h --to now --step 1m --by a,b",
             "watchkeeper slo shop-availability --exit-code",
             "watchkeeper check --strict a.yaml b.yaml",
+            "watchkeeper replay --agent a.yaml --collector c.yaml --from -30d --against faults.json",
+            "watchkeeper replay --agent a.yaml --collector c.yaml --source shop -",
+            "watchkeeper replay --agent a.yaml --collector c.yaml old.log older.log.gz",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -123,6 +132,7 @@ mod tests {
             "watchkeeper query requests --step 0s",
             "watchkeeper query requests --from yesterday",
             "watchkeeper check",
+            "watchkeeper replay --agent a.yaml",
             "watchkeeper events --limit 0",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);

@@ -4,14 +4,15 @@
 //! collector's files behind its back: everything shown comes over its HTTP API.
 //!
 //! In reading order: `args` is what may be typed and `context` what every command gets; `api` asks the collector and
-//! knows its answers; `terminal` draws them; each command stands in `commands`, and `demo` runs agent and collector
-//! together.
+//! knows its answers; `terminal` draws them; each command stands in `commands`; `demo` runs agent and collector
+//! together, and `replay` asks both of the past.
 
 mod api;
 mod args;
 mod commands;
 mod context;
 mod demo;
+mod replay;
 mod terminal;
 
 pub use args::run;

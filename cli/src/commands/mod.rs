@@ -8,7 +8,7 @@ pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod deliveries;
 pub(crate) mod events;
-mod moment;
+pub(crate) mod moment;
 pub(crate) mod query;
 pub(crate) mod slo;
 pub(crate) mod status;
