@@ -5,7 +5,8 @@
 //!
 //! In reading order: `args` is what may be typed and `context` what every command gets; `api` asks the collector and
 //! knows its answers; `terminal` draws them; each command stands in `commands`; `demo` runs agent and collector
-//! together, and `replay` asks both of the past.
+//! together, `replay` asks both of the past, and `scenario` tries what
+//! people expect.
 
 mod api;
 mod args;
@@ -13,6 +14,7 @@ mod commands;
 mod context;
 mod demo;
 mod replay;
+mod scenario;
 mod terminal;
 
 pub use args::run;

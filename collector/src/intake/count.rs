@@ -34,8 +34,17 @@ pub(crate) struct Counted {
     pub observed: Vec<Observed>,
 }
 
+/// What is asked of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Everything.
+    All,
+    /// Only what the engine is told: nothing is stored.
+    Judged,
+}
+
 /// Counts the series of one batch. `skew_ns` is how far the agent's clock is ahead of ours.
-pub(crate) fn count(
+pub(super) fn count(
     settings: &Settings,
     agent: &AgentId,
     service: &Service,
@@ -43,6 +52,17 @@ pub(crate) fn count(
     skew_ns: i64,
     now: Timestamp,
 ) -> Counted {
+    count_and_keep(Keep::All, (settings, agent, service), series, (skew_ns, now))
+}
+
+/// The same, and keeps what is asked for.
+pub(crate) fn count_and_keep(
+    keep: Keep,
+    (settings, agent, service): (&Settings, &AgentId, &Service),
+    series: Vec<SeriesWindows>,
+    (skew_ns, now): (i64, Timestamp),
+) -> Counted {
+    let is_stored = keep == Keep::All;
     let mut counted = Counted::default();
     let mut buckets = BTreeMap::new();
     for series in series {
@@ -62,7 +82,14 @@ pub(crate) fn count(
             let window = corrected(window, series.basis, skew_ns, now);
             for slo in &slos {
                 let counts = slo.judge(&key.labels, series.unit.dimension(), &distribution);
-                judge(&mut counted, &mut buckets, slo, agent, window, counts);
+                if counts == Counts::default() {
+                    continue;
+                }
+                if is_stored {
+                    add_to_bucket(&mut buckets, slo, window, counts);
+                }
+                let (slo, agent) = (slo.name.as_str().into(), agent.clone());
+                counted.judged.push(Judged { slo, agent, window, counts });
             }
             if wanted {
                 counted.observed.push(Observed {
@@ -74,24 +101,21 @@ pub(crate) fn count(
                     distribution: distribution.clone(),
                 });
             }
-            counted.rows.push(JournalRow { series: key.clone(), window, distribution });
+            if is_stored {
+                counted.rows.push(JournalRow { series: key.clone(), window, distribution });
+            }
         }
     }
     counted.slo = buckets.into_values().collect();
     counted
 }
 
-fn judge(
-    counted: &mut Counted,
+fn add_to_bucket(
     buckets: &mut BTreeMap<(String, Timestamp), SloIncrement>,
     slo: &SloSettings,
-    agent: &AgentId,
     window: Window,
     counts: Counts,
 ) {
-    if counts == Counts::default() {
-        return;
-    }
     let bucket = SloSettings::bucket_of(window.start);
     let sum = buckets.entry((slo.name.to_string(), bucket)).or_insert_with(|| SloIncrement {
         slo: slo.name.to_string(),
@@ -106,12 +130,6 @@ fn judge(
     sum.total += counts.total;
     sum.unjudged += counts.unjudged;
     sum.estimated += counts.estimated;
-    counted.judged.push(Judged {
-        slo: slo.name.as_str().into(),
-        agent: agent.clone(),
-        window,
-        counts,
-    });
 }
 
 /// A window by our clock: the agent's own stamps are corrected by its skew, and nothing lies in the far future.

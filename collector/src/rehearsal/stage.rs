@@ -17,7 +17,7 @@ use super::agents::{Agents, epoch};
 use super::happened::{Happened, Moved, Told};
 use super::receivers::{Mood, Receivers};
 use crate::intake::base_values;
-use crate::intake::count::count;
+use crate::intake::count::{Keep, count_and_keep};
 
 /// So often the engine may ask to be called at one and the same time; more would be a bug of ours that stops time.
 const MOST_TICKS_AT_ONCE: u32 = 1_000;
@@ -94,7 +94,8 @@ impl Rehearsal {
     /// Takes in what an agent has counted, now.
     pub fn take_in(&mut self, counted: Counted) {
         let Counted { agent, service, series, events, tallies } = counted;
-        let windows = count(&self.settings, &agent, &service, series, 0, self.now);
+        let known = (&*self.settings, &agent, &service);
+        let windows = count_and_keep(Keep::Judged, known, series, (0, self.now));
         self.handle(Input::Committed(Box::new(Committed {
             agent,
             service,
