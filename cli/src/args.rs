@@ -12,7 +12,7 @@ use crate::commands::{
     agents, alerts, check, corrections, deliveries, events, query, send_test, slo, status,
 };
 use crate::context::{Context, Global, Outcome};
-use crate::demo;
+use crate::{demo, replay};
 
 /// Watches services, keeps error budgets, and tells people when one burns.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Demo(demo::Args),
     /// Reads configuration files and tells everything that is wrong with them
     Check(check::Args),
+    /// Asks the past: which alerts logs would have raised, who would have been told, what is left of the budgets
+    Replay(replay::Args),
     /// Everything on one screen: the collector, agents, alerts, budgets, receivers
     Status(status::Args),
     /// Error budgets: all of them, or one in detail
@@ -60,6 +62,9 @@ pub fn run() -> ExitCode {
     match start(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Misused) => ExitCode::from(2),
+        // As shells count it.
+        Ok(Outcome::Stopped) => ExitCode::from(130),
         Err(error) => {
             // If nobody reads what went wrong, the exit code still says that it did.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -73,6 +78,7 @@ fn start(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
+        Command::Replay(args) => replay::run(&args, &context),
         reading => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
@@ -91,7 +97,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
         Command::SendTest(args) => send_test::run(&args, context).await,
-        Command::Demo(_) | Command::Check(_) => Ok(Outcome::Done),
+        Command::Demo(_) | Command::Check(_) | Command::Replay(_) => Ok(Outcome::Done),
     }
 }
 
@@ -119,6 +125,9 @@ mod tests {
             "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
             "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
             "watchkeeper corrections end 3 --by ann",
+            "watchkeeper replay --agent a.yaml --collector c.yaml --from -30d --against faults.json",
+            "watchkeeper replay --agent a.yaml --collector c.yaml --source shop -",
+            "watchkeeper replay --agent a.yaml --collector c.yaml old.log older.log.gz",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -136,6 +145,7 @@ mod tests {
             "watchkeeper query requests --step 0s",
             "watchkeeper query requests --from yesterday",
             "watchkeeper check",
+            "watchkeeper replay --agent a.yaml",
             "watchkeeper events --limit 0",
             "watchkeeper send-test",
             "watchkeeper send-test chat --severity loud",

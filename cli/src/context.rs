@@ -42,6 +42,10 @@ pub(crate) enum Outcome {
     Done,
     /// It was not, or something was found that the caller wants to hear of.
     Failed,
+    /// It was ended by a signal before it was done.
+    Stopped,
+    /// What was typed makes no sense together.
+    Misused,
 }
 
 impl Outcome {

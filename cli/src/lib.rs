@@ -4,14 +4,17 @@
 //! collector's files behind its back: everything shown comes over its HTTP API.
 //!
 //! In reading order: `args` is what may be typed and `context` what every command gets; `api` asks the collector and
-//! knows its answers; `terminal` draws them; each command stands in `commands`, and `demo` runs agent and collector
-//! together.
+//! knows its answers; `terminal` draws them; each command stands in `commands`; `demo` runs agent and collector
+//! together, `replay` asks both of the past, and `scenario` tries what
+//! people expect.
 
 mod api;
 mod args;
 mod commands;
 mod context;
 mod demo;
+mod replay;
+mod scenario;
 mod terminal;
 
 pub use args::run;

@@ -19,6 +19,7 @@ mod e2e {
     mod real_logs;
     mod redaction;
     mod reload;
+    mod replay;
     mod rotation;
     mod security;
 }

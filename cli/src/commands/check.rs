@@ -1,4 +1,5 @@
-//! `check`: what is wrong with configuration files, all of it at once, before a daemon reads them.
+//! `check`: what is wrong with configuration files, all of it at once, before a daemon reads them; and whether scenarios
+//! go as expected.
 //!
 //! Owns telling an agent's file from a collector's. Reads them with the code of the daemons, so that it can't say
 //! anything else than they do.
@@ -11,14 +12,18 @@ use watchkeeper_config::{
 };
 
 use crate::context::{Context, Outcome};
+use crate::scenario;
 use crate::terminal::{Screen, Tone, say};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files of agents and collectors
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "scenario", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Play scenarios, and fail if one does not go as expected; docs/scenarios.md says how to write them
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    scenario: Vec<PathBuf>,
     /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
@@ -29,8 +34,10 @@ pub(crate) struct Args {
 
 /// Checks files.
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
+    let read = |file: &PathBuf| Checked::read(file, args.insecure, &ProcessEnv);
+    let play = |file: &PathBuf| Checked::play(file, &ProcessEnv);
     let checked: Vec<Checked> =
-        args.files.iter().map(|file| Checked::read(file, args.insecure, &ProcessEnv)).collect();
+        args.files.iter().map(read).chain(args.scenario.iter().map(play)).collect();
     let shown = if context.is_json() {
         serde_json::to_string_pretty(&Json::of(&checked, args.strict))? + "\n"
     } else {
@@ -46,6 +53,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 enum Kind {
     Agent,
     Collector,
+    Scenario,
     Unknown,
 }
 
@@ -54,6 +62,7 @@ impl Kind {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
+            Self::Scenario => "scenario",
             Self::Unknown => "unknown",
         }
     }
@@ -107,13 +116,27 @@ impl Checked {
             Kind::Collector => {
                 watchkeeper_collector::config::read(&document, &mut reader, insecure).map(|_| ())
             }
-            Kind::Unknown => None,
+            Kind::Scenario | Kind::Unknown => None,
         });
         let problems = match reader.finish(is_read) {
             Ok(((), problems)) | Err(problems) => problems,
         };
         let file = file.display().to_string();
         Self { file, kind, contents: contents.unwrap_or_default(), problems }
+    }
+
+    /// Plays a scenario: what did not go as expected is a problem at the place of the expectation.
+    fn play(file: &Path, environment: &dyn Environment) -> Self {
+        let mut reader = Reader::new(environment);
+        let tried =
+            load(file, &mut reader).and_then(|document| scenario::try_out(&document, &mut reader));
+        let contents = tried.as_ref().map_or_else(String::new, |tried| {
+            format!("{:?}, {}", tried.name, say::things(tried.n_expected, "expectation"))
+        });
+        let problems = match reader.finish(tried) {
+            Ok((_, problems)) | Err(problems) => problems,
+        };
+        Self { file: file.display().to_string(), kind: Kind::Scenario, contents, problems }
     }
 
     fn is_ok(&self, strict: bool) -> bool {
@@ -183,7 +206,7 @@ fn contents(root: &Node, kind: Kind) -> String {
                 (n_items(receivers), "receiver"),
             ]
         }
-        Kind::Unknown => Vec::new(),
+        Kind::Scenario | Kind::Unknown => Vec::new(),
     };
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
     counts.map(|(n, noun)| say::things(n, noun)).collect::<Vec<_>>().join(", ")

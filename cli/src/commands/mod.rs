@@ -9,7 +9,7 @@ pub(crate) mod check;
 pub(crate) mod corrections;
 pub(crate) mod deliveries;
 pub(crate) mod events;
-mod moment;
+pub(crate) mod moment;
 pub(crate) mod query;
 pub(crate) mod send_test;
 pub(crate) mod slo;

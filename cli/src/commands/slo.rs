@@ -95,7 +95,8 @@ pub(crate) fn burn(slo: &Slo, n_windows: usize) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-fn draw(slos: &Slos, screen: &Screen) -> String {
+/// A table of them.
+pub(crate) fn draw(slos: &Slos, screen: &Screen) -> String {
     if slos.slos.is_empty() {
         return "no SLOs: add some under `slos:` in the collector's file\n".to_owned();
     }

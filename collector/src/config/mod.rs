@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use watchkeeper_collector_core::alert::{Builtin, BuiltinSettings};
 use watchkeeper_collector_core::engine;
-use watchkeeper_config::{Document, Environment, Node, Problems, Reader, load, read};
+use watchkeeper_config::{Document, Environment, Fields, Node, Problems, Reader, load, read};
 
 pub use server::{Role, ServerSettings, StorageSettings, TlsFiles, Token};
 
@@ -74,31 +74,54 @@ pub fn read(
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
         f.optional("intake", read_intake);
-        let mut slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
-        composites::resolve(&mut slos, f.reader());
-        let corrections = f.list("corrections", corrections::read_correction);
-        corrections::refuse_unknown(&corrections, &slos, f.reader());
-        let rules = f.list("rules", objectives::read_rule);
-        objectives::refuse_same_names(&slos, &rules, f.reader());
-        let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
-        let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
         let server = server.unwrap_or_default();
-        let engine = engine::Settings {
-            slos: slos.into_iter().map(|s| s.value).collect(),
-            rules: rules.into_iter().map(|r| r.value).collect(),
-            corrections: corrections.into_iter().map(|c| c.value).collect(),
-            builtin,
-            routes: alerting.routes,
-            receivers: alerting.receivers,
-            external_url: server.external_url.clone(),
-        };
+        let judging = read_judging(f, &server.external_url);
         Some(CollectorSettings {
             server,
             storage,
-            engine: Arc::new(engine),
-            integrations: alerting.integrations,
+            engine: Arc::new(judging.engine),
+            integrations: judging.integrations,
         })
     })
+}
+
+/// The keys that [`read_judging`] reads.
+pub const JUDGING_KEYS: [&str; 5] = ["slos", "corrections", "rules", "builtin", "alerting"];
+
+/// The names of the alerts that need no SLO and no rule.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    Builtin::ALL.iter().map(|builtin| builtin.as_str())
+}
+
+/// What is judged and who is told: everything of a collector that is not the machine it runs on.
+#[derive(Clone, Debug)]
+pub struct Judging {
+    /// What the engine goes by.
+    pub engine: engine::Settings,
+    /// How receivers are told.
+    pub integrations: Vec<IntegrationSettings>,
+}
+
+/// Reads [`JUDGING_KEYS`] of a map, which may have others of its own.
+pub fn read_judging(f: &mut Fields<'_, '_, '_>, external_url: &str) -> Judging {
+    let mut slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+    composites::resolve(&mut slos, f.reader());
+    let corrections = f.list("corrections", corrections::read_correction);
+    corrections::refuse_unknown(&corrections, &slos, f.reader());
+    let rules = f.list("rules", objectives::read_rule);
+    objectives::refuse_same_names(&slos, &rules, f.reader());
+    let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
+    let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
+    let engine = engine::Settings {
+        slos: slos.into_iter().map(|s| s.value).collect(),
+        rules: rules.into_iter().map(|r| r.value).collect(),
+        corrections: corrections.into_iter().map(|c| c.value).collect(),
+        builtin,
+        routes: alerting.routes,
+        receivers: alerting.receivers,
+        external_url: external_url.to_owned(),
+    };
+    Judging { engine, integrations: alerting.integrations }
 }
 
 /// `intake.amqp` belongs to the format and not to this version.

@@ -11,7 +11,7 @@ use tokio::sync::RwLock;
 use watchkeeper_collector_core::dedupe::{Fence, StreamState};
 use watchkeeper_model::{AgentId, Epoch, FileRef, StreamKey, Timestamp};
 
-use super::judging::KnownSeries;
+use super::known::KnownSeries;
 use crate::store::{AgentRow, StoreError, StreamRow};
 
 /// Streams kept in memory per agent; beyond it all are read again when asked for.

@@ -13,7 +13,7 @@ use watchkeeper_model::{
     AgentId, SeriesWindows, Service, TimeBasis, Timestamp, Window, WindowPart,
 };
 
-use super::judging::{Concerned, Judging, KnownSeries, SeriesOf};
+use super::known::{Concerned, KnownSeries, SeriesOf, SloIndex};
 use crate::store::{JournalRow, SloIncrement};
 
 /// An agent's clock is trusted to this.
@@ -34,35 +34,59 @@ pub(crate) struct Counted {
     pub observed: Vec<Observed>,
 }
 
+/// What is asked of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Everything.
+    All,
+    /// Only what the engine is told: nothing is stored.
+    Judged,
+}
+
 /// Counts the series of one batch. `skew_ns` is how far the agent's clock is ahead of ours.
 pub(crate) fn count(
-    (judging, known): (&Arc<Judging>, &mut KnownSeries),
+    by: (&Arc<SloIndex>, &mut KnownSeries),
     agent: &AgentId,
     service: &Service,
     series: Vec<SeriesWindows>,
     skew_ns: i64,
     now: Timestamp,
 ) -> Counted {
+    count_and_keep(Keep::All, by, (agent, service), series, (skew_ns, now))
+}
+
+/// The same, and keeps what is asked for.
+pub(crate) fn count_and_keep(
+    keep: Keep,
+    (index, known): (&Arc<SloIndex>, &mut KnownSeries),
+    (agent, service): (&AgentId, &Service),
+    series: Vec<SeriesWindows>,
+    (skew_ns, now): (i64, Timestamp),
+) -> Counted {
+    let is_stored = keep == Keep::All;
     let mut counted = Counted::default();
     let mut buckets = BTreeMap::new();
     for series in series {
         let SeriesWindows { signal, unit, labels, basis, windows } = series;
         let of = SeriesOf { service: service.clone(), signal, unit, labels };
-        let series = known.know(judging, agent, of);
+        let series = known.know(index, agent, of);
         for WindowPart { window, distribution } in windows {
             let window = corrected(window, basis, skew_ns, now);
             for (at, stance) in &series.slos {
-                let Some(concerned) = judging.concerned(*at) else { continue };
+                let Some(concerned) = index.concerned(*at) else { continue };
                 let counts = concerned.slo.weigh(*stance, unit.dimension(), &distribution);
-                if counts != Counts::default() {
+                if counts == Counts::default() {
+                    continue;
+                }
+                if is_stored {
                     let bucket = concerned.slo.bucket_of(window.start);
                     let sum = buckets
                         .entry((*at, bucket))
                         .or_insert_with(|| nothing_yet(&concerned, bucket));
                     gain(sum, &counts);
-                    let (slo, agent) = (concerned.name.clone(), agent.clone());
-                    counted.judged.push(Judged { slo, agent, window, counts });
                 }
+                let (slo, agent) = (concerned.name.clone(), agent.clone());
+                counted.judged.push(Judged { slo, agent, window, counts });
             }
             let key = &series.key;
             if series.is_wanted {
@@ -75,7 +99,9 @@ pub(crate) fn count(
                     distribution: distribution.clone(),
                 });
             }
-            counted.rows.push(JournalRow { series: key.clone(), window, distribution });
+            if is_stored {
+                counted.rows.push(JournalRow { series: key.clone(), window, distribution });
+            }
         }
     }
     counted.slo = buckets.into_values().collect();

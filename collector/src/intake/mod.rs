@@ -6,7 +6,7 @@
 mod agents;
 pub(crate) mod count;
 pub mod grpc;
-pub(crate) mod judging;
+pub(crate) mod known;
 mod receive;
 #[cfg(test)]
 mod restoring;

@@ -19,7 +19,7 @@ use watchkeeper_proto::v1;
 
 use super::agents::{self, AgentMemory};
 use super::count::{Counted, count};
-use super::judging::Judging;
+use super::known::SloIndex;
 use crate::hub::HubHandle;
 use crate::store::{
     BatchCommit, EventsBody, EventsCommit, Fate, FrontierRow, Store, StoreError, Stored, StreamRow,
@@ -47,7 +47,7 @@ pub struct Intake {
     hub: HubHandle,
     settings: watch::Receiver<IntakeSettings>,
     agents: Mutex<HashMap<AgentId, Arc<AgentMemory>>>,
-    judging: Mutex<Arc<Judging>>,
+    index: Mutex<Arc<SloIndex>>,
     /// Bytes of bodies that may still be unpacked.
     room: Semaphore,
 }
@@ -73,13 +73,13 @@ impl Reply {
 impl Intake {
     /// An intake over a store, telling the engine through `hub`.
     pub fn new(store: Store, hub: HubHandle, settings: watch::Receiver<IntakeSettings>) -> Self {
-        let judging = Arc::new(Judging::new(settings.borrow().clone()));
+        let index = Arc::new(SloIndex::new(settings.borrow().clone()));
         Self {
             store,
             hub,
             settings,
             agents: Mutex::default(),
-            judging: Mutex::new(judging),
+            index: Mutex::new(index),
             room: Semaphore::new(ROOM_BYTES),
         }
     }
@@ -95,13 +95,13 @@ impl Intake {
     }
 
     /// What SLOs and rules make of series, by the present settings.
-    fn judging(&self) -> Arc<Judging> {
+    fn index(&self) -> Arc<SloIndex> {
         let settings = self.settings.borrow().clone();
-        let mut judging = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
-        if !judging.is_of(&settings) {
-            *judging = Arc::new(Judging::new(settings));
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if !index.is_of(&settings) {
+            *index = Arc::new(SloIndex::new(settings));
         }
-        judging.clone()
+        index.clone()
     }
 
     /// Greets an agent: what we have of its streams, what we want, and how far its files were read. The spool of an
@@ -209,10 +209,10 @@ impl Intake {
         let reply = match decision {
             Decision::Count => match decoded.map(|d| d.body) {
                 Some(Body::Windows { series, tallies, frontiers, samples, continued }) => {
-                    let judging = self.judging();
+                    let index = self.index();
                     let StreamKey { agent, service, .. } = key.stream.clone();
                     let counted = {
-                        let by = (&judging, &mut *memory.known());
+                        let by = (&index, &mut *memory.known());
                         count(by, &agent, &service, series, memory.skew_ns(), now)
                     };
                     let Counted { rows, slo, judged, observed } = counted;

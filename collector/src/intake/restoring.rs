@@ -15,7 +15,7 @@ use watchkeeper_model::{
 };
 
 use super::count::{Counted, count};
-use super::judging::{Judging, KnownSeries};
+use super::known::{KnownSeries, SloIndex};
 use crate::restore::{commit_recomputed, restore};
 use crate::store::tests::parts::{NOW, batch, distribution, open};
 use crate::store::{Fate, Store, WindowsBody, WindowsCommit, writes_of};
@@ -103,7 +103,7 @@ impl Collector {
             windows: vec![part],
         };
         let (agent, service) = (AgentId::new("web-1"), Service::new("shop").unwrap());
-        let by = (&Arc::new(Judging::new(self.settings.clone())), &mut KnownSeries::default());
+        let by = (&Arc::new(SloIndex::new(self.settings.clone())), &mut KnownSeries::default());
         let counted = count(by, &agent, &service, vec![series], 0, self.now);
         let Counted { rows, slo, judged, observed } = counted;
         self.seq += 1;

@@ -2,7 +2,7 @@
 //!
 //! Owns plain copies of what the engine decided, in the order in which it did. Never decides or words anything itself.
 
-use watchkeeper_collector_core::alert::AlertState;
+use watchkeeper_collector_core::alert::{AlertState, Builtin};
 use watchkeeper_collector_core::engine::{Delivery, Fact};
 use watchkeeper_collector_core::notify::{Action, NotifiedAlert, reason_in_words};
 use watchkeeper_model::{Labels, Timestamp};
@@ -46,6 +46,26 @@ pub struct Moved {
 }
 
 impl Moved {
+    /// Where it stood, as in answers.
+    pub fn was(&self) -> Option<&'static str> {
+        self.from.map(AlertState::as_str)
+    }
+
+    /// Where it stands, as in answers.
+    pub fn is(&self) -> Option<&'static str> {
+        self.to.map(AlertState::as_str)
+    }
+
+    /// How bad it is: `page`, `warning`, …
+    pub fn severity(&self) -> &str {
+        self.labels.get("severity")
+    }
+
+    /// Whether it is the alert that is always on and says nothing of what happened.
+    pub fn is_watchdog(&self) -> bool {
+        self.alert == Builtin::Watchdog.as_str() && self.labels.get("service").is_empty()
+    }
+
     /// An alert's move; `None` for any other fact.
     pub(super) fn of(fact: Fact) -> Option<Self> {
         match fact {
@@ -99,6 +119,15 @@ impl Told {
             action: notification.action,
             reason: notification.reason.clone(),
             alerts: notification.alerts.iter().map(ToldAlert::of).collect(),
+        }
+    }
+
+    /// What was done to the incident: `open`, `update` or `close`.
+    pub const fn verb(&self) -> &'static str {
+        match self.action {
+            Action::Open => "open",
+            Action::Update => "update",
+            Action::Close => "close",
         }
     }
 

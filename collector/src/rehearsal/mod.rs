@@ -14,3 +14,4 @@ mod tests;
 pub use happened::{Happened, Moved, Told, ToldAlert};
 pub use receivers::Mood;
 pub use stage::{Counted, Rehearsal};
+pub use watchkeeper_collector_core::engine::SloView;

@@ -18,8 +18,8 @@ use super::agents::{Agents, epoch};
 use super::happened::{Happened, Moved, Told};
 use super::receivers::{Mood, Receivers};
 use crate::intake::base_values;
-use crate::intake::count::count;
-use crate::intake::judging::{Judging, KnownSeries};
+use crate::intake::count::{Keep, count_and_keep};
+use crate::intake::known::{KnownSeries, SloIndex};
 
 /// So often the engine may ask to be called at one and the same time; more would be a bug of ours that stops time.
 const MOST_TICKS_AT_ONCE: u32 = 1_000;
@@ -48,7 +48,7 @@ pub struct Rehearsal {
     agents: Agents,
     receivers: Receivers,
     happened: Vec<Happened>,
-    judging: Arc<Judging>,
+    index: Arc<SloIndex>,
     known: BTreeMap<AgentId, KnownSeries>,
 }
 
@@ -57,7 +57,7 @@ impl Rehearsal {
     pub fn begin(settings: Arc<Settings>, now: Timestamp) -> Self {
         let (engine, first) = Engine::new((*settings).clone(), Restored::default(), now);
         let mut rehearsal = Self {
-            judging: Arc::new(Judging::new(settings.clone())),
+            index: Arc::new(SloIndex::new(settings.clone())),
             known: BTreeMap::new(),
             settings,
             engine,
@@ -101,7 +101,8 @@ impl Rehearsal {
     pub fn take_in(&mut self, counted: Counted) {
         let Counted { agent, service, series, events, tallies } = counted;
         let known = self.known.entry(agent.clone()).or_default();
-        let windows = count((&self.judging, known), &agent, &service, series, 0, self.now);
+        let by = (&self.index, known);
+        let windows = count_and_keep(Keep::Judged, by, (&agent, &service), series, (0, self.now));
         self.handle(Input::Committed(Box::new(Committed {
             agent,
             service,

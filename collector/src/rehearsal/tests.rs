@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchkeeper_collector_core::alert::AlertState;
-use watchkeeper_collector_core::notify::Action;
 use watchkeeper_config::{Reader, load_str};
 use watchkeeper_model::{
     AgentId, Distribution, Labels, SeriesWindows, Service, TimeBasis, Timestamp, Unit, Window,
@@ -81,24 +79,21 @@ fn stretch(rehearsal: &mut Rehearsal, n_secs: u64, status: &str) {
 
 /// `60 shop firing page`, `60 pager open`; without the alert that is always on.
 fn told(rehearsal: &mut Rehearsal) -> Vec<String> {
-    let state = |state: Option<AlertState>| state.map_or("none", AlertState::as_str);
     let line = |happened: Happened| {
         let at = happened.at().since(T0).as_secs();
         match happened {
             Happened::Moved(moved) => {
                 let stale = if moved.stale { " stale" } else { "" };
-                let severity = moved.labels.get("severity").to_owned();
-                (moved.alert != "Watchdog")
-                    .then(|| format!("{at} {} {} {severity}{stale}", moved.alert, state(moved.to)))
+                let severity = moved.severity();
+                (!moved.is_watchdog()).then(|| {
+                    format!(
+                        "{at} {} {} {severity}{stale}",
+                        moved.alert,
+                        moved.is().unwrap_or("none")
+                    )
+                })
             }
-            Happened::Told(told) => {
-                let action = match told.action {
-                    Action::Open => "open",
-                    Action::Update => "update",
-                    Action::Close => "close",
-                };
-                Some(format!("{at} {} {action}", told.receiver))
-            }
+            Happened::Told(told) => Some(format!("{at} {} {}", told.receiver, told.verb())),
         }
     };
     rehearsal.happened().into_iter().filter_map(line).collect()

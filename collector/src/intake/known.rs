@@ -17,7 +17,7 @@ const MOST: usize = 10_000;
 
 /// Settings, and what is asked of them for every series.
 #[derive(Debug)]
-pub(crate) struct Judging {
+pub(crate) struct SloIndex {
     settings: Arc<Settings>,
     /// By their place in the settings.
     slos: Vec<Named>,
@@ -37,7 +37,7 @@ pub(super) struct Concerned<'a> {
     pub(super) definition: u64,
 }
 
-impl Judging {
+impl SloIndex {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let mut by_signal: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, slo) in settings.slos.iter().enumerate() {
@@ -106,7 +106,7 @@ pub(super) struct Known {
 /// The series of one agent.
 #[derive(Debug, Default)]
 pub(crate) struct KnownSeries {
-    of: Option<Arc<Judging>>,
+    of: Option<Arc<SloIndex>>,
     series: HashMap<SeriesOf, Arc<Known>>,
 }
 
@@ -114,16 +114,16 @@ impl KnownSeries {
     /// What is known of a series, found out if it is new or the settings are.
     pub(super) fn know(
         &mut self,
-        judging: &Arc<Judging>,
+        index: &Arc<SloIndex>,
         agent: &AgentId,
         of: SeriesOf,
     ) -> Arc<Known> {
-        let is_current = self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, judging));
+        let is_current = self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, index));
         if !is_current || self.series.len() >= MOST && !self.series.contains_key(&of) {
             self.series.clear();
-            self.of = Some(judging.clone());
+            self.of = Some(index.clone());
         }
-        let found_out = |of: &SeriesOf| Arc::new(judging.find_out(agent, of));
+        let found_out = |of: &SeriesOf| Arc::new(index.find_out(agent, of));
         self.series.entry(of).or_insert_with_key(found_out).clone()
     }
 }
