@@ -1,9 +1,10 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
 //! In reading order: `server` is the section `collector:` and `storage:`, `objectives` SLOs and rules, `alerting` routes and
-//! receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
+//! receivers, `annotations` the expressions in those of SLOs and rules. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
 
 mod alerting;
+mod annotations;
 mod objectives;
 mod server;
 
@@ -61,6 +62,7 @@ pub fn read(
         let slos = f.list("slos", objectives::read_slo);
         let rules = f.list("rules", objectives::read_rule);
         objectives::refuse_same_names(&slos, &rules, f.reader());
+        annotations::check(f, &slos, &rules);
         let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
         let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
         let server = server.unwrap_or_default();

@@ -5,7 +5,7 @@
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
 //! `agents`, `own`, `slos`, `rules` and `samples` watch; `routing` puts alerts into groups (`index` finds them there), `flush` decides what is
-//! told, `compose` words it, `delivered` hears what became of it; `reload` changes the settings under all of it.
+//! told, `compose` words it (`wording` its annotations), `delivered` hears what became of it; `reload` changes the settings under all of it.
 
 mod agents;
 mod alerts;
@@ -24,6 +24,7 @@ mod rules;
 mod samples;
 mod slos;
 mod view;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -149,7 +150,9 @@ impl Engine {
 
     /// Everything, for answers.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        Snapshot { at: now, alerts: self.alerts(), slos: self.slos(now), agents: self.agents() }
+        let mut alerts = self.alerts();
+        self.word(&mut alerts, now);
+        Snapshot { at: now, alerts, slos: self.slos(now), agents: self.agents() }
     }
 
     fn turn_clock(&mut self, now: Timestamp) -> Timestamp {

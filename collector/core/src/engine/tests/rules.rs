@@ -39,6 +39,31 @@ fn a_rule_met_by_one_line_fires_at_the_input_that_carries_it() {
 }
 
 #[test]
+fn annotations_are_filled_in_when_somebody_is_told_and_never_hold_a_page_back() {
+    let annotations = [
+        ("summary", "{{ value | number }} errors of {{ labels.service }}"),
+        ("description", "broken {{ value | nonsense }}"),
+        ("runbook_url", "http://h/{{ 1 // 0 }}"),
+    ];
+    let mut world = World::new(with(|rule| rule.annotations = Labels::new(annotations)));
+    world.requests(0, 3);
+    assert_eq!(world.news(), ["chat open first"]);
+    let told = world.last.clone().unwrap().alerts[0].annotations.clone();
+    assert_eq!(told.get("summary"), "3 errors of shop");
+    assert_eq!(told.get("runbook_url"), "http://h/{{ 1 // 0 }}");
+    let description = told.get("description");
+    assert!(
+        description.starts_with("broken {{ value | nonsense }} (template failed: "),
+        "{description}"
+    );
+    let failed = |fact: &&Fact| matches!(fact, Fact::WordingFailed { .. });
+    assert_eq!(world.facts.iter().filter(failed).count(), 2);
+    assert_eq!(world.engine.alerts()[0].annotations, Labels::new(annotations), "stored as written");
+    let shown = world.engine.snapshot(world.now).alerts[0].annotations.clone();
+    assert_eq!(shown.get("summary"), "3 errors of shop");
+}
+
+#[test]
 fn nothing_is_zero_while_everybody_who_could_see_it_is_there() {
     let mut world = World::new(with(|_| {}));
     beating(&mut world, 60);
