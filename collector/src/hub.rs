@@ -143,10 +143,7 @@ impl Hub {
                     None => break,
                     Some(message) => self.take(message).await,
                 },
-                Some(outcome) = self.outcomes.recv() => {
-                    let input = Input::Delivered { delivery: outcome.delivery, reply: outcome.reply };
-                    self.handle(vec![input]).await;
-                }
+                Some(outcome) = self.outcomes.recv() => self.take_outcomes(outcome).await,
                 () = tokio::time::sleep_until(clock::instant(deadline)) => self.handle(vec![Input::Tick]).await,
                 () = stop.cancelled() => break,
             }
@@ -190,6 +187,19 @@ impl Hub {
         for question in questions {
             self.answer(question).await;
         }
+    }
+
+    /// Handles an outcome and whatever others wait: a message that told of many ends many deliveries at once.
+    async fn take_outcomes(&mut self, first: Outcome) {
+        let mut inputs = Vec::new();
+        let mut next = Some(first);
+        while let Some(Outcome { delivery, reply, .. }) = next.take() {
+            inputs.push(Input::Delivered { delivery, reply });
+            if inputs.len() < TOGETHER {
+                next = self.outcomes.try_recv().ok();
+            }
+        }
+        self.handle(inputs).await;
     }
 
     async fn answer(&mut self, question: Message) {

@@ -34,6 +34,7 @@ impl Engine {
             Reply::Ok { memory, .. } | Reply::Unrecorded { memory, .. } => {
                 self.confirmed(&row, memory, now);
             }
+            Reply::Digested { .. } => self.confirmed(&row, None, now),
             Reply::Retry { error, .. } => self.delayed(row, &error, now),
             Reply::Failed { permanent, error, .. } => self.failed(&row, permanent, &error, now),
         }
@@ -139,6 +140,10 @@ impl DeliveryRow {
         self.attempt += 1;
         let (outcome, status, error) = match reply {
             Reply::Ok { status, .. } => (DeliveryOutcome::Ok, *status, None),
+            Reply::Digested { status, n } => {
+                self.reason = format!("{}, in a digest of {n}", self.reason);
+                (DeliveryOutcome::Ok, *status, None)
+            }
             Reply::Unrecorded { status, .. } => (DeliveryOutcome::Unrecorded, *status, None),
             Reply::Retry { status, error, .. } => (DeliveryOutcome::Retry, *status, Some(error)),
             Reply::Failed { status, error, .. } => (DeliveryOutcome::Failed, *status, Some(error)),

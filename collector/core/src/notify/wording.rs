@@ -287,7 +287,7 @@ fn burn(slo: &SloFacts) -> BTreeMap<String, Value> {
     let window = |span: std::time::Duration| {
         let secs = span.as_secs();
         let unit = [(86_400, "d"), (3_600, "h"), (60, "m")];
-        let fits = unit.into_iter().find(|(unit, _)| secs >= *unit && secs % unit == 0);
+        let fits = unit.into_iter().find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit));
         fits.map_or_else(|| format!("{secs}s"), |(unit, name)| format!("{}{name}", secs / unit))
     };
     slo.burn.iter().map(|(span, rate)| (window(*span), Value::from(*rate))).collect()

@@ -224,6 +224,10 @@ impl Channel for Email {
         Pace { interval: Duration::from_millis(500), burst: 20 }
     }
 
+    fn may_digest(&self, _: &Notification) -> bool {
+        true
+    }
+
     fn deliver<'a>(
         &'a self,
         notification: &'a Notification,
