@@ -18,6 +18,9 @@ const INCIDENTS: std::ops::Range<u16> = 501..510;
 const RULES: &str = "rules:\n  - {name: Errors, service: shop, signal: requests, where: 'int(status) >= 500', stat: count, \
                      over: 10m, op: '>', value: 0, by: [status], labels: {severity: ticket}}\n";
 
+/// A collector's sections for webhooks.
+type Sections = fn(&[&Receiver]) -> String;
+
 async fn hook() -> Receiver {
     Receiver::start(Flavour::Webhook).await.unwrap()
 }
@@ -32,7 +35,7 @@ async fn site(sections: &str) -> (Site, LogWriter) {
 }
 
 fn is_about(request: &Request, status: u16) -> bool {
-    request.json()["groupLabels"]["status"] == status.to_string()
+    request.json()["groupLabels"]["status"].as_str() == Some(&status.to_string())
 }
 
 /// How long each incident takes from its line to the receiver, in order of length.
@@ -86,7 +89,7 @@ async fn a_receiver_that_works_is_told_as_fast_beside_three_that_do_not() {
         let (_site, mut log) = site(&one_receiver(&[&good])).await;
         latencies(&good, &mut log).await
     };
-    let layouts: [(&str, fn(&[&Receiver]) -> String); 2] =
+    let layouts: [(&str, Sections); 2] =
         [("one receiver", one_receiver), ("a route each", a_route_each)];
     for (name, sections) in layouts {
         let (good, hanging, failing, limited) =

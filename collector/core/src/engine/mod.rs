@@ -201,6 +201,7 @@ impl Engine {
         for alert in self.alerts.values_mut() {
             bring(&mut alert.pending_since);
             alert.unmet_since.as_mut().map(bring);
+            alert.held_until.as_mut().map(bring);
             alert.ends_at.as_mut().map(bring);
         }
         for group in self.groups.values_mut() {

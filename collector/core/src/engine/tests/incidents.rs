@@ -381,6 +381,26 @@ fn the_ledger_says_what_became_of_each_attempt() {
 }
 
 #[test]
+fn what_was_told_together_with_others_is_told_and_the_ledger_says_how() {
+    let mut world = World::new(one_rule());
+    world.mode("chat", Mode::Digests);
+    breach(&mut world);
+    healthy(&mut world, 400);
+    let rows: Vec<DeliveryRow> = world.disk.all("delivery");
+    let short: Vec<_> = rows.iter().map(|r| (r.reason.as_str(), r.attempt, r.outcome)).collect();
+    assert_eq!(
+        short,
+        [
+            ("first, in a digest of 40", 1, DeliveryOutcome::Ok),
+            ("all_resolved, in a digest of 40", 1, DeliveryOutcome::Ok),
+        ]
+    );
+    let incidents: Vec<IncidentRow> = world.disk.all("incident");
+    assert_eq!((incidents[0].state, &incidents[0].memory), (IncidentState::Closed, &None));
+    assert_eq!(world.n_open(), 0);
+}
+
+#[test]
 fn the_same_inputs_give_the_same_effects() {
     let run = || {
         let mut world = World::new(one_rule());

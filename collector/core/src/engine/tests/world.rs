@@ -26,6 +26,8 @@ pub(super) const T0: i64 = 1_793_491_200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Works,
+    /// Is told together with others.
+    Digests,
     /// Refuses for good.
     Refuses,
     /// Does not answer, and does not understand.
@@ -314,7 +316,7 @@ impl World {
                 kept.push_back(delivery);
                 continue;
             }
-            if matches!(mode, Mode::Works | Mode::Mute) {
+            if matches!(mode, Mode::Works | Mode::Digests | Mode::Mute) {
                 self.understand(&delivery);
             }
             for reply in replies(mode, &delivery) {
@@ -405,6 +407,7 @@ fn replies(mode: Mode, delivery: &Delivery) -> Vec<Reply> {
             let memory = told.memory.is_none().then(|| told.dedup_key.clone());
             vec![Reply::Ok { status: Some(200), memory }]
         }
+        Mode::Digests => vec![Reply::Digested { status: Some(200), n: 40 }],
         Mode::Refuses => vec![Reply::Failed { permanent: true, status: Some(404), error: error() }],
         Mode::Down | Mode::Mute => vec![
             Reply::Retry { after: Duration::from_secs(1), status: None, error: error() },
