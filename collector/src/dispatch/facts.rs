@@ -21,7 +21,7 @@ impl AttemptEnded<'_> {
             Reply::Ok { status, .. } => tracing::info!(
                 %key, delivery, incident, attempt, took_ms, status, "notification delivered"
             ),
-            Reply::Digested { status, n } => tracing::info!(
+            Reply::Digested { status, n, .. } => tracing::info!(
                 %key, delivery, incident, attempt, took_ms, status, digest_of = n, "notification delivered"
             ),
             Reply::Unrecorded { status, .. } => tracing::warn!(

@@ -171,11 +171,11 @@ impl Queue {
         self.lanes.returned();
         self.n_attempts -= 1;
         let error = match result {
-            Ok(Delivered { status, memory }) => {
+            Ok(Delivered { status, memory, note }) => {
                 self.breaker.answered();
                 self.lanes.end(attempt.incident);
                 return match attempt.delivery.recorded {
-                    true => Reply::Ok { status, memory },
+                    true => Reply::Ok { status, memory, note },
                     false => Reply::Unrecorded { status, memory },
                 };
             }
@@ -203,12 +203,12 @@ impl Queue {
         attempts.iter().for_each(|_| self.lanes.returned());
         self.n_attempts -= 1;
         let error = match result {
-            Ok(Delivered { status, .. }) => {
+            Ok(Delivered { status, note, .. }) => {
                 self.breaker.answered();
                 attempts.iter().for_each(|attempt| drop(self.lanes.end(attempt.incident)));
                 let n = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
                 let reply = |attempt: &Attempt| match attempt.delivery.recorded {
-                    true => Reply::Digested { status, n },
+                    true => Reply::Digested { status, n, note: note.clone() },
                     false => Reply::Unrecorded { status, memory: None },
                 };
                 return attempts.iter().map(reply).collect();

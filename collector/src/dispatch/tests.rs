@@ -23,7 +23,8 @@ use crate::channels::{
 };
 
 const FREE: Pace = Pace { interval: Duration::ZERO, burst: 1 };
-const OK: Result<Delivered, DeliveryError> = Ok(Delivered { status: Some(200), memory: None });
+const OK: Result<Delivered, DeliveryError> =
+    Ok(Delivered { status: Some(200), memory: None, note: None });
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -126,7 +127,7 @@ fn an_update_under_way_is_not_replaced() {
     assert_eq!(queue.push(delivery(2, 7, Action::Update, true), at(0)), None);
     assert_eq!(
         queue.finish(&update, OK, 0.5, at(1)),
-        Reply::Ok { status: Some(200), memory: None }
+        Reply::Ok { status: Some(200), memory: None, note: None }
     );
     assert_eq!(order(&mut queue, at(1)), [2]);
 }
@@ -292,7 +293,7 @@ fn told(
                 let is_ok = result.is_ok();
                 for reply in queue.finish_digest(&attempts, result, 1.0, now) {
                     let n = attempts.len() as u32;
-                    let digested = Reply::Digested { status: Some(200), n };
+                    let digested = Reply::Digested { status: Some(200), n, note: None };
                     assert_eq!(reply == digested, is_ok, "{reply:?}");
                 }
                 (attempts, is_ok)
@@ -579,7 +580,7 @@ async fn reload_keeps_what_waits_and_what_is_in_use() {
     let outcome = outcomes.recv().await.unwrap();
     assert_eq!(
         (outcome.delivery, outcome.reply),
-        (1, Reply::Ok { status: Some(200), memory: None })
+        (1, Reply::Ok { status: Some(200), memory: None, note: None })
     );
 
     assert_eq!(dispatch.submit(to("gone", delivery(2, 2, Action::Close, true))), None);

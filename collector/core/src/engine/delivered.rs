@@ -139,10 +139,10 @@ impl DeliveryRow {
     fn report(&mut self, reply: &Reply, now: Timestamp) {
         self.attempt += 1;
         let (outcome, status, error) = match reply {
-            Reply::Ok { status, .. } => (DeliveryOutcome::Ok, *status, None),
-            Reply::Digested { status, n } => {
+            Reply::Ok { status, note, .. } => (DeliveryOutcome::Ok, *status, note.as_ref()),
+            Reply::Digested { status, n, note } => {
                 self.reason = format!("{}, in a digest of {n}", self.reason);
-                (DeliveryOutcome::Ok, *status, None)
+                (DeliveryOutcome::Ok, *status, note.as_ref())
             }
             Reply::Unrecorded { status, .. } => (DeliveryOutcome::Unrecorded, *status, None),
             Reply::Retry { status, error, .. } => (DeliveryOutcome::Retry, *status, Some(error)),

@@ -395,6 +395,7 @@ fn what_was_told_together_with_others_is_told_and_the_ledger_says_how() {
             ("all_resolved, in a digest of 40", 1, DeliveryOutcome::Ok),
         ]
     );
+    assert!(rows.iter().all(|row| row.error.as_deref() == Some("but one")));
     let incidents: Vec<IncidentRow> = world.disk.all("incident");
     assert_eq!((incidents[0].state, &incidents[0].memory), (IncidentState::Closed, &None));
     assert_eq!(world.n_open(), 0);
@@ -414,7 +415,7 @@ fn the_same_inputs_give_the_same_effects() {
 #[test]
 fn an_unknown_delivery_is_only_noted() {
     let mut world = World::new(one_rule());
-    let reply = crate::notify::Reply::Ok { status: None, memory: None };
+    let reply = crate::notify::Reply::Ok { status: None, memory: None, note: None };
     world.input(Input::Delivered { delivery: 99, reply });
     assert!(world.facts.iter().any(|f| matches!(f, Fact::UnknownDelivery { delivery: 99, .. })));
     assert!(

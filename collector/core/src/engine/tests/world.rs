@@ -405,9 +405,11 @@ fn replies(mode: Mode, delivery: &Delivery) -> Vec<Reply> {
         Mode::Works => {
             let told = &delivery.notification;
             let memory = told.memory.is_none().then(|| told.dedup_key.clone());
-            vec![Reply::Ok { status: Some(200), memory }]
+            vec![Reply::Ok { status: Some(200), memory, note: None }]
         }
-        Mode::Digests => vec![Reply::Digested { status: Some(200), n: 40 }],
+        Mode::Digests => {
+            vec![Reply::Digested { status: Some(200), n: 40, note: Some("but one".into()) }]
+        }
         Mode::Refuses => vec![Reply::Failed { permanent: true, status: Some(404), error: error() }],
         Mode::Down | Mode::Mute => vec![
             Reply::Retry { after: Duration::from_secs(1), status: None, error: error() },
