@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use opentelemetry::metrics::{Counter, Meter};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::alert::Fingerprint;
-use watchkeeper_collector_core::engine::{Effect, Engine, Input, RestoredSlo, Settings, Snapshot};
+use watchkeeper_collector_core::engine::{
+    Effect, Engine, Fact, Input, RestoredSlo, Settings, Snapshot,
+};
 use watchkeeper_collector_core::notify::DeliveryRow;
 use watchkeeper_daemon::{clock, crash};
 
@@ -118,18 +121,25 @@ pub struct Hub {
     queue: mpsc::Receiver<Message>,
     outcomes: mpsc::Receiver<Outcome>,
     unwritten: Vec<LedgerWrite>,
+    wordings_failed: Counter<u64>,
 }
 
 impl Hub {
-    /// A hub over a restored engine. `outcomes` are those of `dispatch`.
+    /// A hub over a restored engine. `outcomes` are those of `dispatch`; what it counts is registered with `meter`.
     pub fn new(
         engine: Engine,
         store: Store,
         dispatch: Arc<Dispatch>,
         queue: HubQueue,
         outcomes: mpsc::Receiver<Outcome>,
+        meter: &Meter,
     ) -> Self {
-        Self { engine, store, dispatch, queue: queue.0, outcomes, unwritten: Vec::new() }
+        let wordings_failed = meter
+            .u64_counter("watchkeeper_annotations_failed")
+            .with_description("Annotations told as they are written: an expression in them failed.")
+            .build();
+        let (queue, unwritten) = (queue.0, Vec::new());
+        Self { engine, store, dispatch, queue, outcomes, unwritten, wordings_failed }
     }
 
     /// Runs until `stop`; then takes in what is queued and ends. `first` are the effects of the engine's restoring.
@@ -255,7 +265,12 @@ impl Hub {
                         let delivery = dispatch::Delivery::new(*delivery, recorded);
                         answers.extend(self.dispatch.submit(delivery));
                     }
-                    Effect::Fact(fact) => facts::decided(&fact),
+                    Effect::Fact(fact) => {
+                        if matches!(fact, Fact::WordingFailed { .. }) {
+                            self.wordings_failed.add(1, &[]);
+                        }
+                        facts::decided(&fact);
+                    }
                     _ => {}
                 }
             }
