@@ -143,6 +143,28 @@ fn a_refused_open_is_tried_again_at_group_interval_and_never_closed() {
 }
 
 #[test]
+fn a_wrong_key_is_told_to_the_others_and_never_becomes_a_storm() {
+    let mut all = one_rule();
+    all.builtin.changed.remove(&Builtin::ReceiverFailing);
+    all.routes = one_route(0, 1, 14_400);
+    let mut world = World::new(all);
+    world.mode("chat", Mode::Refuses);
+    breach(&mut world);
+    assert_eq!(world.news(), ["oncall open first"]);
+    for _ in 0..360 {
+        world.requests(0, 1);
+        world.run(10);
+        world.beat("web-1");
+    }
+    let refused = |fact: &&Fact| {
+        matches!(fact, Fact::DeliveryReported { outcome: DeliveryOutcome::Failed, .. })
+    };
+    let n_tries = world.facts.iter().filter(refused).count();
+    assert!(n_tries <= 362, "{n_tries} in an hour, though the group may speak each second");
+    assert_eq!(world.news(), Vec::<String>::new(), "the others are told once");
+}
+
+#[test]
 fn an_open_whose_answer_was_lost_is_closed_all_the_same() {
     let mut world = World::new(one_rule());
     world.mode("chat", Mode::Mute);
