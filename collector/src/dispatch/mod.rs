@@ -31,4 +31,6 @@ pub use receivers::{Dispatch, DispatchSettings, IntegrationStatus};
 pub use trial::{TRIAL_LIMIT, Trial, Tried, TriedStep, try_out};
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ const fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(secs)
 }
 
-fn failure(cause: Cause) -> DeliveryError {
+pub(super) fn failure(cause: Cause) -> DeliveryError {
     DeliveryError::new(cause, format!("test: {}", cause.as_str()))
 }
 
@@ -44,7 +44,7 @@ fn asked_to_wait(secs: u64) -> DeliveryError {
 }
 
 /// A delivery of a ticket; a page if `is_page`.
-fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
+pub(super) fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
     let mut notification = samples::rule_page();
     (notification.incident, notification.action) = (incident, action);
     let severity = if is_page { "page" } else { "ticket" };
