@@ -76,13 +76,14 @@ impl App {
         let dispatch =
             Arc::new(Dispatch::start(integrations, DispatchSettings::default(), outcome_sender));
         let (handle, queue) = hub::channel();
-        let hub = Hub::new(engine, store.clone(), dispatch.clone(), queue, outcomes);
+        let telemetry = Arc::new(Telemetry::build()?);
+        telemetry.watch_store(&store);
+        let meter = telemetry.meter();
+        let hub = Hub::new(engine, store.clone(), dispatch.clone(), queue, outcomes, &meter);
         let (settings_sender, settings_receiver) = watch::channel(settings.engine.clone());
         let intake = Arc::new(Intake::new(store.clone(), handle.clone(), settings_receiver));
         let readiness = Arc::new(Readiness::default());
         readiness.not_ready("collector", "starting");
-        let telemetry = Arc::new(Telemetry::build()?);
-        telemetry.watch_store(&store);
         let parts = ApiParts {
             engine: Arc::new(handle.clone()),
             dispatch: dispatch.clone(),

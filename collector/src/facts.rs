@@ -62,6 +62,7 @@ pub(crate) fn ledger_failed(error: &StoreError) {
 pub(crate) fn decided(fact: &Fact) {
     match fact {
         Fact::AlertMoved { .. } => tracing::info!("{fact}"),
+        Fact::WordingFailed { .. } => tracing::warn!("{fact}"),
         _ => tracing::debug!("{fact}"),
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use opentelemetry::metrics::{Counter, Meter};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::alert::Fingerprint;
 use watchkeeper_collector_core::engine::{
-    CorrectionView, Effect, Engine, Input, RestoredSlo, Settings, Snapshot,
+    CorrectionView, Effect, Engine, Fact, Input, RestoredSlo, Settings, Snapshot,
 };
 use watchkeeper_collector_core::notify::DeliveryRow;
 use watchkeeper_collector_core::slo::CorrectionRow;
@@ -137,18 +138,25 @@ pub struct Hub {
     queue: mpsc::Receiver<Message>,
     outcomes: mpsc::Receiver<Outcome>,
     unwritten: Vec<LedgerWrite>,
+    wordings_failed: Counter<u64>,
 }
 
 impl Hub {
-    /// A hub over a restored engine. `outcomes` are those of `dispatch`.
+    /// A hub over a restored engine. `outcomes` are those of `dispatch`; what it counts is registered with `meter`.
     pub fn new(
         engine: Engine,
         store: Store,
         dispatch: Arc<Dispatch>,
         queue: HubQueue,
         outcomes: mpsc::Receiver<Outcome>,
+        meter: &Meter,
     ) -> Self {
-        Self { engine, store, dispatch, queue: queue.0, outcomes, unwritten: Vec::new() }
+        let wordings_failed = meter
+            .u64_counter("watchkeeper_annotations_failed")
+            .with_description("Annotations told as they are written: an expression in them failed.")
+            .build();
+        let (queue, unwritten) = (queue.0, Vec::new());
+        Self { engine, store, dispatch, queue, outcomes, unwritten, wordings_failed }
     }
 
     /// Runs until `stop`; then takes in what is queued and ends. `first` are the effects of the engine's restoring.
@@ -162,10 +170,7 @@ impl Hub {
                     None => break,
                     Some(message) => self.take(message).await,
                 },
-                Some(outcome) = self.outcomes.recv() => {
-                    let input = Input::Delivered { delivery: outcome.delivery, reply: outcome.reply };
-                    self.handle(vec![input]).await;
-                }
+                Some(outcome) = self.outcomes.recv() => self.take_outcomes(outcome).await,
                 () = tokio::time::sleep_until(clock::instant(deadline)) => self.handle(vec![Input::Tick]).await,
                 () = stop.cancelled() => break,
             }
@@ -209,6 +214,19 @@ impl Hub {
         for question in questions {
             self.answer(question).await;
         }
+    }
+
+    /// Handles an outcome and whatever others wait: a message that told of many ends many deliveries at once.
+    async fn take_outcomes(&mut self, first: Outcome) {
+        let mut inputs = Vec::new();
+        let mut next = Some(first);
+        while let Some(Outcome { delivery, reply, .. }) = next.take() {
+            inputs.push(Input::Delivered { delivery, reply });
+            if inputs.len() < TOGETHER {
+                next = self.outcomes.try_recv().ok();
+            }
+        }
+        self.handle(inputs).await;
     }
 
     async fn answer(&mut self, question: Message) {
@@ -297,7 +315,12 @@ impl Hub {
                         let delivery = dispatch::Delivery::new(*delivery, recorded);
                         answers.extend(self.dispatch.submit(delivery));
                     }
-                    Effect::Fact(fact) => facts::decided(&fact),
+                    Effect::Fact(fact) => {
+                        if matches!(fact, Fact::WordingFailed { .. }) {
+                            self.wordings_failed.add(1, &[]);
+                        }
+                        facts::decided(&fact);
+                    }
                     _ => {}
                 }
             }

@@ -17,6 +17,7 @@ mod e2e {
     mod nginx;
     mod pages;
     mod real_logs;
+    mod receivers;
     mod redaction;
     mod reload;
     mod replay;

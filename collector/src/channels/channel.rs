@@ -40,6 +40,12 @@ pub trait Channel: Send + Sync + fmt::Debug {
     /// How often it may be called.
     fn pace(&self) -> Pace;
 
+    /// Whether this may be told together with others, in one message, when too many wait: only if nothing stays open over
+    /// there that a later word has to find again. What is told together is a notification of no incident (number 0).
+    fn may_digest(&self, _: &Notification) -> bool {
+        false
+    }
+
     /// Makes one attempt, which ends before `deadline`.
     fn deliver<'a>(
         &'a self,

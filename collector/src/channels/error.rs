@@ -15,12 +15,14 @@ pub struct Delivered {
     ///
     /// [`Notification::memory`]: watchkeeper_collector_core::notify::Notification::memory
     pub memory: Option<String>,
+    /// What it did not do all the same, for people and without secrets: recipients it refused, say.
+    pub note: Option<String>,
 }
 
 impl Delivered {
     /// Taken with this status.
     pub fn with_status(status: u16) -> Self {
-        Self { status: Some(status), memory: None }
+        Self { status: Some(status), ..Self::default() }
     }
 }
 

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use watchkeeper_collector_core::notify::Notification;
+use watchkeeper_model::Labels;
 
 use super::conformance::{CASES, Case, Listening, SECRETS};
 use super::email::fake::{CERTIFICATE, MailServer, Manner, PASSWORD, SECRET, Step, TlsMode, USER};
@@ -217,6 +218,29 @@ async fn whatever_is_told_is_taken_by_a_healthy_receiver() {
             let result = deliver(&*channel, &told, Duration::from_secs(60)).await;
             assert!(result.is_ok(), "{}: {result:?}", kind.key());
         }
+    }
+}
+
+#[tokio::test]
+async fn many_are_told_together_only_where_nothing_stays_open() {
+    let mut flood = samples::group(100);
+    (flood.incident, flood.n_truncated, flood.group_labels) = (0, 400, Labels::default());
+    flood.reason = "500 incidents in one message: too many at once for one each".into();
+    for kind in kinds() {
+        let peer = kind.peer(Mood::Well).await;
+        let channel = kind.channel(&peer.at());
+        let opening = samples::slo_page();
+        let wants = ["slack", "email"].contains(&channel.kind());
+        assert_eq!(channel.may_digest(&opening), wants, "{}", kind.key());
+        if wants {
+            let result = deliver(&*channel, &flood, Duration::from_secs(20)).await;
+            assert!(result.is_ok(), "{}: {result:?}", kind.key());
+        }
+        // What has a place over there that has to be changed or closed is never told elsewhere.
+        let told = deliver(&*channel, &opening, Duration::from_secs(20)).await.unwrap();
+        let keeps = matches!(channel.kind(), "slack" | "pagerduty") && told.memory.is_some();
+        let closing = Notification { memory: told.memory, ..samples::slo_close() };
+        assert!(!keeps || !channel.may_digest(&closing), "{}", kind.key());
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use watchkeeper_collector_core::notify::SloFacts;
+use watchkeeper_collector_core::notify::{Notification, SloFacts};
 
 /// A span in its two largest units: `45s`, `4m 12s`, `2h 5m`, `3d 4h`. Below a second in milliseconds.
 pub(crate) fn span(span: Duration) -> String {
@@ -108,6 +108,15 @@ fn pop_to(text: &mut String, max_chars: usize) {
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// `incident 12 at chat`; `chat` for what belongs to no incident.
+pub(crate) fn whereabouts(told: &Notification) -> String {
+    let receiver = line(&told.receiver, 60);
+    match told.incident {
+        0 => receiver,
+        n => format!("incident {n} at {receiver}"),
+    }
 }
 
 /// `21.3x over 5m, 18.9x over 1h`.

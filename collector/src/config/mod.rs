@@ -1,10 +1,12 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
 //! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `composites` their
-//! parts, `corrections` what
-//! their budgets leave out, `alerting` routes and receivers. Each channel reads its own section in its own folder. Reports every problem with its place, all at once.
+//! parts, `corrections` what their budgets leave out, `alerting` routes and receivers, `annotations` the expressions in
+//! those of SLOs and rules. Each channel reads its own section in its own folder. Reports every problem with its place,
+//! all at once.
 
 mod alerting;
+mod annotations;
 mod composites;
 mod corrections;
 mod objectives;
@@ -110,6 +112,7 @@ pub fn read_judging(f: &mut Fields<'_, '_, '_>, external_url: &str) -> Judging {
     corrections::refuse_unknown(&corrections, &slos, f.reader());
     let rules = f.list("rules", objectives::read_rule);
     objectives::refuse_same_names(&slos, &rules, f.reader());
+    annotations::check(f, &slos, &rules);
     let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
     let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
     let engine = engine::Settings {

@@ -22,6 +22,8 @@ pub struct Delivery {
     pub recorded: bool,
     /// What to send.
     pub notification: Arc<Notification>,
+    /// Whether its channel would tell it together with others.
+    pub(super) may_digest: bool,
 }
 
 impl Delivery {
@@ -29,7 +31,7 @@ impl Delivery {
     pub fn new(wanted: engine::Delivery, recorded: bool) -> Self {
         let engine::Delivery { id, integration, notification, .. } = wanted;
         let key = IntegrationKey::new(&notification.receiver, &integration);
-        Self { id, key, recorded, notification: Arc::new(notification) }
+        Self { id, key, recorded, notification: Arc::new(notification), may_digest: false }
     }
 
     /// What ends it without an attempt; unless `permanent` the engine may decide it anew.

@@ -5,6 +5,7 @@
 use watchkeeper_collector_core::notify::Reply;
 
 use super::delivery::Outcome;
+use crate::channels::IntegrationKey;
 
 /// An attempt has ended, or a delivery without one.
 pub(super) struct AttemptEnded<'a> {
@@ -19,6 +20,9 @@ impl AttemptEnded<'_> {
         match reply {
             Reply::Ok { status, .. } => tracing::info!(
                 %key, delivery, incident, attempt, took_ms, status, "notification delivered"
+            ),
+            Reply::Digested { status, n, .. } => tracing::info!(
+                %key, delivery, incident, attempt, took_ms, status, digest_of = n, "notification delivered"
             ),
             Reply::Unrecorded { status, .. } => tracing::warn!(
                 %key, delivery, incident, attempt, took_ms, status, "notification delivered unrecorded"
@@ -35,15 +39,29 @@ impl AttemptEnded<'_> {
     }
 }
 
+/// A message that told of many was not taken.
+pub(super) struct DigestRefused<'a> {
+    pub(super) key: &'a IntegrationKey,
+    pub(super) n: usize,
+    pub(super) error: &'a str,
+}
+
+impl DigestRefused<'_> {
+    pub(super) fn emit(self) {
+        let Self { key, n, error } = self;
+        tracing::warn!(%key, n, error, "a message for many was refused: each is told by itself");
+    }
+}
+
 /// A receiver is left alone, or back.
 pub(super) struct BreakerTurned<'a> {
-    pub(super) outcome: &'a Outcome,
+    pub(super) key: &'a IntegrationKey,
     pub(super) is_broken: bool,
 }
 
 impl BreakerTurned<'_> {
     pub(super) fn emit(self) {
-        let key = &self.outcome.key;
+        let key = self.key;
         if self.is_broken {
             tracing::warn!(%key, "receiver fails again and again: breaker opened");
         } else {

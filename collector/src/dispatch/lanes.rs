@@ -45,6 +45,8 @@ pub(super) struct Item {
     pub(super) delivery: Delivery,
     pub(super) since: Timestamp,
     pub(super) n_failed: u32,
+    /// The digest that failed to tell it, counted from 1; 0 if none.
+    digest: u64,
     severity: Severity,
     seq: u64,
 }
@@ -80,7 +82,8 @@ impl Lanes {
     pub(super) fn push(&mut self, delivery: Delivery, now: Timestamp) -> Option<Outcome> {
         self.next_seq += 1;
         let (incident, severity) = (delivery.notification.incident, delivery.severity());
-        let item = Item { delivery, severity, seq: self.next_seq, since: now, n_failed: 0 };
+        let item =
+            Item { delivery, severity, seq: self.next_seq, since: now, n_failed: 0, digest: 0 };
         self.unindex(incident);
         let lane = self.lanes.entry(incident);
         let lane = lane.or_insert(Lane { items: VecDeque::new(), state: LaneState::Ready });
@@ -102,6 +105,34 @@ impl Lanes {
         {
             self.set_state(incident, LaneState::Ready);
         }
+    }
+
+    /// Incidents whose first delivery may be told together with others, the worst first, and since when the oldest of them
+    /// waits. Pages are never among them. What was told together in vain stays together: some may have heard it.
+    pub(super) fn digestible(&self, at_most: usize) -> (Vec<u64>, Option<Timestamp>) {
+        let lesser = self.ready.iter().filter(|(severity, ..)| severity.0 < Severity::Critical);
+        let heads = lesser.filter_map(|(.., incident)| Some((*incident, self.head(*incident)?)));
+        let mut heads = heads.filter(|(_, head)| head.delivery.may_digest).peekable();
+        let digest = heads.peek().map_or(0, |(_, head)| head.digest);
+        let heads: Vec<(u64, &Item)> =
+            heads.filter(|(_, head)| head.digest == digest).take(at_most).collect();
+        let since = heads.iter().map(|(_, head)| head.since).min();
+        (heads.into_iter().map(|(incident, _)| incident).collect(), since)
+    }
+
+    /// The incident's first delivery was told in vain by this digest.
+    pub(super) fn note_digest(&mut self, incident: u64, digest: u64) {
+        if let Some(head) = self.lanes.get_mut(&incident).and_then(|lane| lane.items.front_mut()) {
+            head.digest = digest;
+        }
+    }
+
+    /// The incident's first delivery goes back to where it was, to be told by itself.
+    pub(super) fn part(&mut self, incident: u64) {
+        if let Some(head) = self.lanes.get_mut(&incident).and_then(|lane| lane.items.front_mut()) {
+            head.delivery.may_digest = false;
+        }
+        self.set_state(incident, LaneState::Ready);
     }
 
     /// The incident to send for next, if one is ready, and its severity.
@@ -175,11 +206,6 @@ impl Lanes {
     /// How many deliveries wait, those under way not among them.
     pub(super) fn n_waiting(&self) -> usize {
         self.lanes.values().map(|lane| lane.items.len()).sum::<usize>() - self.n_in_flight
-    }
-
-    /// How many are under way.
-    pub(super) const fn n_in_flight(&self) -> usize {
-        self.n_in_flight
     }
 
     fn set_state(&mut self, incident: u64, state: LaneState) {

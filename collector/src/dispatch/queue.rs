@@ -19,6 +19,8 @@ use crate::channels::{Cause, Delivered, DeliveryError, Pace, text};
 pub(super) enum Step {
     /// Make this attempt and call [`Queue::finish`].
     Send(Attempt),
+    /// Tell these together in one attempt and call [`Queue::finish_digest`].
+    Digest(Vec<Attempt>),
     /// Ask again then, or when something was pushed or finished.
     Wait(Timestamp, Hold),
     /// Ask again when something was pushed or finished.
@@ -52,7 +54,18 @@ pub(super) struct Queue {
     breaker: Breaker,
     paused_until: Timestamp,
     last_error: String,
+    /// Attempts under way; one of them may tell many deliveries.
+    n_attempts: usize,
+    n_digests_failed: u64,
 }
+
+/// Deliveries of less than a page are told together when one has waited so long for its turn, and so many wait: at Slack's
+/// one a second a hundred groups would take minutes otherwise.
+const DIGEST_AFTER: Duration = Duration::from_secs(5);
+const DIGEST_FROM: usize = 10;
+
+/// Most deliveries in one message: their names don't all stand in it, but each is done with.
+const DIGEST_AT_MOST: usize = 1_000;
 
 impl Queue {
     pub(super) fn new(settings: QueueSettings) -> Self {
@@ -63,6 +76,8 @@ impl Queue {
             breaker: Breaker::new(settings.breaker),
             paused_until: Timestamp(i64::MIN),
             last_error: String::new(),
+            n_attempts: 0,
+            n_digests_failed: 0,
         }
     }
 
@@ -80,18 +95,47 @@ impl Queue {
             });
         };
         match self.hold(severity, now) {
-            None => self.send(incident, now),
+            None => match self.digest(severity, now) {
+                Some(attempts) => Step::Digest(attempts),
+                None => self.send(incident, now),
+            },
             Some((_, Hold::Busy)) => Step::Idle,
             Some((until, hold)) => Step::Wait(until.min(self.trouble_expiry(now)), hold),
         }
     }
 
     fn send(&mut self, incident: u64, now: Timestamp) -> Step {
-        let Some(head) = self.lanes.send(incident) else { return Step::Idle };
-        let (n, delivery) = (head.n_failed + 1, head.delivery.clone());
+        let Some(attempt) = self.attempt(incident) else { return Step::Idle };
+        self.leave(now);
+        Step::Send(attempt)
+    }
+
+    /// What is told together now; `None` if the next delivery goes by itself. Pages go before it, one by one.
+    fn digest(&mut self, next: Severity, now: Timestamp) -> Option<Vec<Attempt>> {
+        if next >= Severity::Critical {
+            return None;
+        }
+        let (incidents, since) = self.lanes.digestible(DIGEST_AT_MOST);
+        let is_flood = since.is_some_and(|since| since + DIGEST_AFTER <= now);
+        if incidents.len() < DIGEST_FROM || !is_flood {
+            return None;
+        }
+        let attempts = incidents.into_iter().filter_map(|incident| self.attempt(incident));
+        let attempts = attempts.collect();
+        self.leave(now);
+        Some(attempts)
+    }
+
+    fn attempt(&mut self, incident: u64) -> Option<Attempt> {
+        let head = self.lanes.send(incident)?;
+        Some(Attempt { incident, n: head.n_failed + 1, delivery: head.delivery.clone() })
+    }
+
+    /// A request leaves.
+    fn leave(&mut self, now: Timestamp) {
+        self.n_attempts += 1;
         self.meter.take(now);
         self.breaker.sent();
-        Step::Send(Attempt { incident, n, delivery })
     }
 
     /// Why a delivery of that severity can't leave, and until when.
@@ -99,7 +143,7 @@ impl Queue {
         // The last of several slots is kept for pages: they must not wait for tickets that hang.
         let is_page = severity >= Severity::Critical;
         let n_reserved = usize::from(self.settings.max_in_flight > 1 && !is_page);
-        if self.lanes.n_in_flight() + n_reserved >= self.settings.max_in_flight {
+        if self.n_attempts + n_reserved >= self.settings.max_in_flight {
             return Some((Timestamp::MAX, Hold::Busy));
         }
         let ready_at = self.meter.ready_at();
@@ -125,12 +169,13 @@ impl Queue {
         now: Timestamp,
     ) -> Reply {
         self.lanes.returned();
+        self.n_attempts -= 1;
         let error = match result {
-            Ok(Delivered { status, memory }) => {
+            Ok(Delivered { status, memory, note }) => {
                 self.breaker.answered();
                 self.lanes.end(attempt.incident);
                 return match attempt.delivery.recorded {
-                    true => Reply::Ok { status, memory },
+                    true => Reply::Ok { status, memory, note },
                     false => Reply::Unrecorded { status, memory },
                 };
             }
@@ -138,16 +183,61 @@ impl Queue {
         };
         self.last_error.clone_from(&error.message);
         if error.is_retryable() {
-            return self.retry(attempt, error, draw, now);
+            let at = self.retry_at(attempt.n, &error, draw, now);
+            return self.retry(attempt, error, at, now);
         }
         self.breaker.answered();
         self.lanes.end(attempt.incident);
         Reply::Failed { permanent: true, status: error.status, error: error.message }
     }
 
-    /// Puts it back for later, or gives up when later would be too late.
-    fn retry(&mut self, tried: &Attempt, error: DeliveryError, draw: f64, now: Timestamp) -> Reply {
-        let at = self.retry_at(tried, &error, draw, now);
+    /// An attempt to tell many together has ended; the reply for each of them, in their order. None if it was refused: then
+    /// each is told by itself, for it may be the digest that can't be taken.
+    pub(super) fn finish_digest(
+        &mut self,
+        attempts: &[Attempt],
+        result: Result<Delivered, DeliveryError>,
+        draw: f64,
+        now: Timestamp,
+    ) -> Vec<Reply> {
+        attempts.iter().for_each(|_| self.lanes.returned());
+        self.n_attempts -= 1;
+        let error = match result {
+            Ok(Delivered { status, note, .. }) => {
+                self.breaker.answered();
+                attempts.iter().for_each(|attempt| drop(self.lanes.end(attempt.incident)));
+                let n = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+                let reply = |attempt: &Attempt| match attempt.delivery.recorded {
+                    true => Reply::Digested { status, n, note: note.clone() },
+                    false => Reply::Unrecorded { status, memory: None },
+                };
+                return attempts.iter().map(reply).collect();
+            }
+            Err(error) => error,
+        };
+        self.last_error.clone_from(&error.message);
+        if !error.is_retryable() {
+            self.breaker.answered();
+            attempts.iter().for_each(|attempt| self.lanes.part(attempt.incident));
+            return Vec::new();
+        }
+        self.n_digests_failed += 1;
+        for attempt in attempts {
+            self.lanes.note_digest(attempt.incident, self.n_digests_failed);
+        }
+        let n = attempts.iter().map(|attempt| attempt.n).max().unwrap_or(1);
+        let at = self.retry_at(n, &error, draw, now);
+        attempts.iter().map(|attempt| self.retry(attempt, error.clone(), at, now)).collect()
+    }
+
+    /// Puts it back until `at`, or gives up when that would be too late.
+    fn retry(
+        &mut self,
+        tried: &Attempt,
+        error: DeliveryError,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Reply {
         let since = self.lanes.head(tried.incident).map_or(now, |head| head.since);
         let DeliveryError { status, message, .. } = error;
         if at <= since + self.settings.retry.window {
@@ -161,15 +251,9 @@ impl Queue {
         Reply::Failed { permanent: false, status, error }
     }
 
-    /// When to try again; tells breaker and pause what happened.
-    fn retry_at(
-        &mut self,
-        tried: &Attempt,
-        error: &DeliveryError,
-        draw: f64,
-        now: Timestamp,
-    ) -> Timestamp {
-        let wait = error.retry_after().unwrap_or_else(|| self.settings.retry.wait(tried.n, draw));
+    /// When to try again after the `n`th attempt; tells breaker and pause what happened.
+    fn retry_at(&mut self, n: u32, error: &DeliveryError, draw: f64, now: Timestamp) -> Timestamp {
+        let wait = error.retry_after().unwrap_or_else(|| self.settings.retry.wait(n, draw));
         let at = now + wait;
         if error.retry_after().is_some() || error.cause == Cause::RateLimited {
             // It said when: that holds for everything that waits, and is no sign of trouble.
@@ -219,7 +303,7 @@ impl Queue {
 
     /// How many attempts are under way.
     pub(super) const fn n_in_flight(&self) -> usize {
-        self.lanes.n_in_flight()
+        self.n_attempts
     }
 
     /// Why nothing is sent just now, if something waits.

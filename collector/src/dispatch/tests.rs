@@ -23,7 +23,8 @@ use crate::channels::{
 };
 
 const FREE: Pace = Pace { interval: Duration::ZERO, burst: 1 };
-const OK: Result<Delivered, DeliveryError> = Ok(Delivered { status: Some(200), memory: None });
+const OK: Result<Delivered, DeliveryError> =
+    Ok(Delivered { status: Some(200), memory: None, note: None });
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -33,7 +34,7 @@ const fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(secs)
 }
 
-fn failure(cause: Cause) -> DeliveryError {
+pub(super) fn failure(cause: Cause) -> DeliveryError {
     DeliveryError::new(cause, format!("test: {}", cause.as_str()))
 }
 
@@ -43,7 +44,7 @@ fn asked_to_wait(secs: u64) -> DeliveryError {
 }
 
 /// A delivery of a ticket; a page if `is_page`.
-fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
+pub(super) fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
     let mut notification = samples::rule_page();
     (notification.incident, notification.action) = (incident, action);
     let severity = if is_page { "page" } else { "ticket" };
@@ -52,7 +53,7 @@ fn delivery(id: u64, incident: u64, action: Action, is_page: bool) -> Delivery {
         alert.firing = action != Action::Close;
     }
     let (key, notification) = (IntegrationKey::new("chat", "test[0]"), Arc::new(notification));
-    Delivery { id, key, recorded: true, notification }
+    Delivery { id, key, recorded: true, notification, may_digest: false }
 }
 
 fn ticket(id: u64, incident: u64) -> Delivery {
@@ -126,7 +127,7 @@ fn an_update_under_way_is_not_replaced() {
     assert_eq!(queue.push(delivery(2, 7, Action::Update, true), at(0)), None);
     assert_eq!(
         queue.finish(&update, OK, 0.5, at(1)),
-        Reply::Ok { status: Some(200), memory: None }
+        Reply::Ok { status: Some(200), memory: None, note: None }
     );
     assert_eq!(order(&mut queue, at(1)), [2]);
 }
@@ -233,6 +234,7 @@ fn every_delivery_ends_when_its_receiver_stays_broken() {
                     given_up.insert(attempt.delivery.id);
                 }
             }
+            Step::Digest(_) => panic!("nobody asked for one"),
             Step::Wait(until, _) => now = until,
             Step::Idle => break,
         }
@@ -254,6 +256,7 @@ fn what_merely_waits_its_turn_is_not_given_up() {
                 n_sent += 1;
                 queue.finish(&attempt, OK, 0.5, now);
             }
+            Step::Digest(_) => panic!("nobody asked for one"),
             Step::Wait(until, hold) => {
                 assert_eq!(hold, Hold::Paced);
                 now = until;
@@ -262,6 +265,124 @@ fn what_merely_waits_its_turn_is_not_given_up() {
         }
     }
     assert_eq!((n_sent, now), (1_000, at(999)));
+}
+
+/// One that may be told together with others.
+fn of_many(delivery: Delivery) -> Delivery {
+    Delivery { may_digest: true, ..delivery }
+}
+
+/// What was told, with when and how many at once, until nothing is left.
+fn told(
+    queue: &mut Queue,
+    from: Timestamp,
+    mut answer: impl FnMut(usize) -> Result<Delivered, DeliveryError>,
+) -> Vec<(Timestamp, Vec<u64>)> {
+    let (mut now, mut told) = (from, Vec::new());
+    loop {
+        assert_eq!(queue.expire(now), [], "at {now}");
+        let (attempts, result) = match queue.next(now) {
+            Step::Send(attempt) => {
+                let result = answer(1);
+                let is_ok = result.is_ok();
+                queue.finish(&attempt, result, 1.0, now);
+                (vec![attempt], is_ok)
+            }
+            Step::Digest(attempts) => {
+                let result = answer(attempts.len());
+                let is_ok = result.is_ok();
+                for reply in queue.finish_digest(&attempts, result, 1.0, now) {
+                    let n = attempts.len() as u32;
+                    let digested = Reply::Digested { status: Some(200), n, note: None };
+                    assert_eq!(reply == digested, is_ok, "{reply:?}");
+                }
+                (attempts, is_ok)
+            }
+            Step::Wait(until, _) => {
+                now = until;
+                continue;
+            }
+            Step::Idle => return told,
+        };
+        if result {
+            let ids = attempts.iter().map(|attempt| attempt.delivery.id).collect();
+            told.push((now, ids));
+        }
+    }
+}
+
+const SLOW: Pace = Pace { interval: secs(1), burst: 1 };
+
+#[test]
+fn a_flood_is_told_within_seconds_pages_first_and_each_once() {
+    let mut queue = queue(SLOW, 4);
+    for id in 1..=500 {
+        let delivery = if id % 100 == 0 { page(id, id) } else { ticket(id, id) };
+        assert_eq!(queue.push(of_many(delivery), at(0)), None);
+    }
+    let told = told(&mut queue, at(0), |_| OK);
+    let (last, _) = told.last().unwrap();
+    assert!(*last <= at(6), "told by {last}");
+    let firsts: Vec<&[u64]> = told[..5].iter().map(|(_, ids)| ids.as_slice()).collect();
+    assert_eq!(firsts, [[100], [200], [300], [400], [500]]);
+    let all: Vec<u64> = told.iter().flat_map(|(_, ids)| ids.clone()).collect();
+    assert_eq!(all.len(), 500);
+    assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), 500);
+    assert_eq!(told.iter().filter(|(_, ids)| ids.len() > 1).count(), 1);
+}
+
+#[test]
+fn pages_are_never_told_together_and_neither_are_few_or_those_just_come() {
+    for (sentence, deliveries) in [
+        ("pages", (1..=30).map(|id| page(id, id)).collect::<Vec<_>>()),
+        ("few", (1..=9).map(|id| ticket(id, id)).collect()),
+    ] {
+        let mut queue = queue(SLOW, 4);
+        for delivery in deliveries {
+            assert_eq!(queue.push(of_many(delivery), at(0)), None);
+        }
+        let told = told(&mut queue, at(0), |_| OK);
+        assert!(told.iter().all(|(_, ids)| ids.len() == 1), "{sentence}: {told:?}");
+    }
+    let mut queue = queue(FREE, 4);
+    (1..=500).for_each(|id| assert_eq!(queue.push(of_many(ticket(id, id)), at(0)), None));
+    let told = told(&mut queue, at(0), |_| OK);
+    assert_eq!((told.len(), told[499].0), (500, at(0)), "who takes all gets each by itself");
+}
+
+#[test]
+fn a_digest_that_fails_is_tried_again_with_the_same_and_one_that_is_refused_is_told_one_by_one() {
+    let flood = || {
+        let mut queue = queue(SLOW, 4);
+        (1..=40).for_each(|id| assert_eq!(queue.push(of_many(ticket(id, id)), at(0)), None));
+        queue
+    };
+    let (mut queue, mut sizes) = (flood(), Vec::new());
+    let done = told(&mut queue, at(0), |n| {
+        sizes.push(n);
+        match sizes.len() {
+            6 => Err(failure(Cause::ServerError)),
+            _ => OK,
+        }
+    });
+    assert_eq!(sizes, [1, 1, 1, 1, 1, 35, 35]);
+    assert_eq!(done.iter().map(|(_, ids)| ids.len()).sum::<usize>(), 40);
+
+    let mut queue = flood();
+    let refuses = |n| if n > 1 { Err(failure(Cause::Refused)) } else { OK };
+    let done = told(&mut queue, at(0), refuses);
+    assert_eq!(done.len(), 40, "{done:?}");
+    assert!(!queue.is_broken());
+}
+
+#[test]
+fn a_page_does_not_wait_for_a_digest_that_hangs() {
+    let mut queue = queue(Pace { interval: secs(1), burst: 20 }, 2);
+    (1..=40).for_each(|id| assert_eq!(queue.push(of_many(ticket(id, id)), at(0)), None));
+    let Step::Digest(together) = queue.next(at(6)) else { panic!("no digest") };
+    assert_eq!((together.len(), queue.n_waiting(), queue.n_in_flight()), (40, 0, 1));
+    queue.push(page(99, 99), at(7));
+    assert_eq!(sent(&mut queue, at(7)).delivery.id, 99);
 }
 
 /// A channel that does as told and records when it was called.
@@ -459,7 +580,7 @@ async fn reload_keeps_what_waits_and_what_is_in_use() {
     let outcome = outcomes.recv().await.unwrap();
     assert_eq!(
         (outcome.delivery, outcome.reply),
-        (1, Reply::Ok { status: Some(200), memory: None })
+        (1, Reply::Ok { status: Some(200), memory: None, note: None })
     );
 
     assert_eq!(dispatch.submit(to("gone", delivery(2, 2, Action::Close, true))), None);

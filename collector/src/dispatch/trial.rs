@@ -161,7 +161,8 @@ async fn step(
         TriedStep { action, at, took, status, error, fingerprint: fingerprint.clone() }
     };
     match result {
-        Ok(Delivered { status, memory }) => (step(status, None), memory, true),
+        // Whoever tests wants to know of everybody who was not told.
+        Ok(Delivered { status, memory, note }) => (step(status, note), memory, true),
         Err(error) => {
             // Refused for good, nothing was taken; otherwise the answer may have been lost.
             let may_be_open = error.is_retryable() && error.cause != Cause::RateLimited;

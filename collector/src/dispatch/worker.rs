@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use watchkeeper_model::Timestamp;
 
 use super::delivery::{Delivery, Hold, Outcome};
-use super::facts::{AttemptEnded, BreakerTurned};
+use super::digest;
+use super::facts::{AttemptEnded, BreakerTurned, DigestRefused};
 use super::queue::{Attempt, Queue, Step};
 use crate::channels::{Cause, Channel, Delivered, DeliveryError};
 
@@ -77,7 +78,8 @@ impl Shared {
     }
 
     /// Takes a delivery without waiting for anything.
-    pub(super) fn push(&self, delivery: Delivery) -> Option<Outcome> {
+    pub(super) fn push(&self, mut delivery: Delivery) -> Option<Outcome> {
+        delivery.may_digest = self.channel().may_digest(&delivery.notification);
         let replaced = self.queue().push(delivery, self.clock.now());
         self.changed.notify_one();
         replaced
@@ -103,9 +105,9 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An attempt and how it ended.
+/// An attempt and how it ended: of one delivery, or of several told together.
 struct Ended {
-    attempt: Attempt,
+    attempts: Vec<Attempt>,
     took: Duration,
     result: Result<Delivered, DeliveryError>,
 }
@@ -123,7 +125,11 @@ pub(super) async fn run(shared: Arc<Shared>, outcomes: mpsc::Sender<Outcome>) {
         }
         let wake_at = match step {
             Step::Send(attempt) => {
-                attempts.spawn(make(shared.channel(), attempt));
+                attempts.spawn(make(shared.channel(), vec![attempt]));
+                continue;
+            }
+            Step::Digest(together) => {
+                attempts.spawn(make(shared.channel(), together));
                 continue;
             }
             Step::Wait(at, hold) => Some((shared.clock.instant(at), hold)),
@@ -161,16 +167,24 @@ async fn sleep(until: Option<Instant>) {
 }
 
 /// One attempt, which ends whatever the channel does: late or in a panic too.
-async fn make(channel: Arc<dyn Channel>, attempt: Attempt) -> Ended {
+async fn make(channel: Arc<dyn Channel>, attempts: Vec<Attempt>) -> Ended {
     let started = Instant::now();
     let deadline = started + channel.timeout();
-    let delivery = AssertUnwindSafe(channel.deliver(&attempt.delivery.notification, deadline));
+    let told = match attempts.as_slice() {
+        [only] => Some(only.delivery.notification.clone()),
+        several => digest::notification(several).map(Arc::new),
+    };
+    let Some(told) = told else {
+        let result = Err(fault(&*channel, Cause::Bug, "bug: an attempt to tell nothing"));
+        return Ended { attempts, took: Duration::ZERO, result };
+    };
+    let delivery = AssertUnwindSafe(channel.deliver(&told, deadline));
     let result = match timeout_at(deadline + GRACE, delivery.catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(fault(&*channel, Cause::Bug, "bug: the channel panicked")),
         Err(_) => Err(fault(&*channel, Cause::TimedOut, "bug: the channel ignored its deadline")),
     };
-    Ended { attempt, took: started.elapsed(), result }
+    Ended { attempts, took: started.elapsed(), result }
 }
 
 fn fault(channel: &dyn Channel, cause: Cause, what: &str) -> DeliveryError {
@@ -178,19 +192,32 @@ fn fault(channel: &dyn Channel, cause: Cause, what: &str) -> DeliveryError {
 }
 
 async fn finish(shared: &Shared, outcomes: &mpsc::Sender<Outcome>, ended: Ended) {
-    let Ended { attempt, took, result } = ended;
-    let (reply, was_broken, is_broken) = {
+    let Ended { attempts, took, result } = ended;
+    let (replies, was_broken, is_broken) = {
         let mut queue = shared.queue();
-        let was_broken = queue.is_broken();
-        let reply = queue.finish(&attempt, result, draw(), shared.clock.now());
-        (reply, was_broken, queue.is_broken())
+        let (was_broken, now) = (queue.is_broken(), shared.clock.now());
+        let replies = match attempts.as_slice() {
+            [only] => vec![queue.finish(only, result, draw(), now)],
+            several => {
+                let refused = result.as_ref().err().filter(|error| !error.is_retryable());
+                if let (Some(error), Some(first)) = (refused, several.first()) {
+                    let (key, n) = (&first.delivery.key, several.len());
+                    DigestRefused { key, n, error: &error.message }.emit();
+                }
+                queue.finish_digest(several, result, draw(), now)
+            }
+        };
+        (replies, was_broken, queue.is_broken())
     };
-    let Attempt { incident, n, delivery } = attempt;
-    let outcome = Outcome { delivery: delivery.id, key: delivery.key, attempt: n, took, reply };
-    if was_broken != is_broken {
-        BreakerTurned { outcome: &outcome, is_broken }.emit();
+    if let Some(Attempt { delivery, .. }) = attempts.first()
+        && was_broken != is_broken
+    {
+        BreakerTurned { key: &delivery.key, is_broken }.emit();
     }
-    report(outcomes, outcome, incident).await;
+    for (Attempt { incident, n, delivery }, reply) in attempts.into_iter().zip(replies) {
+        let outcome = Outcome { delivery: delivery.id, key: delivery.key, attempt: n, took, reply };
+        report(outcomes, outcome, incident).await;
+    }
 }
 
 /// Waits if the engine is behind: what the ledger can't take is not sent either.

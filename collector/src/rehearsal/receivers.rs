@@ -70,7 +70,7 @@ impl Receivers {
         let mut waiting = self.waiting.remove(at)?;
         let mood = self.moods.get(&waiting.delivery.notification.receiver);
         if mood.copied().unwrap_or_default() == Mood::Works {
-            let reply = Reply::Ok { status: None, memory: None };
+            let reply = Reply::Ok { status: None, memory: None, note: None };
             return Some(Attempted { delivery: waiting.delivery, reply, is_taken: true });
         }
         let error = "cannot be reached".to_owned();

@@ -12,13 +12,20 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
-use watchkeeper_collector::api::{Acknowledged, ApiState, Engine, EngineGone, Readiness, router};
+use tokio::sync::{mpsc, watch};
+use watchkeeper_collector::api::{
+    Acknowledged, ApiParts, ApiState, Engine, EngineGone, Readiness, router,
+};
+use watchkeeper_collector::dispatch::{Dispatch, DispatchSettings};
 use watchkeeper_collector::store::{
     BatchCommit, Fate, JournalRow, OpenSettings, Retention, SeriesKey, Store, WindowsBody,
     WindowsCommit,
 };
 use watchkeeper_collector::telemetry::Telemetry;
-use watchkeeper_collector_core::engine::Snapshot;
+use watchkeeper_collector_core::alert::BuiltinSettings;
+use watchkeeper_collector_core::engine::{Settings, Snapshot};
+use watchkeeper_collector_core::notify::DeliveryRow;
+use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_fuzz::{Feed, NOW};
 use watchkeeper_model::{
     AgentId, Digest, Distribution, Epoch, Kind, Labels, Service, StreamKey, Unit, Window,
@@ -40,6 +47,22 @@ impl Engine for Quiet {
         _comment: &str,
     ) -> BoxFuture<'_, Result<Acknowledged, EngineGone>> {
         Box::pin(async { Ok(Acknowledged::NoSuchAlert) })
+    }
+
+    fn record_tests(&self, _rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// Nobody is told.
+fn settings() -> Settings {
+    Settings {
+        slos: Vec::new(),
+        rules: Vec::new(),
+        builtin: BuiltinSettings::default(),
+        routes: RouteTree::build(&RouteSettings::default(), "nobody"),
+        receivers: Vec::new(),
+        external_url: String::new(),
     }
 }
 
@@ -80,8 +103,17 @@ static API: LazyLock<(Runtime, Router, Store)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("threads");
     runtime.block_on(store.commit_windows(counted())).expect("a batch is stored");
     let telemetry = Arc::new(Telemetry::build().expect("metrics"));
-    let readiness = Arc::new(Readiness::default());
-    let state = ApiState::new(Arc::new(Quiet), store.reads(), readiness, telemetry, || NOW);
+    let (outcomes, _) = mpsc::channel(1);
+    let dispatch = Dispatch::start(Vec::new(), DispatchSettings::default(), outcomes);
+    let parts = ApiParts {
+        engine: Arc::new(Quiet),
+        dispatch: Arc::new(dispatch),
+        settings: watch::channel(Arc::new(settings())).1,
+        reads: store.reads(),
+        readiness: Arc::new(Readiness::default()),
+        telemetry,
+    };
+    let state = ApiState::new(parts, || NOW);
     (runtime, router(state), store)
 });
 

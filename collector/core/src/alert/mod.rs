@@ -4,12 +4,14 @@
 //! `builtin` names what Watchkeeper watches about itself.
 
 mod builtin;
+mod flap;
 mod identity;
 mod row;
 mod rule;
 mod step;
 
 pub use builtin::{Builtin, BuiltinSettings};
+pub use flap::calm_for;
 pub use identity::{AlertKey, AlertKind, Fingerprint};
 pub use row::{AlertRow, AlertState};
 pub use rule::{Finding, Group, MAX_GROUPS, Rule, RuleSettings};

@@ -56,6 +56,12 @@ pub struct AlertRow {
     pub ends_at: Option<Timestamp>,
     /// Since when its condition no longer holds, for `keep_firing_for`. Only while firing.
     pub unmet_since: Option<Timestamp>,
+    /// How often it has come back soon after its end, without a longer calm in between.
+    #[serde(default)]
+    pub n_returns: u32,
+    /// Until when it is held although its condition no longer holds, because it comes and goes. Only while firing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// When it ends by itself unless it happens again: for conditions that are a moment and not a state.
     pub expires_at: Option<Timestamp>,
     /// The value its condition had last, in outside units.

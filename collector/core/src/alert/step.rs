@@ -1,12 +1,14 @@
 //! How an alert moves: `PENDING => FIRING => RESOLVED`.
 //!
-//! Owns `for`, `keep_firing_for`, and the rule that silence resolves nothing. Never evaluates a condition.
+//! Owns `for`, `keep_firing_for`, the holding of what comes and goes (`flap` says how long), and the rule that silence
+//! resolves nothing. Never evaluates a condition.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{Labels, Timestamp};
 
+use super::flap;
 use super::row::{AlertRow, AlertState};
 
 /// How bad an alert is, in the order of the design: `page` = `critical` > `error` > `ticket` = `warning` > `info`;
@@ -90,6 +92,7 @@ pub fn step(row: &mut AlertRow, condition: Condition, hold: Hold, now: Timestamp
 }
 
 fn begin(row: &mut AlertRow, hold: Hold, now: Timestamp) -> Step {
+    flap::begun(row, now);
     row.state = AlertState::Pending;
     row.stale = false;
     row.acknowledged_by = None;
@@ -97,6 +100,7 @@ fn begin(row: &mut AlertRow, hold: Hold, now: Timestamp) -> Step {
     row.starts_at = now;
     row.ends_at = None;
     row.unmet_since = None;
+    row.held_until = None;
     match wait(row, hold, now) {
         Step::Fired => Step::Fired,
         _ => Step::Pended,
@@ -116,16 +120,21 @@ fn confirm(row: &mut AlertRow) -> Step {
     let changed = row.stale || row.unmet_since.is_some();
     row.stale = false;
     row.unmet_since = None;
+    row.held_until = None;
     if changed { Step::Touched } else { Step::None }
 }
 
 fn release(row: &mut AlertRow, hold: Hold, now: Timestamp) -> Step {
     let was_stale = std::mem::take(&mut row.stale);
     let since = *row.unmet_since.get_or_insert(now);
-    if now.since(since) >= hold.keep {
+    let calm = flap::calm_for(row);
+    let keep = hold.keep.max(calm);
+    row.held_until = (!calm.is_zero()).then(|| since + keep);
+    if now.since(since) >= keep {
         row.state = AlertState::Resolved;
         row.ends_at = Some(now);
         row.unmet_since = None;
+        row.held_until = None;
         row.acknowledged_by = None;
         row.expires_at = None;
         row.burning.clear();
@@ -142,6 +151,7 @@ fn hold_stale(row: &mut AlertRow) -> Step {
     let changed = !row.stale || row.unmet_since.is_some();
     row.stale = true;
     row.unmet_since = None;
+    row.held_until = None;
     if changed { Step::Touched } else { Step::None }
 }
 
@@ -164,6 +174,8 @@ mod tests {
             starts_at: Timestamp(0),
             ends_at: None,
             unmet_since: None,
+            n_returns: 0,
+            held_until: None,
             expires_at: None,
             value: None,
             reason: String::new(),

@@ -9,7 +9,9 @@ use watchkeeper_model::{Labels, Timestamp};
 use super::Engine;
 use super::effect::{Effect, Fact};
 use super::view::AlertView;
-use crate::alert::{AlertKey, AlertRow, AlertState, Condition, Fingerprint, Hold, Step, step};
+use crate::alert::{
+    AlertKey, AlertRow, AlertState, Condition, Fingerprint, Hold, Step, calm_for, step,
+};
 use crate::notify::{Cause, Member};
 
 /// How long a resolved alert is still shown.
@@ -43,6 +45,10 @@ impl Engine {
         let (was_stale, burned) = (row.stale, row.burning.clone());
         let what = step(&mut row, report.condition, report.hold, now);
         let prolonged = report.apply(&mut row, what);
+        if let Some(until) = row.held_until {
+            self.clock.wake_at(until);
+            row.reason = held_words(&row);
+        }
         let touched = relabelled || prolonged || burned != row.burning;
         let (state, stale) = (row.state, row.stale);
         let changed_severity = relabelled && severity != row.severity();
@@ -98,6 +104,7 @@ impl Engine {
             row.stale = false;
             row.ends_at = Some(now);
             row.expires_at = None;
+            row.held_until = None;
             row.burning.clear();
             why.clone_into(&mut row.reason);
             self.alert_moved(print, Some(from), now);
@@ -154,7 +161,16 @@ impl Engine {
             .map(|row| row.fingerprint)
             .collect();
         for print in expired {
-            self.expire_alert(print, now);
+            self.expire_alert(print, "not again since", now);
+        }
+        let calm: Vec<Fingerprint> = self
+            .alerts
+            .values()
+            .filter(|row| row.is_firing() && row.held_until.is_some_and(|at| at <= now))
+            .map(|row| row.fingerprint)
+            .collect();
+        for print in calm {
+            self.expire_alert(print, "calm since", now);
         }
         let forgotten: Vec<Fingerprint> = self
             .alerts
@@ -169,18 +185,20 @@ impl Engine {
     }
 
     pub(super) fn alerts_due(&self) -> Option<Timestamp> {
-        let expiring =
-            self.alerts.values().filter(|row| row.is_firing()).filter_map(|row| row.expires_at);
+        let firing = self.alerts.values().filter(|row| row.is_firing());
+        let expiring = firing.flat_map(|row| [row.expires_at, row.held_until]).flatten();
         let forgotten = self.alerts.values().filter_map(|row| self.forget_at(row));
         expiring.chain(forgotten).min()
     }
 
-    fn expire_alert(&mut self, print: Fingerprint, now: Timestamp) {
+    fn expire_alert(&mut self, print: Fingerprint, why: &str, now: Timestamp) {
         let Some(row) = self.alerts.get_mut(&print) else {
             return;
         };
+        let n_returns = std::mem::take(&mut row.n_returns);
         step(row, Condition::Unmet, Hold::default(), now);
-        row.reason = format!("not again since: {}", row.reason);
+        row.n_returns = n_returns;
+        row.reason = format!("{why}: {}", row.reason);
         self.touch_groups_of(print, Cause::Usual, now);
         self.alert_moved(print, Some(AlertState::Firing), now);
         self.save_alert(print);
@@ -273,6 +291,13 @@ impl Report {
     }
 }
 
+/// Why it goes on although nothing is wrong just now.
+fn held_words(row: &AlertRow) -> String {
+    let calm = calm_for(row).as_secs() / 60;
+    let (n, reason) = (row.n_returns, &row.reason);
+    format!("came back {n} times, held until it is calm for {calm}m: {reason}")
+}
+
 fn moved(
     row: &AlertRow,
     from: Option<AlertState>,
@@ -305,6 +330,8 @@ fn blank(report: &Report, fingerprint: Fingerprint) -> AlertRow {
         starts_at: Timestamp::EPOCH,
         ends_at: None,
         unmet_since: None,
+        n_returns: 0,
+        held_until: None,
         expires_at: None,
         value: None,
         reason: String::new(),

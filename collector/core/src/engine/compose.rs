@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use watchkeeper_model::{Service, Timestamp};
 
 use super::Engine;
+use super::effect::Fact;
 use crate::alert::{AlertKind, AlertRow, Fingerprint};
 use crate::notify::{
     Action, GroupRow, IncidentRow, Notification, NotifiedAlert, SampleEvent, SendReason, Told,
@@ -17,7 +18,7 @@ use crate::notify::{
 const SHOWN: usize = 100;
 
 impl Engine {
-    /// Words what an integration is told about a group.
+    /// Words what an integration is told about a group; with what could not be worded.
     pub(super) fn compose(
         &self,
         group: &GroupRow,
@@ -26,7 +27,7 @@ impl Engine {
         reason: SendReason,
         firing: &Told,
         now: Timestamp,
-    ) -> Notification {
+    ) -> (Notification, Vec<Fact>) {
         let prints: BTreeSet<Fingerprint> =
             firing.keys().chain(incident.told.keys()).chain(group.alerts.keys()).copied().collect();
         let mut rows: Vec<&AlertRow> = prints
@@ -42,11 +43,13 @@ impl Engine {
         });
         let n_truncated = u32::try_from(rows.len().saturating_sub(SHOWN)).unwrap_or(u32::MAX);
         rows.truncate(SHOWN);
-        let alerts = rows
-            .into_iter()
-            .map(|row| self.compose_alert(row, firing.contains_key(&row.fingerprint), now))
-            .collect();
-        Notification {
+        let mut facts = Vec::new();
+        let alerts = rows.into_iter().map(|row| {
+            let is_firing = firing.contains_key(&row.fingerprint);
+            self.compose_alert(row, is_firing, &mut facts, now)
+        });
+        let alerts = alerts.collect();
+        let notification = Notification {
             receiver: incident.receiver.clone(),
             group_key: incident.group_key.clone(),
             dedup_key: incident.dedup_key.clone(),
@@ -59,15 +62,24 @@ impl Engine {
             n_truncated,
             external_url: self.settings.external_url.clone(),
             memory: incident.memory.clone(),
-        }
+        };
+        (notification, facts)
     }
 
-    fn compose_alert(&self, row: &AlertRow, firing: bool, now: Timestamp) -> NotifiedAlert {
+    fn compose_alert(
+        &self,
+        row: &AlertRow,
+        firing: bool,
+        facts: &mut Vec<Fact>,
+        now: Timestamp,
+    ) -> NotifiedAlert {
         let (slo, agents) = self.involved(row, now);
+        let (annotations, failed) = self.worded(row, firing, slo.as_ref(), now);
+        facts.extend(failed);
         NotifiedAlert {
             fingerprint: row.fingerprint.to_string(),
             labels: row.labels.clone(),
-            annotations: row.annotations.clone(),
+            annotations,
             firing,
             stale: row.stale,
             starts_at: row.starts_at,

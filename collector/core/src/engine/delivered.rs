@@ -34,6 +34,7 @@ impl Engine {
             Reply::Ok { memory, .. } | Reply::Unrecorded { memory, .. } => {
                 self.confirmed(&row, memory, now);
             }
+            Reply::Digested { .. } => self.confirmed(&row, None, now),
             Reply::Retry { error, .. } => self.delayed(row, &error, now),
             Reply::Failed { permanent, error, .. } => self.failed(&row, permanent, &error, now),
         }
@@ -138,7 +139,11 @@ impl DeliveryRow {
     fn report(&mut self, reply: &Reply, now: Timestamp) {
         self.attempt += 1;
         let (outcome, status, error) = match reply {
-            Reply::Ok { status, .. } => (DeliveryOutcome::Ok, *status, None),
+            Reply::Ok { status, note, .. } => (DeliveryOutcome::Ok, *status, note.as_ref()),
+            Reply::Digested { status, n, note } => {
+                self.reason = format!("{}, in a digest of {n}", self.reason);
+                (DeliveryOutcome::Ok, *status, note.as_ref())
+            }
             Reply::Unrecorded { status, .. } => (DeliveryOutcome::Unrecorded, *status, None),
             Reply::Retry { status, error, .. } => (DeliveryOutcome::Retry, *status, Some(error)),
             Reply::Failed { status, error, .. } => (DeliveryOutcome::Failed, *status, Some(error)),

@@ -176,6 +176,17 @@ pub enum Fact {
         /// Which tier and why.
         why: String,
     },
+    /// An annotation's expression could not be worked out: it was told as it is written.
+    WordingFailed {
+        /// When.
+        at: Timestamp,
+        /// Of which alert.
+        alert: String,
+        /// Which annotation.
+        annotation: String,
+        /// Why.
+        error: String,
+    },
     /// A rule's value and its signal measure different things.
     DimensionMismatch {
         /// When.
@@ -233,6 +244,9 @@ impl fmt::Display for Fact {
             Self::AgentMoved { agent, to, .. } => write!(f, "agent {agent}: {to:?}"),
             Self::GroupsOverflowed { rule, .. } => write!(f, "rule {rule:?}: too many groups"),
             Self::TierLeftOut { slo, why } => write!(f, "slo {slo:?}: {why}"),
+            Self::WordingFailed { alert, annotation, error, .. } => {
+                write!(f, "alert {alert:?}: annotation {annotation:?} as it is written: {error}")
+            }
             Self::DimensionMismatch { rule, .. } => {
                 write!(f, "rule {rule:?}: its value has another dimension than the signal")
             }

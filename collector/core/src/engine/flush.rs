@@ -281,7 +281,7 @@ impl Engine {
         let Some(incident) = self.incidents.get(&number) else {
             return;
         };
-        let notification = self.compose(group, incident, action, reason, firing, now);
+        let (notification, facts) = self.compose(group, incident, action, reason, firing, now);
         self.last_delivery += 1;
         let id = self.last_delivery;
         let row = DeliveryRow {
@@ -311,6 +311,7 @@ impl Engine {
             incident.begin(id, action, now);
         }
         self.save_incident(number);
+        facts.into_iter().for_each(|fact| self.fact(fact));
         self.launch(row);
     }
 

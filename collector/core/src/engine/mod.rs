@@ -5,8 +5,8 @@
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
 //! `agents`, `own`, `slos`, `data`, `rules` and `samples` watch; `corrections` say what budgets leave out; `routing` puts
-//! alerts into groups (`index` finds them there), `flush` decides what is
-//! told, `compose` words it, `delivered` hears what became of it; `reload` changes the settings under all of it.
+//! alerts into groups (`index` finds them there), `flush` decides what is told, `compose` words it (`wording` its
+//! annotations), `delivered` hears what became of it; `reload` changes the settings under all of it.
 
 mod agents;
 mod alerts;
@@ -27,6 +27,7 @@ mod rules;
 mod samples;
 mod slos;
 mod view;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -158,9 +159,11 @@ impl Engine {
 
     /// Everything, for answers.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        let mut alerts = self.alerts();
+        self.word(&mut alerts, now);
         Snapshot {
             at: now,
-            alerts: self.alerts(),
+            alerts,
             slos: self.slos(now),
             agents: self.agents(),
             corrections: self.corrections(now),
@@ -214,6 +217,7 @@ impl Engine {
         for alert in self.alerts.values_mut() {
             bring(&mut alert.pending_since);
             alert.unmet_since.as_mut().map(bring);
+            alert.held_until.as_mut().map(bring);
             alert.ends_at.as_mut().map(bring);
         }
         for group in self.groups.values_mut() {

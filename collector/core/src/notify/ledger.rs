@@ -168,6 +168,18 @@ pub enum Reply {
         status: Option<u16>,
         /// What the channel wants remembered of the incident from now on; `None` leaves it as it is.
         memory: Option<String>,
+        /// What it did not do all the same, for people.
+        note: Option<String>,
+    },
+    /// The receiver has been told of it together with others, in one message, because there were too many for one each.
+    /// Final.
+    Digested {
+        /// Its status, if there is one.
+        status: Option<u16>,
+        /// How many were told together.
+        n: u32,
+        /// As of [`Reply::Ok`].
+        note: Option<String>,
     },
     /// This attempt failed and the worker tries again after a while. Not final.
     Retry {

@@ -1,12 +1,13 @@
 //! Notifications: what to tell whom, when, and why or why not.
 //!
 //! In reading order: `message` is what is told, `ledger` what is remembered of it, `decide` the decision with its
-//! reason, `group` the timers of one group.
+//! reason, `group` the timers of one group, `wording` the expressions in annotations.
 
 mod decide;
 mod group;
 mod ledger;
 mod message;
+mod wording;
 
 pub use decide::{
     Decision, EndReason, SendReason, Situation, Told, WaitReason, decide, reason_in_words,
@@ -17,3 +18,4 @@ pub use ledger::{
     dedup_key,
 };
 pub use message::{Action, Notification, NotifiedAlert, SampleEvent, SloFacts};
+pub use wording::{Scene, WordingError, check_wording, fill_in, is_template};

@@ -110,9 +110,9 @@ impl Email {
         let Sorted { taken, refused, put_off } = sorted;
         let done: Vec<&Address> =
             taken.iter().copied().chain(refused.iter().map(|(address, _)| *address)).collect();
-        self.tell_lost(told, refused);
+        let mut lost = self.tell_lost(told, refused);
         if let Some((address, reply)) = put_off.first() {
-            let waited = self.progress().note(delivery, &done, Instant::now());
+            let waited = self.progress().note(delivery, &done, &lost, Instant::now());
             if waited < PATIENCE {
                 let n_others = self.look.to.len() - put_off.len();
                 let what = format!(
@@ -122,25 +122,36 @@ impl Email {
                 let error = self.error(Cause::PutOff, &what);
                 return Err(DeliveryError { status: Some(reply.code), ..error });
             }
-            self.tell_lost(told, put_off);
+            lost = self.tell_lost(told, put_off);
         }
-        self.progress().end(delivery);
+        // Those of earlier attempts are remembered, and these were noted just now, if at all.
+        let mut all = self.progress().end(delivery);
+        all.extend(lost.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
         // The incident's first mail, which the others answer to.
         let memory = told.memory.is_none().then(|| message::message_id(told, &self.look));
-        Ok(Delivered { status: Some(reply.code), memory })
+        let note = (!all.is_empty()).then(|| self.note(&all));
+        Ok(Delivered { status: Some(reply.code), memory, note })
     }
 
-    /// Says who won't be told.
-    fn tell_lost(&self, told: &Notification, lost: &[(&Address, Reply)]) {
+    /// `email h:25: 1 of 3 recipients were not told: bob@x: 550 no such user`
+    fn note(&self, lost: &[String]) -> String {
+        let (n_lost, n) = (lost.len(), self.look.to.len());
+        let what = format!("{n_lost} of {n} recipients were not told: {}", lost.join("; "));
+        self.error(Cause::Refused, &what).message
+    }
+
+    /// Says who won't be told; answers the same.
+    fn tell_lost(&self, told: &Notification, lost: &[(&Address, Reply)]) -> Vec<String> {
         if lost.is_empty() {
-            return;
+            return Vec::new();
         }
-        let refused: Vec<String> =
+        let lines: Vec<String> =
             lost.iter().map(|(address, reply)| format!("{address}: {reply}")).collect();
-        let refused = text::line(&self.masks.apply(&refused.join("; ")), 1_000);
+        let refused = text::line(&self.masks.apply(&lines.join("; ")), 1_000);
         let (receiver, incident) = (told.receiver.as_str(), told.incident);
         let (n_lost, n_recipients) = (lost.len(), self.look.to.len());
         RecipientsRefused { receiver, incident, n_lost, n_recipients, refused: &refused }.emit();
+        lines
     }
 
     /// Not one recipient was taken: worth a retry if one of them may be later.
@@ -222,6 +233,10 @@ impl Channel for Email {
     /// Mail servers count connections, and each mail is one.
     fn pace(&self) -> Pace {
         Pace { interval: Duration::from_millis(500), burst: 20 }
+    }
+
+    fn may_digest(&self, _: &Notification) -> bool {
+        true
     }
 
     fn deliver<'a>(

@@ -121,6 +121,8 @@ struct Entry {
     delivery: String,
     since: Instant,
     done: BTreeSet<Address>,
+    /// Those of them that won't be told, with what the server said.
+    lost: Vec<String>,
 }
 
 impl Progress {
@@ -131,25 +133,34 @@ impl Progress {
         addresses.filter(|to| done.is_none_or(|done| !done.contains(*to))).collect()
     }
 
-    /// Some are done, told or refused for good; answers for how long the delivery has been partly done.
-    pub(super) fn note(&mut self, delivery: &str, done: &[&Address], now: Instant) -> Duration {
+    /// Some are done, told or refused for good, and then among the `lost`; answers for how long the delivery has been partly
+    /// done.
+    pub(super) fn note(
+        &mut self,
+        delivery: &str,
+        done: &[&Address],
+        lost: &[String],
+        now: Instant,
+    ) -> Duration {
         if self.entry(delivery).is_none() {
             if self.0.len() == MAX_REMEMBERED {
                 self.0.pop_front();
             }
-            let (delivery, done) = (delivery.to_owned(), BTreeSet::new());
-            self.0.push_back(Entry { delivery, since: now, done });
+            let (delivery, done, lost) = (delivery.to_owned(), BTreeSet::new(), Vec::new());
+            self.0.push_back(Entry { delivery, since: now, done, lost });
         }
         let Some(entry) = self.0.iter_mut().find(|entry| entry.delivery == delivery) else {
             return Duration::ZERO;
         };
+        entry.lost.extend_from_slice(lost);
         entry.done.extend(done.iter().map(|address| (*address).clone()));
         now.saturating_duration_since(entry.since)
     }
 
-    /// Nobody is left.
-    pub(super) fn end(&mut self, delivery: &str) {
-        self.0.retain(|entry| entry.delivery != delivery);
+    /// Nobody is left; answers who was lost on the way.
+    pub(super) fn end(&mut self, delivery: &str) -> Vec<String> {
+        let at = self.0.iter().position(|entry| entry.delivery == delivery);
+        at.and_then(|at| self.0.remove(at)).map(|entry| entry.lost).unwrap_or_default()
     }
 
     fn entry(&self, delivery: &str) -> Option<&Entry> {
@@ -200,15 +211,15 @@ mod tests {
         let mut progress = Progress::default();
         let a = &to[0].email;
         assert_eq!(progress.open("d", &to).len(), 2);
-        assert_eq!(progress.note("d", &[a], Instant::now()), Duration::ZERO);
+        assert_eq!(progress.note("d", &[a], &["a: no".into()], Instant::now()), Duration::ZERO);
         assert_eq!(progress.open("d", &to), [&to[1].email]);
         assert_eq!(progress.open("other", &to).len(), 2);
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(progress.note("d", &[], Instant::now()), Duration::from_secs(9));
-        progress.end("d");
+        assert_eq!(progress.note("d", &[], &[], Instant::now()), Duration::from_secs(9));
+        assert_eq!(progress.end("d"), ["a: no"]);
         assert_eq!(progress.open("d", &to).len(), 2);
         for n in 0..2_000 {
-            progress.note(&n.to_string(), &[a], Instant::now());
+            progress.note(&n.to_string(), &[a], &[], Instant::now());
         }
         assert_eq!(progress.0.len(), MAX_REMEMBERED);
     }

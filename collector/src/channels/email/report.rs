@@ -365,9 +365,9 @@ fn footer(told: &Notification, labels: &Labels) -> Vec<String> {
     let shown: Vec<String> =
         shown.map(|(name, value)| format!("{name}={}", text::line(value, 60))).collect();
     let why = text::line(reason_in_words(&told.reason), 200);
-    let receiver = text::line(&told.receiver, 60);
+    let place = text::whereabouts(told).replacen("incident", "Incident", 1);
     let mut lines = vec![text::line(&shown.join(" "), 500)];
-    lines.push(format!("Incident {} at {receiver}: {why}.", told.incident));
+    lines.push(format!("{place}: {why}."));
     lines.retain(|line| !line.is_empty());
     lines
 }

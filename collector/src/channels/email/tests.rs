@@ -256,6 +256,10 @@ async fn a_recipient_who_is_refused_keeps_no_other_from_being_told() {
     let (told, limit) = (samples::slo_page(), Duration::from_secs(20));
     let delivered = deliver(&*channel, &told, limit).await.unwrap();
     assert_eq!(delivered.status, Some(250));
+    let note = delivered.note.unwrap();
+    assert!(note.starts_with("email 127.0.0.1:"), "{note}");
+    let says = "1 of 2 recipients were not told: a@x.test: 550 5.1.1 no such user";
+    assert!(note.ends_with(says), "{note}");
     let mails = server.mails();
     assert_eq!((mails.len(), &mails[0].to[..]), (1, &["b@x.test".to_owned()][..]));
     assert!(mails[0].content.contains("refused this mail for a@x.test"), "{}", mails[0].content);
@@ -295,7 +299,9 @@ async fn a_mailbox_that_stays_full_does_not_make_a_delivery_fail() {
     tokio::time::pause();
     tokio::time::advance(super::recipients::PATIENCE).await;
     tokio::time::resume();
-    assert_eq!(deliver(&*channel, &told, limit).await.unwrap().status, Some(250));
+    let delivered = deliver(&*channel, &told, limit).await.unwrap();
+    assert_eq!(delivered.status, Some(250));
+    assert!(delivered.note.unwrap().contains("a@x.test: 452"));
     assert_eq!(server.mails().len(), 1);
 }
 
@@ -335,7 +341,8 @@ async fn who_is_refused_and_who_is_put_off_at_once_are_both_settled() {
     let error = deliver(&*channel, &told, limit).await.unwrap_err();
     assert_eq!((error.cause, error.status), (Cause::PutOff, Some(450)), "{error}");
     server.answer("b@x.test", "250 ok");
-    assert!(deliver(&*channel, &told, limit).await.is_ok());
+    let note = deliver(&*channel, &told, limit).await.unwrap().note.unwrap();
+    assert!(note.ends_with("1 of 2 recipients were not told: a@x.test: 550 gone"), "{note}");
     assert_eq!(server.mails()[0].to, ["b@x.test"]);
     server.answer("b@x.test", "550 gone too");
     let error = deliver(&*channel, &samples::slo_close(), limit).await.unwrap_err();

@@ -89,7 +89,8 @@ impl PagerDuty {
         let answer = self.poster.post(encoded.body, HeaderMap::new(), at).await?;
         match verdict(&answer) {
             None => {
-                Ok(Delivered { status: Some(answer.status), memory: memory.and(&self.key_mark) })
+                let memory = memory.and(&self.key_mark);
+                Ok(Delivered { memory, ..Delivered::with_status(answer.status) })
             }
             Some(cause) => Err(self.poster.refusal_saying(&answer, cause, &words(&answer))),
         }

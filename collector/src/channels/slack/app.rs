@@ -88,7 +88,8 @@ impl App {
             StrangeAnswerSeen { receiver: &told.receiver, status }.emit();
         }
         let memory = Memory::after(told, &place.channel, &place.ts).filter(|_| self.look.is_kept);
-        Ok(Delivered { status: Some(status), memory: memory.and_then(|memory| memory.to_text()) })
+        let memory = memory.and_then(|memory| memory.to_text());
+        Ok(Delivered { memory, ..Delivered::with_status(status) })
     }
 
     /// First the message, which can be changed any number of times, then the line, which can't be taken back.
@@ -104,7 +105,7 @@ impl App {
         let line = Change::since(before, told).message(channel, ts, &self.look);
         let (status, _) = call(&self.post, &line, told, at).await?;
         let memory = Memory::after(told, channel, ts).and_then(|memory| memory.to_text());
-        Ok(Delivered { status: Some(status), memory })
+        Ok(Delivered { memory, ..Delivered::with_status(status) })
     }
 }
 

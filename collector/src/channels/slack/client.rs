@@ -107,6 +107,11 @@ impl Channel for Slack {
         Pace { interval: Duration::from_secs(1), burst: 5 }
     }
 
+    /// A message that is kept up to date has to be changed in its place.
+    fn may_digest(&self, told: &Notification) -> bool {
+        told.memory.is_none()
+    }
+
     fn deliver<'a>(
         &'a self,
         notification: &'a Notification,

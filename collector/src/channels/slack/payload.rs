@@ -158,12 +158,12 @@ fn footer(told: &Notification, look: &Look) -> String {
     };
     let labels = markup::line(&plain_labels(labels), 400);
     let why = markup::line(reason_in_words(&told.reason), 200);
-    let receiver = markup::line(&told.receiver, 60);
+    let place = markup::line(&text::whereabouts(told), 100);
     let as_of = match look.is_kept {
         true => format!(" · as of {}", markup::moment(told.at)),
         false => String::new(),
     };
-    let footer = format!("{labels}\nincident {} at {receiver}: {why}{as_of}", told.incident);
+    let footer = format!("{labels}\n{place}: {why}{as_of}");
     footer.trim_start().to_owned()
 }
 

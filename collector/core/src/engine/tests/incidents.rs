@@ -143,6 +143,28 @@ fn a_refused_open_is_tried_again_at_group_interval_and_never_closed() {
 }
 
 #[test]
+fn a_wrong_key_is_told_to_the_others_and_never_becomes_a_storm() {
+    let mut all = one_rule();
+    all.builtin.changed.remove(&Builtin::ReceiverFailing);
+    all.routes = one_route(0, 1, 14_400);
+    let mut world = World::new(all);
+    world.mode("chat", Mode::Refuses);
+    breach(&mut world);
+    assert_eq!(world.news(), ["oncall open first"]);
+    for _ in 0..360 {
+        world.requests(0, 1);
+        world.run(10);
+        world.beat("web-1");
+    }
+    let refused = |fact: &&Fact| {
+        matches!(fact, Fact::DeliveryReported { outcome: DeliveryOutcome::Failed, .. })
+    };
+    let n_tries = world.facts.iter().filter(refused).count();
+    assert!(n_tries <= 362, "{n_tries} in an hour, though the group may speak each second");
+    assert_eq!(world.news(), Vec::<String>::new(), "the others are told once");
+}
+
+#[test]
 fn an_open_whose_answer_was_lost_is_closed_all_the_same() {
     let mut world = World::new(one_rule());
     world.mode("chat", Mode::Mute);
@@ -381,6 +403,27 @@ fn the_ledger_says_what_became_of_each_attempt() {
 }
 
 #[test]
+fn what_was_told_together_with_others_is_told_and_the_ledger_says_how() {
+    let mut world = World::new(one_rule());
+    world.mode("chat", Mode::Digests);
+    breach(&mut world);
+    healthy(&mut world, 400);
+    let rows: Vec<DeliveryRow> = world.disk.all("delivery");
+    let short: Vec<_> = rows.iter().map(|r| (r.reason.as_str(), r.attempt, r.outcome)).collect();
+    assert_eq!(
+        short,
+        [
+            ("first, in a digest of 40", 1, DeliveryOutcome::Ok),
+            ("all_resolved, in a digest of 40", 1, DeliveryOutcome::Ok),
+        ]
+    );
+    assert!(rows.iter().all(|row| row.error.as_deref() == Some("but one")));
+    let incidents: Vec<IncidentRow> = world.disk.all("incident");
+    assert_eq!((incidents[0].state, &incidents[0].memory), (IncidentState::Closed, &None));
+    assert_eq!(world.n_open(), 0);
+}
+
+#[test]
 fn the_same_inputs_give_the_same_effects() {
     let run = || {
         let mut world = World::new(one_rule());
@@ -394,7 +437,7 @@ fn the_same_inputs_give_the_same_effects() {
 #[test]
 fn an_unknown_delivery_is_only_noted() {
     let mut world = World::new(one_rule());
-    let reply = crate::notify::Reply::Ok { status: None, memory: None };
+    let reply = crate::notify::Reply::Ok { status: None, memory: None, note: None };
     world.input(Input::Delivered { delivery: 99, reply });
     assert!(world.facts.iter().any(|f| matches!(f, Fact::UnknownDelivery { delivery: 99, .. })));
     assert!(

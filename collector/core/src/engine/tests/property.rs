@@ -101,6 +101,12 @@ proptest! {
         for name in ["chat", "oncall"] {
             world.mode(name, Mode::Works);
         }
+        // What came and went is held until it has been seen to be calm for half an hour at most.
+        for _ in 0..200 {
+            world.requests(50, 0);
+            world.beat("web-1");
+            world.run(10);
+        }
         // Long enough for every back-off and for the page's receiver to be told of the ticket.
         for _ in 0..9 {
             world.beat("web-1");

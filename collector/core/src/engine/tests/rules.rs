@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::world::{World, one_route, rule, settings};
 use crate::alert::{AlertState, RuleSettings};
 use crate::engine::{ByeReason, Fact, Input, Settings};
+use crate::notify::Action;
 use crate::series::{Filter, Op, Stat};
 use watchkeeper_model::{AgentId, Labels};
 
@@ -36,6 +37,104 @@ fn a_rule_met_by_one_line_fires_at_the_input_that_carries_it() {
     assert_eq!(told.alerts[0].value, Some(1.0));
     assert_eq!(told.alerts[0].reason, "count over 1m > 0 is 1");
     assert_eq!(told.alerts[0].agents, ["web-1"]);
+}
+
+#[test]
+fn annotations_are_filled_in_when_somebody_is_told_and_never_hold_a_page_back() {
+    let annotations = [
+        ("summary", "{{ value | number }} errors of {{ labels.service }}"),
+        ("description", "broken {{ value | nonsense }}"),
+        ("runbook_url", "http://h/{{ 1 // 0 }}"),
+    ];
+    let mut world = World::new(with(|rule| rule.annotations = Labels::new(annotations)));
+    world.requests(0, 3);
+    assert_eq!(world.news(), ["chat open first"]);
+    let told = world.last.clone().unwrap().alerts[0].annotations.clone();
+    assert_eq!(told.get("summary"), "3 errors of shop");
+    assert_eq!(told.get("runbook_url"), "http://h/{{ 1 // 0 }}");
+    let description = told.get("description");
+    assert!(
+        description.starts_with("broken {{ value | nonsense }} (template failed: "),
+        "{description}"
+    );
+    let failed = |fact: &&Fact| matches!(fact, Fact::WordingFailed { .. });
+    assert_eq!(world.facts.iter().filter(failed).count(), 2);
+    assert_eq!(world.engine.alerts()[0].annotations, Labels::new(annotations), "stored as written");
+    let shown = world.engine.snapshot(world.now).alerts[0].annotations.clone();
+    assert_eq!(shown.get("summary"), "3 errors of shop");
+}
+
+/// A rule that was met for 5 s in every 10 s, over an hour.
+fn after_flapping(interval: u64) -> World {
+    let mut world = World::new(Settings {
+        routes: one_route(0, interval, 14_400),
+        ..with(|rule| rule.over = Duration::from_secs(5))
+    });
+    beating(&mut world, 60);
+    for _ in 0..360 {
+        world.requests(0, 1);
+        world.run(5);
+        world.beat("web-1");
+        world.run(5);
+    }
+    world
+}
+
+fn n_told(world: &World) -> (usize, usize, usize) {
+    let n = |action| world.heard.iter().filter(|heard| heard.action == action).count();
+    (n(Action::Open), n(Action::Update), n(Action::Close))
+}
+
+#[test]
+fn what_comes_and_goes_is_one_incident_after_its_third_time_until_it_is_calm() {
+    for (interval, while_flapping, after) in
+        [(1, (3, 0, 2), (3, 0, 3)), (60, (1, 0, 0), (1, 0, 1)), (300, (1, 0, 0), (1, 0, 1))]
+    {
+        let mut world = after_flapping(interval);
+        assert_eq!(n_told(&world), while_flapping, "group_interval {interval}");
+        world.restart();
+        beating(&mut world, 280);
+        assert!(world.is_firing("Errors"));
+        let reason = world.engine.alerts()[0].reason.clone();
+        assert!(reason.starts_with("came back 2 times, held until it is calm for 5m"), "{reason}");
+        beating(&mut world, 20 + 300);
+        assert!(!world.is_firing("Errors"), "it was calm for five minutes");
+        assert_eq!(n_told(&world), after, "group_interval {interval}");
+    }
+}
+
+#[test]
+fn what_returns_after_each_calm_is_held_longer_and_what_stays_away_is_not() {
+    let mut world = World::new(Settings {
+        routes: one_route(0, 1, 14_400),
+        ..with(|rule| rule.over = Duration::from_secs(5))
+    });
+    beating(&mut world, 60);
+    let held_for = |world: &mut World| {
+        world.requests(0, 1);
+        let start = world.secs();
+        while world.is_firing("Errors") {
+            world.run(1);
+            world.beat("web-1");
+        }
+        world.secs() - start
+    };
+    let held: Vec<i64> = (0..7).map(|_| held_for(&mut world)).collect();
+    assert_eq!(held, [5, 5, 305, 605, 1_205, 1_805, 1_805]);
+    beating(&mut world, 660);
+    assert_eq!(held_for(&mut world), 5, "ten minutes later it begins anew");
+}
+
+#[test]
+fn a_held_alert_ends_by_itself_although_nothing_arrives_any_more_but_not_while_nobody_knows() {
+    for (beats, is_firing) in [(true, false), (false, true)] {
+        let mut world = after_flapping(1);
+        match beats {
+            true => beating(&mut world, 320),
+            false => world.run(3_600),
+        }
+        assert_eq!(world.is_firing("Errors"), is_firing, "an agent that beats: {beats}");
+    }
 }
 
 #[test]

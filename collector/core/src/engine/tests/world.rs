@@ -26,6 +26,8 @@ pub(super) const T0: i64 = 1_793_491_200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Works,
+    /// Is told together with others.
+    Digests,
     /// Refuses for good.
     Refuses,
     /// Does not answer, and does not understand.
@@ -332,7 +334,7 @@ impl World {
                 kept.push_back(delivery);
                 continue;
             }
-            if matches!(mode, Mode::Works | Mode::Mute) {
+            if matches!(mode, Mode::Works | Mode::Digests | Mode::Mute) {
                 self.understand(&delivery);
             }
             for reply in replies(mode, &delivery) {
@@ -421,7 +423,10 @@ fn replies(mode: Mode, delivery: &Delivery) -> Vec<Reply> {
         Mode::Works => {
             let told = &delivery.notification;
             let memory = told.memory.is_none().then(|| told.dedup_key.clone());
-            vec![Reply::Ok { status: Some(200), memory }]
+            vec![Reply::Ok { status: Some(200), memory, note: None }]
+        }
+        Mode::Digests => {
+            vec![Reply::Digested { status: Some(200), n: 40, note: Some("but one".into()) }]
         }
         Mode::Refuses => vec![Reply::Failed { permanent: true, status: Some(404), error: error() }],
         Mode::Down | Mode::Mute => vec![
