@@ -264,30 +264,28 @@ impl Hub {
 
     /// Adds a correction, or ends the one of that number, and says how it stands then.
     async fn correct(&mut self, input: Input, ends: Option<u64>) -> Corrected {
-        let before = self.engine.corrections(clock::now());
-        let id = match ends {
-            None => None,
-            Some(id) => {
-                let live = |c: &&CorrectionView| {
-                    c.added.as_ref().is_some_and(|row| row.id == id && row.ended.is_none())
-                };
-                if before.iter().find(live).is_none() {
-                    return Corrected::NoSuchCorrection;
-                }
-                Some(id.to_string())
-            }
+        let rows = |engine: &Engine| -> Vec<CorrectionView> {
+            let all = engine.corrections(clock::now()).into_iter();
+            all.filter(|correction| correction.added.is_some()).collect()
         };
+        let number = |view: &CorrectionView| view.added.as_ref().map_or(0, |row| row.id);
+        let before = rows(&self.engine);
+        let is_live = |view: &CorrectionView| {
+            ends == Some(number(view)) && view.added.as_ref().is_some_and(|row| row.ended.is_none())
+        };
+        if ends.is_some() && !before.iter().any(is_live) {
+            return Corrected::NoSuchCorrection;
+        }
+        let last = before.iter().map(number).max().unwrap_or(0);
         self.handle(vec![input]).await;
-        let mut now = self.engine.corrections(clock::now());
-        let found = match id {
-            Some(id) => now.into_iter().find(|c| c.id == id),
-            None if now.len() > before.len() => now.pop(),
-            None => return Corrected::TooMany,
-        };
+        let found = rows(&self.engine).into_iter().find(|view| match ends {
+            Some(id) => number(view) == id,
+            None => number(view) > last,
+        });
         match found {
             Some(view) if self.unwritten.is_empty() => Corrected::Done(Box::new(view)),
             Some(_) => Corrected::NotOnDisk,
-            None => Corrected::NoSuchCorrection,
+            None => Corrected::TooMany,
         }
     }
 

@@ -41,7 +41,7 @@ impl Engine {
         if slo.no_data_at(self.clock.awake_since) > now {
             return;
         }
-        let planned = self.all_stopped(&slo.settings.service);
+        let planned = self.services_of(slo).iter().all(|service| self.all_stopped(service));
         let firing = self.is_firing(&AlertKey::builtin(Builtin::NoData, by(name)));
         if planned == firing {
             let condition = if planned { Condition::Unmet } else { Condition::Met };

@@ -153,6 +153,15 @@ impl Engine {
         parts.collect()
     }
 
+    /// Whose data an SLO is judged by: its own service's, or those of a composite's parts.
+    fn services_of(&self, slo: &SloWatch) -> Vec<Service> {
+        if slo.settings.composite.is_empty() {
+            return vec![slo.settings.service.clone()];
+        }
+        let parts = slo.settings.composite.iter().filter_map(|part| self.slos.get(&part.slo));
+        parts.map(|part| part.settings.service.clone()).collect()
+    }
+
     /// Lets time pass in the counts that an SLO is judged by.
     fn advance_slo(&mut self, name: &str, now: Timestamp) {
         let Some(slo) = self.slos.get_mut(name) else {
@@ -173,9 +182,14 @@ impl Engine {
         services: &std::collections::BTreeSet<Service>,
         now: Timestamp,
     ) {
-        for slo in self.slos.values_mut().filter(|slo| services.contains(&slo.settings.service)) {
-            slo.quiet_since = now;
-            self.clock.wake_at(now + slo.settings.no_data);
+        let concerns = |slo: &&SloWatch| self.services_of(slo).iter().any(|s| services.contains(s));
+        let names: Vec<String> =
+            self.slos.values().filter(concerns).map(|slo| slo.settings.name.clone()).collect();
+        for name in names {
+            if let Some(slo) = self.slos.get_mut(&name) {
+                slo.quiet_since = now;
+                self.clock.wake_at(now + slo.settings.no_data);
+            }
         }
     }
 

@@ -239,7 +239,10 @@ impl Budget {
         lately.iter().for_each(|(_, counts)| sum.add(counts));
         let since = lately.first().map_or(now, |(start, _)| *start);
         let width = share.tally.width(share.view, &Over::Last(long));
-        let secs = now.since(since).clamp(width, long.max(width)).as_secs_f64().max(1.0);
+        let excluded = share.tally.excluded(share.view);
+        let left_out = excluded.map_or(Duration::ZERO, |excluded| excluded.within(since, now));
+        let counted = now.since(since).saturating_sub(left_out);
+        let secs = counted.clamp(width, long.max(width)).as_secs_f64().max(1.0);
         Course {
             weight: share.weight,
             buckets: share.tally.buckets(share.view, &self.over, now),

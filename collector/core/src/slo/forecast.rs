@@ -48,6 +48,10 @@ pub(super) fn exhausts_at(
     let mut walk: Vec<Walk<'_>> = courses.iter().map(Walk::new).collect();
     let mut since = now;
     while since < end {
+        // Good ones that leave may do it by themselves.
+        if ratio(&walk, since.since(now)) > allowed {
+            return Some(since);
+        }
         let next = match horizon {
             Horizon::Rolls(length) => walk.iter().filter_map(|w| w.leaves_at(length)).min(),
             Horizon::Ends(_) => None,

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use watchkeeper_model::{Decimal, Dimension, Distribution, Labels, Service, Timestamp, Window};
+use watchkeeper_model::{
+    AgentId, Decimal, Dimension, Distribution, Labels, Service, Timestamp, Window,
+};
 
 use super::world::{T0, World, settings, slo};
-use crate::engine::{Input, Settings, SloView};
+use crate::engine::{ByeReason, Input, Settings, SloView};
 use crate::series::Observed;
 use crate::slo::{
     Component, Concerned, CorrectionRow, Method, SliceObjective, Slices, SloSettings, SloWindow,
@@ -123,6 +125,25 @@ fn it_fires_and_ends_and_is_silent_as_any_slo() {
     world.run(1000);
     let state = view(&world).state;
     assert_eq!(state, crate::slo::SloState::NoData);
+}
+
+#[test]
+fn a_planned_stop_of_its_parts_agents_is_no_missing_data() {
+    let mut all = composed(|_| {});
+    all.builtin.changed.remove(&crate::alert::Builtin::NoData);
+    all.slos[0].service = Service::new("platform").unwrap();
+    let mut world = World::new(all);
+    world.beat("web-1");
+    take(&mut world, "web", 100, 0);
+    take(&mut world, "jobs", 100, 0);
+    world.input(Input::Bye { agent: AgentId::new("web-1"), reason: ByeReason::Stop });
+    world.run(7200);
+    assert!(!world.is_firing("NoData"));
+    world.beat("web-1");
+    world.run(800);
+    assert!(!world.is_firing("NoData"), "back from a stop it has its 15 minutes");
+    world.run(200);
+    assert!(world.is_firing("NoData"));
 }
 
 #[test]

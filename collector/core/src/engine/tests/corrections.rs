@@ -109,6 +109,33 @@ fn nothing_fires_for_what_a_correction_covers_and_something_once_it_is_ended() {
 }
 
 #[test]
+fn the_forecast_goes_on_at_the_pace_of_what_is_counted() {
+    let mut all = settings();
+    all.slos[0].window = SloWindow::Rolling(Duration::from_secs(30 * 86_400));
+    let mut world = World::new(all);
+    for _ in 0..48 * 60 {
+        world.run(60);
+        world.requests(1000, 0);
+    }
+    for _ in 0..60 {
+        world.run(60);
+        world.requests(950, 50);
+    }
+    let hours = |world: &World| {
+        let at = view(world).exhausts_at.unwrap();
+        at.since(world.now).as_secs_f64() / 3600.0
+    };
+    // 28 800 + 600 are allowed, 3000 are gone; 3000 come in an hour and 600 more are allowed for it.
+    let expected = (29_400.0 - 3000.0) / 2400.0;
+    assert!((hours(&world) - expected).abs() < 0.3, "{} and not {expected}", hours(&world));
+    // Half of the last hour is left out: what is counted came as fast.
+    let now = world.secs();
+    add(&mut world, row(now - 2700, now - 900));
+    let expected = (29_100.0 - 1500.0) / 2400.0;
+    assert!((hours(&world) - expected).abs() < 1.0, "{} and not {expected}", hours(&world));
+}
+
+#[test]
 fn a_correction_is_about_those_it_names() {
     for (slos, service, corrected) in [
         (vec![], None, true),
