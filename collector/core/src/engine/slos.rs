@@ -154,7 +154,7 @@ impl Engine {
     }
 
     /// Whose data an SLO is judged by: its own service's, or those of a composite's parts.
-    fn services_of(&self, slo: &SloWatch) -> Vec<Service> {
+    pub(super) fn services_of(&self, slo: &SloWatch) -> Vec<Service> {
         if slo.settings.composite.is_empty() {
             return vec![slo.settings.service.clone()];
         }
