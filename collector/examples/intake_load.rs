@@ -184,7 +184,7 @@ fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
             service: "shop".to_owned(),
             kind: v1::Kind::Windows.into(),
             seq: seq as u64 + 1,
-            digest: Digest::of(&body).0.to_vec().into(),
+            digest: Digest::of(&body).0.to_vec(),
             settled_below: 0,
             format: watchkeeper_proto::FORMAT,
             body: body.into(),
