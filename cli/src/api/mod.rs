@@ -9,8 +9,8 @@ mod pages;
 mod pretty;
 
 pub(crate) use answers::{
-    Agent, Agents, Alert, Alerts, Deliveries, Delivery, Events, Points, Series, Slo, Slos, Source,
-    Tested, When,
+    Agent, Agents, Alert, Alerts, Deliveries, Delivery, Events, Points, Receiver, Receivers,
+    Series, Slo, Slos, Source, Tested, When,
 };
 pub(crate) use client::{Answer, ApiError, Client};
 pub(crate) use pages::{Pages, items, list};
