@@ -204,6 +204,33 @@ impl Delivery {
     }
 }
 
+/// `GET receivers`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Receivers {
+    pub(crate) receivers: Vec<Receiver>,
+}
+
+/// Somebody to tell.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Receiver {
+    pub(crate) name: String,
+    pub(crate) integrations: Vec<Integration>,
+}
+
+/// One way of telling them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Integration {
+    pub(crate) integration: String,
+    pub(crate) waiting: u64,
+    /// `paced`, `backoff` and the like, while something waits.
+    pub(crate) held: Option<String>,
+    /// `open` while it is left alone.
+    pub(crate) breaker: String,
+    pub(crate) last_error: Option<String>,
+}
+
 /// `POST receivers/NAME/test`.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ mod pretty;
 
 pub(crate) use answers::{
     Agent, Agents, Alert, Alerts, Correction, Corrections, Deliveries, Delivery, Events, Points,
-    Series, Slo, Slos, Source, Tested, When,
+    Receiver, Receivers, Series, Slo, Slos, Source, Tested, When,
 };
 pub(crate) use client::{Answer, ApiError, Client};
 pub(crate) use pages::{Pages, items, list};

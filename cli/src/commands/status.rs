@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::api::{
-    self, Agent, Agents, Alert, Alerts, Answer, ApiError, Client, Deliveries, Delivery, Pages, Slo,
-    Slos,
+    self, Agent, Agents, Alert, Alerts, Answer, ApiError, Client, Deliveries, Delivery, Pages,
+    Receiver, Receivers, Slo, Slos,
 };
 use crate::commands::{alerts, deliveries, slo};
 use crate::context::{Context, Outcome};
@@ -69,6 +69,8 @@ struct Answers {
     alerts: Answer,
     slos: Answer,
     deliveries: Answer,
+    /// Collectors of before do not say.
+    receivers: Option<Answer>,
 }
 
 /// The same, read.
@@ -79,6 +81,7 @@ struct Found {
     slos: Vec<Slo>,
     /// The newest of each receiver.
     deliveries: Vec<Delivery>,
+    receivers: Vec<Receiver>,
 }
 
 #[derive(Serialize)]
@@ -90,19 +93,22 @@ struct Json<'a> {
     alerts: Option<&'a RawValue>,
     slos: Option<&'a RawValue>,
     deliveries: Option<&'a RawValue>,
+    receivers: Option<&'a RawValue>,
 }
 
 impl Answers {
     async fn ask(client: &Client) -> Result<Self, ApiError> {
         let all = Pages::default();
         let recent = all.or_limit(RECENT_DELIVERIES);
-        let (agents, alerts, slos, deliveries) = tokio::try_join!(
+        let receivers = async { Ok(api::list(client, "receivers", &[], &all).await.ok()) };
+        let (agents, alerts, slos, deliveries, receivers) = tokio::try_join!(
             api::list(client, "agents", &[], &all),
             api::list(client, "alerts", &[], &all),
             api::list(client, "slos", &[], &all),
             api::list(client, "deliveries", &[], &recent),
+            receivers,
         )?;
-        Ok(Self { agents, alerts, slos, deliveries })
+        Ok(Self { agents, alerts, slos, deliveries, receivers })
     }
 
     fn read(&self) -> Result<Found, ApiError> {
@@ -113,6 +119,10 @@ impl Answers {
             alerts,
             slos: self.slos.read::<Slos>()?.slos,
             deliveries: newest(self.deliveries.read::<Deliveries>()?.deliveries),
+            receivers: match &self.receivers {
+                Some(answer) => answer.read::<Receivers>()?.receivers,
+                None => Vec::new(),
+            },
         })
     }
 
@@ -125,6 +135,7 @@ impl Answers {
             alerts: api::items(&self.alerts, "alerts"),
             slos: api::items(&self.slos, "slos"),
             deliveries: api::items(&self.deliveries, "deliveries"),
+            receivers: self.receivers.as_ref().and_then(|answer| api::items(answer, "receivers")),
         };
         Ok(api::pretty(&serde_json::to_string(&json)?))
     }
@@ -250,7 +261,25 @@ fn receivers(found: &Found, screen: &Screen) -> String {
         let rest = format!(": {}{at}: {}", delivery.action, deliveries::outcome(delivery, screen));
         Trouble::new(Tone::Bad, &deliveries::recipient(delivery), rest)
     });
-    line("receivers", &text) + &named(lines, screen)
+    line("receivers", &text) + &named(lines.chain(waiting(found)), screen)
+}
+
+/// Those for whom something waits, and why.
+fn waiting(found: &Found) -> impl Iterator<Item = Trouble> {
+    let all = found.receivers.iter().flat_map(|r| r.integrations.iter().map(move |i| (r, i)));
+    all.filter(|(_, integration)| integration.waiting > 0).map(|(receiver, integration)| {
+        let head = format!("{}/{}", receiver.name, integration.integration);
+        let held = match (integration.held.as_deref(), integration.breaker.as_str()) {
+            (_, "open") => {
+                let error = integration.last_error.as_deref().unwrap_or_default();
+                format!(", left alone for a while: {error}")
+            }
+            (Some(why), _) => format!(" ({why})"),
+            (None, _) => String::new(),
+        };
+        let rest = format!(" has {} waiting{held}", integration.waiting);
+        Trouble::new(Tone::Warning, &head, rest)
+    })
 }
 
 /// How many there are of each word, the most first.
@@ -331,6 +360,11 @@ mod tests {
                     {"receiver":"ops","kind":"webhook","at":"2026-11-22T18:06:09Z","outcome":"retry","status":503,
                      "action":"open","error":"status 503"}]"#,
             )),
+            receivers: from(
+                r#"[{"name":"chat","integrations":[{"integration":"slack[0]","waiting":40,"held":"paced","breaker":"closed"}]},
+                    {"name":"ops","integrations":[{"integration":"webhook[0]","waiting":1,"held":"broken","breaker":"open",
+                     "last_error":"status 503"},{"integration":"webhook[1]","waiting":0,"breaker":"closed"}]}]"#,
+            ),
         }
     }
 
@@ -347,6 +381,8 @@ SLOs        1 no data, 1 ok, 1 page
   worst budget: y ░░░░░░░░░░ -12.3%, overspent
 receivers   1 of 2 failing
   ops/webhook: open 1m ago: retry 503: status 503
+  chat/slack[0] has 40 waiting (paced)
+  ops/webhook[0] has 1 waiting, left alone for a while: status 503
 ";
         assert_eq!(shown, expected);
     }
