@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{Accumulator, Outside, Redactor, Sealed};
 use watchkeeper_agent_core::seal::SealOrder;
-use watchkeeper_agent_core::tail::is_one_log;
 use watchkeeper_model::{
     AgentId, Body, Guard, SeriesWindows, Service, SkipReason, SourceTally, Timestamp,
 };
@@ -20,7 +19,7 @@ use super::choice::{Choice, Chosen, From, LeftOut, Misuse, choose};
 use super::track::{Looked, Origin, Track};
 use crate::config::AgentSettings;
 use crate::sources::Wakes;
-use crate::sources::tail::{PastFile, PastFiles, TailSourceSettings};
+use crate::sources::tail::{Beginning, PastFile, PastFiles, TailSourceSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -71,7 +70,7 @@ pub struct SourceHistory {
     pub outside: Outside,
     /// Files read.
     pub n_files: usize,
-    /// Files that hold the same lines as others, each with that other one, and compressed ones.
+    /// Compressed files that are not read, with the reason.
     pub not_read: Vec<String>,
     /// What could not be read, with the reason.
     pub problems: Vec<String>,
@@ -212,34 +211,38 @@ impl History {
         self.sources.push(of);
     }
 
-    /// Each file gets a track, unless another one holds the same lines.
+    /// Each file gets a track, unless it is the compressed form of one that is still there: then both hold the same lines.
     fn add_files(
         &mut self,
         source: usize,
         settings: &TailSourceSettings,
-        mut files: Vec<PastFile>,
+        files: Vec<PastFile>,
         of: &mut SourceHistory,
         now: Timestamp,
     ) {
-        let mut heads: BTreeMap<Guard, PastFile> = BTreeMap::new();
-        // What is not compressed stands for what is, and the longer for the shorter.
-        files.sort_by_key(|file| (file.is_gzip, std::cmp::Reverse(file.bytes)));
-        for file in files {
-            match file.beginning(settings, now, self.wakes.waker()) {
-                Err(why) => of.problems.push(format!("{}: {why}", shown(&file.path))),
-                Ok(beginning) => {
-                    let head = beginning.head;
-                    let known = head.and_then(|head| heads.get(&head));
-                    if let Some(known) = known.filter(|known| is_one_log(&known.path, &file.path)) {
-                        let (path, other) = (shown(&file.path), shown(&known.path));
-                        of.not_read.push(format!("{path}: begins like {other}"));
-                        continue;
-                    }
-                    heads.extend(head.map(|head| (head, file.clone())));
-                    of.n_files += 1;
-                    self.tracks.push(Track::new(source, Origin::File(file), beginning.first));
+        let mut heads: BTreeMap<PathBuf, Guard> = BTreeMap::new();
+        let (plain, compressed): (Vec<_>, Vec<_>) = files.into_iter().partition(|f| !f.is_gzip);
+        for file in plain.into_iter().chain(compressed) {
+            let Beginning { first, head } = match file.beginning(settings, now, self.wakes.waker())
+            {
+                Ok(beginning) => beginning,
+                Err(why) => {
+                    of.problems.push(format!("{}: {why}", shown(&file.path)));
+                    continue;
                 }
+            };
+            let original = file.path.with_extension("");
+            if file.is_gzip && head.is_some() && heads.get(&original) == head.as_ref() {
+                of.not_read.push(format!(
+                    "{}: is {} compressed",
+                    shown(&file.path),
+                    shown(&original)
+                ));
+                continue;
             }
+            heads.extend(head.map(|head| (file.path.clone(), head)));
+            of.n_files += 1;
+            self.tracks.push(Track::new(source, Origin::File(file), first));
         }
     }
 

@@ -169,6 +169,12 @@ impl Checked {
 /// An agent's, a collector's, or neither, which is a problem.
 fn kind_of(document: &Document, reader: &mut Reader<'_>) -> Kind {
     let place = document.root().place();
+    if ["given", "expect"].iter().all(|key| document.root().get(key).is_some()) {
+        reader
+            .error(place, "this is a scenario")
+            .help("play it with `watchkeeper check --scenario FILE`");
+        return Kind::Unknown;
+    }
     match (document.is_agent(), document.is_collector()) {
         (true, false) => Kind::Agent,
         (false, true) => Kind::Collector,
@@ -243,10 +249,28 @@ mod tests {
             ("{}\n", Kind::Unknown, "1 error"),
             ("slos: []\nsources: []\n", Kind::Unknown, "1 error"),
             ("sources: [1, 2\n", Kind::Unknown, "1 error"),
+            ("slos: []\ngiven: []\nexpect: []\n", Kind::Unknown, "1 error"),
             ("sources: []\nnonsense: 1\nmore: 2\n", Kind::Agent, "agent: 2 errors"),
         ] {
             let checked = checked(text);
             assert_eq!((checked.kind, last_line(&checked, false).as_str()), (kind, line), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scenario_is_played_and_summed_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file.yaml");
+        for (expect, line) in [
+            ("{no_alert: a}", "scenario, \"calm\", 1 expectation: ok"),
+            ("{slo: a, total: 7}", "scenario, \"calm\", 1 expectation: 1 error"),
+            ("{slo: b, total: 7}", "scenario: 1 error"),
+        ] {
+            let given = "{from: 0m, to: 1m, service: s, signal: r, rate: 1/s, value: 10ms}";
+            let text = format!("name: calm\n{COLLECTOR}given: [{given}]\nexpect: [{expect}]\n");
+            std::fs::write(&file, text).unwrap();
+            let checked = Checked::play(&file, &|_: &str| None);
+            assert_eq!(last_line(&checked, true), line, "{expect}");
         }
     }
 

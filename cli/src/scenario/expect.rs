@@ -3,10 +3,10 @@
 //! Owns the verdict on each expectation and how it is told: what was expected, at its place in the file, and what was seen
 //! instead, with the reason the engine gave.
 
-use watchkeeper_collector::rehearsal::{Moved, Told};
+use watchkeeper_collector::rehearsal::Told;
 use watchkeeper_config::{Located, Reader};
 
-use super::moment::{Base, Span};
+use super::moment::Span;
 use super::settings::{Expect, Number, Scenario, State, Which};
 use super::timeline::{Stood, Timeline};
 
@@ -111,12 +111,16 @@ fn turns(
     let before = all.iter().rev().find(|(at, ..)| *at < base.at);
     let was = before.is_some_and(|(_, is_firing, _)| *is_firing);
     let seen = match all.iter().find(|(at, is_firing, _)| *at >= base.at && *is_firing == begins) {
-        _ if was == begins => match before {
-            Some((at, _, moved)) if begins => {
-                format!("it fired already, since {}: {}", base.tell(*at), moved.reason)
-            }
-            _ => format!("it did not fire then; {}", at_all(&all, base)),
-        },
+        _ if was && begins => {
+            let since = before.map_or(String::new(), |(at, _, moved)| {
+                format!(", since {}: {}", base.tell(*at), moved.reason)
+            });
+            format!("it fired already{since}")
+        }
+        None if !was && !begins => {
+            let first = all.first().map(|(at, ..)| format!("; it fired first {}", base.tell(*at)));
+            format!("it did not fire then{}", first.unwrap_or_default())
+        }
         Some((at, ..)) if (when.from..=when.to).contains(at) => return Ok(()),
         Some((at, _, moved)) => {
             let did = if begins { "fired" } else { "cleared" };
@@ -137,13 +141,6 @@ fn turns(
         None => format!("it still fired at the end, {}", base.tell(timeline.end)),
     };
     Err(Wrong { expected, seen })
-}
-
-fn at_all(all: &[(i64, bool, &Moved)], base: &Base) -> String {
-    match all.iter().find(|(_, is_firing, _)| *is_firing) {
-        Some((at, ..)) => format!("it fired first {}", base.tell(*at)),
-        None => "it never fired at all".to_owned(),
-    }
 }
 
 fn quiet(timeline: &Timeline, which: &Which, when: &Span) -> Result<(), Wrong> {

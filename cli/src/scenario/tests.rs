@@ -45,6 +45,7 @@ given:
   - {from: 0m, to: 10m}
   - {name: errors, from: 10m, to: 12m, labels: {status: 503}}
   - {from: 12m, to: 20m}
+  - {name: late, from: 17m, to: 18m, rate: 0/s}
 expect:
   - ";
 
@@ -54,7 +55,7 @@ fn what_was_not_met_is_told_at_its_place_with_what_was_seen() {
         ("{alert: shop, fires: 0s..30s after errors}", ""),
         (
             "{alert: shop, fires: 5m..6m after errors}",
-            "s.yaml:14:5: error: expected alert \"shop\" to fire 5m..6m after errors",
+            "s.yaml:15:5: error: expected alert \"shop\" to fire 5m..6m after errors",
         ),
         (
             "{alert: shop, fires: 5m..6m after errors}",
@@ -65,8 +66,12 @@ fn what_was_not_met_is_told_at_its_place_with_what_was_seen() {
             "it fired already, since -1m56s after end of errors",
         ),
         ("{alert: shop, fires: 1m, severity: page}", "seen: it fired 10m4s (page)"),
-        ("{alert: shop, clears: 5m}", "it did not fire then; it fired first 10m4s"),
+        ("{alert: shop, clears: 5m}", "seen: it cleared 12m"),
         ("{alert: shop, clears: 7m after end of errors, within: 10s}", "seen: it cleared "),
+        (
+            "{alert: shop, clears: 5m after end of late}",
+            "it did not fire then; it fired first -7m56s after end of late",
+        ),
         ("{no_alert: shop}", "expected alert \"shop\" not to fire ever"),
         ("{no_alert: any, from: 5m, to: 9m}", ""),
         ("{at: 5m, alert: shop, state: firing}", "seen: there was none"),

@@ -15,11 +15,19 @@ const BEAT_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     next: BTreeMap<AgentId, Timestamp>,
+    /// How far the collector's clock has jumped ahead of theirs.
+    jumped: i64,
 }
 
 impl Agents {
     pub(super) fn beats_from(&mut self, agent: &AgentId, now: Timestamp) {
         self.next.entry(agent.clone()).or_insert(now);
+    }
+
+    /// Their own clocks do not jump with the collector's.
+    pub(super) fn clock_jumps(&mut self, nanos: i64) {
+        self.jumped += nanos;
+        self.next.values_mut().for_each(|next| *next = next.shifted(nanos));
     }
 
     pub(super) fn is_there(&self, agent: &AgentId) -> bool {
@@ -43,7 +51,7 @@ impl Agents {
             agent: agent.clone(),
             epoch: epoch(),
             instance: 1,
-            sent_at: now,
+            sent_at: now.shifted(-self.jumped),
             version: String::new(),
             spool_bytes: 0,
             spool_max_bytes: 1,

@@ -55,6 +55,14 @@ impl Receivers {
         self.waiting.iter_mut().filter(is_its).for_each(|w| w.next = now);
     }
 
+    /// Workers go by a clock that does not jump.
+    pub(super) fn clock_jumps(&mut self, nanos: i64) {
+        for waiting in &mut self.waiting {
+            waiting.since = waiting.since.shifted(nanos);
+            waiting.next = waiting.next.shifted(nanos);
+        }
+    }
+
     pub(super) fn submit(&mut self, delivery: Delivery, now: Timestamp) {
         self.waiting.push_back(Waiting { delivery, since: now, next: now });
     }

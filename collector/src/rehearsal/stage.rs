@@ -157,6 +157,8 @@ impl Rehearsal {
     /// The clock jumps by so many nanoseconds, either way, as one that is set by hand.
     pub fn clock_jumps(&mut self, nanos: i64) {
         self.now = self.now.shifted(nanos);
+        self.agents.clock_jumps(nanos);
+        self.receivers.clock_jumps(nanos);
         self.handle(Input::Tick);
         self.settle();
     }

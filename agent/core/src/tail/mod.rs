@@ -52,7 +52,7 @@ mod turn;
 pub use disk::{Behind, Disk, End, Ending, Entry, Kind, Listing, Reached, Stat, Version};
 pub use follow::{Checkpoint, Followed, Progress, Report, Sink, Stored, Tail};
 pub use framer::{Framed, Framer, LineForm};
-pub use names::{Compression, Named, classify, is_one_log};
+pub use names::{Compression, Named, classify};
 pub use position::{Corrupt, Position};
 pub use record::{Record, Stream, Wrapped};
 pub use scan::MAX_FILES;

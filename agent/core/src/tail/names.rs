@@ -63,7 +63,7 @@ pub(super) fn is_gzip(path: &Path) -> bool {
 }
 
 /// Whether two paths may be one life before and after rotations and compression.
-pub fn is_one_log(a: &Path, b: &Path) -> bool {
+pub(super) fn is_one_log(a: &Path, b: &Path) -> bool {
     a.parent() == b.parent() && stem(a).is_some_and(|stem_of_a| Some(stem_of_a) == stem(b))
 }
 

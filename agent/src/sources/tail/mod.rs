@@ -28,6 +28,6 @@ mod source;
 mod tests;
 
 pub use config::TailSourceSettings;
-pub(crate) use past::{PastFile, PastFiles};
+pub(crate) use past::{Beginning, PastFile, PastFiles};
 pub(crate) use pipe::Pipe;
 pub(crate) use source::TailSource;
