@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use watchkeeper_collector_core::notify::{Notification, SloFacts};
+use watchkeeper_collector_core::slo::budget_words;
+use watchkeeper_model::Timestamp;
 
 /// A span in its two largest units: `45s`, `4m 12s`, `2h 5m`, `3d 4h`. Below a second in milliseconds.
 pub(crate) fn span(span: Duration) -> String {
@@ -119,6 +121,41 @@ pub(crate) fn whereabouts(told: &Notification) -> String {
     }
 }
 
+/// What is left of an error budget: `87.4%`; `none: 12.5% overspent`, `none: spent 110 times over`. Nothing where that is
+/// not known.
+pub(crate) fn budget_left(remaining: f64) -> Option<String> {
+    match remaining {
+        left if !left.is_finite() => None,
+        left if left > 0.0 => Some(percent(left)),
+        0.0 => Some("none".to_owned()),
+        gone => Some(format!("none: {}", budget_words(gone).replace(" %", "%"))),
+    }
+}
+
+/// The same with the window, and while it burns until when it lasts, by `moment`:
+/// `87.4% of 30d, gone in 3h 12m at this rate (21:19 UTC)`; nothing where nothing is known.
+pub(crate) fn budget(
+    slo: &SloFacts,
+    is_firing: bool,
+    now: Timestamp,
+    window: &str,
+    moment: impl Fn(Timestamp) -> String,
+) -> String {
+    let Some(left) = budget_left(slo.budget_remaining) else {
+        return String::new();
+    };
+    let left = match left.strip_prefix("none") {
+        Some(overspent) => format!("none of {window}{overspent}"),
+        None => format!("{left} of {window}"),
+    };
+    match slo.exhausts_at.filter(|at| is_firing && *at > now && slo.budget_remaining > 0.0) {
+        Some(at) => {
+            format!("{left}, gone in {} at this rate ({})", span(at.since(now)), moment(at))
+        }
+        None => left,
+    }
+}
+
 /// `21.3x over 5m, 18.9x over 1h`.
 pub(crate) fn burn(slo: &SloFacts) -> String {
     let rates = slo.burn.iter().filter(|(_, rate)| rate.is_finite()).take(6);
@@ -130,6 +167,19 @@ pub(crate) fn burn(slo: &SloFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_that_is_gone_is_no_negative_number() {
+        for (remaining, left) in [
+            (0.874, Some("87.4%")),
+            (0.0, Some("none")),
+            (-0.125, Some("none: 12.5% overspent")),
+            (-110.11, Some("none: spent 111 times over")),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(budget_left(remaining).as_deref(), left, "{remaining}");
+        }
+    }
 
     #[test]
     fn spans_read_in_their_two_largest_units() {

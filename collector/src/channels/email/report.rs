@@ -262,9 +262,8 @@ fn item(told: &Notification, alert: &NotifiedAlert) -> Item {
             details.push("data stopped".into());
         }
     }
-    if let Some(slo) = alert.slo.as_ref().filter(|slo| slo.budget_remaining.is_finite()) {
-        details.push(format!("budget left {}", text::percent(slo.budget_remaining)));
-    }
+    let left = alert.slo.as_ref().and_then(|slo| text::budget_left(slo.budget_remaining));
+    details.extend(left.map(|left| format!("budget left {left}")));
     details.push(hosts(&alert.agents[..alert.agents.len().min(3)]));
     details.push(own.join(", "));
     details.retain(|part| !part.is_empty());
@@ -291,7 +290,12 @@ fn facts(told: &Notification, alert: &NotifiedAlert, tone: Tone) -> Vec<Fact> {
             add("Burn rate", text::burn(slo), None);
         }
         let bar = Some(slo.budget_remaining).filter(|left| left.is_finite());
-        add("Budget left", budget(slo, told.at, is_firing), bar);
+        let soon = |at: Timestamp| {
+            let is_today = at.since(told.at) < Duration::from_secs(86_400);
+            if is_today { clock(at) } else { moment(at) }
+        };
+        let window = text::line(&slo.window, 40);
+        add("Budget left", text::budget(slo, is_firing, told.at, &window, soon), bar);
     }
     match tone {
         Tone::Resolved => {
@@ -313,24 +317,6 @@ fn facts(told: &Notification, alert: &NotifiedAlert, tone: Tone) -> Vec<Fact> {
     add("Service", text::line(alert.labels.get("service"), 70), None);
     add(if alert.agents.len() == 1 { "Host" } else { "Hosts" }, hosts(&alert.agents), None);
     facts
-}
-
-fn budget(slo: &SloFacts, now: Timestamp, is_firing: bool) -> String {
-    if !slo.budget_remaining.is_finite() {
-        return String::new();
-    }
-    let left =
-        format!("{} of {}", text::percent(slo.budget_remaining), text::line(&slo.window, 40));
-    match slo.exhausts_at {
-        _ if slo.budget_remaining <= 0.0 => format!("{left}: overspent"),
-        Some(at) if is_firing && at > now => {
-            let rest = at.since(now);
-            let is_today = rest < Duration::from_secs(86_400);
-            let at = if is_today { clock(at) } else { moment(at) };
-            format!("{left}, gone in {} at this rate ({at})", text::span(rest))
-        }
-        _ => left,
-    }
 }
 
 fn objective(slo: &SloFacts) -> String {

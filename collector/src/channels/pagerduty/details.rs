@@ -181,28 +181,13 @@ fn slo(facts: &SloFacts, now: Timestamp, is_firing: bool) -> Slo {
     let bad = facts.total.saturating_sub(facts.good);
     Slo {
         burn_rate: rates.join(", "),
-        error_budget_left: budget(facts, &window, now, is_firing),
+        error_budget_left: text::budget(facts, is_firing, now, &window, moment),
         objective: format!(
             "{}% over {window}: {} bad of {}",
             facts.objective,
             text::count(bad),
             text::count(facts.total)
         ),
-    }
-}
-
-fn budget(facts: &SloFacts, window: &str, now: Timestamp, is_firing: bool) -> String {
-    if !facts.budget_remaining.is_finite() {
-        return String::new();
-    }
-    let left = format!("{} of {window}", text::percent(facts.budget_remaining));
-    match facts.exhausts_at.filter(|at| is_firing && *at > now) {
-        _ if facts.budget_remaining <= 0.0 => format!("{left}: overspent"),
-        Some(at) => {
-            let rest = text::span(at.since(now));
-            format!("{left}, gone in {rest} at this rate ({})", moment(at))
-        }
-        None => left,
     }
 }
 

@@ -5,7 +5,7 @@
 use watchkeeper_collector_core::notify::{
     Action, Notification, NotifiedAlert, SampleEvent, SloFacts, reason_in_words,
 };
-use watchkeeper_model::{Severity, Timestamp};
+use watchkeeper_model::Severity;
 
 use super::markup::{self, Block, Sheet};
 use crate::channels::text;
@@ -129,7 +129,10 @@ fn fields(told: &Notification, alert: &NotifiedAlert, mood: Mood) -> Vec<String>
         if matches!(mood, Mood::Firing(_)) {
             add("Burn rate", text::burn(slo));
         }
-        add("Error budget left", budget(slo, told.at, mood));
+        let is_firing = matches!(mood, Mood::Firing(_));
+        let window = markup::line(&slo.window, 40);
+        let left = text::budget(slo, is_firing, told.at, &window, markup::moment);
+        add("Error budget left", left);
     }
     match mood {
         Mood::Resolved => {
@@ -148,22 +151,6 @@ fn fields(told: &Notification, alert: &NotifiedAlert, mood: Mood) -> Vec<String>
     add("Service", markup::code(alert.labels.get("service"), 70));
     add(if alert.agents.len() == 1 { "Host" } else { "Hosts" }, hosts(&alert.agents));
     fields
-}
-
-fn budget(slo: &SloFacts, now: Timestamp, mood: Mood) -> String {
-    if !slo.budget_remaining.is_finite() {
-        return String::new();
-    }
-    let window = markup::line(&slo.window, 40);
-    let left = format!("{} of {window}", text::percent(slo.budget_remaining));
-    match slo.exhausts_at {
-        _ if slo.budget_remaining <= 0.0 => format!("{left}: overspent"),
-        Some(at) if matches!(mood, Mood::Firing(_)) && at > now => {
-            let rest = text::span(at.since(now));
-            format!("{left}, gone in {rest} at this rate ({})", markup::moment(at))
-        }
-        _ => left,
-    }
 }
 
 fn objective(slo: &SloFacts) -> String {

@@ -153,13 +153,8 @@ fn ending(told: &Notification) -> String {
         [only] if told.n_truncated == 0 => {
             let mut line =
                 format!("{emoji} Resolved · {} after {}", who(told, only), lasted(told, only));
-            match only.slo.as_ref().map(|slo| slo.budget_remaining) {
-                Some(left) if left <= 0.0 => line.push_str(", error budget overspent"),
-                Some(left) if left.is_finite() => {
-                    line.push_str(&format!(", error budget left {}", text::percent(left)));
-                }
-                _ => {}
-            }
+            let left = only.slo.as_ref().and_then(|slo| text::budget_left(slo.budget_remaining));
+            line.extend(left.map(|left| format!(", error budget left {left}")));
             line
         }
         alerts => {

@@ -56,9 +56,8 @@ fn listed(told: &Notification, alert: &NotifiedAlert) -> String {
         Mood::Resolved => Vec::new(),
         _ => vec![format!("since {}", markup::since(alert.starts_at))],
     };
-    if let Some(slo) = alert.slo.as_ref().filter(|slo| slo.budget_remaining.is_finite()) {
-        second.push(format!("budget left {}", text::percent(slo.budget_remaining)));
-    }
+    let left = alert.slo.as_ref().and_then(|slo| text::budget_left(slo.budget_remaining));
+    second.extend(left.map(|left| format!("budget left {left}")));
     if alert.firing && alert.stale {
         second.push("⚠️ data stopped".into());
     }
