@@ -188,7 +188,7 @@ impl Engine {
             };
             let member = match (cause, group.alerts.get(&print)) {
                 (Cause::Severity | Cause::Usual, Some(Member::Here)) => Member::Leaving,
-                (Cause::Config, Some(Member::Here | Member::Leaving)) => Member::Gone,
+                (Cause::Config, Some(Member::Here)) => Member::Gone,
                 _ => continue,
             };
             group.alerts.insert(print, member);

@@ -7,6 +7,7 @@ mod corrections;
 mod data;
 mod incidents;
 mod property;
+mod reboot;
 mod rules;
 mod slos;
 mod world;
