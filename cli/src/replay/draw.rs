@@ -66,7 +66,10 @@ fn head(shown: &Shown, is_complete: bool) -> String {
         "{stopped}agent {}: {} lines of {}, {} in {}{speed}; {when}\n",
         shown.agent,
         say::count(n_lines),
-        say::things(shown.n_files, "file"),
+        match shown.n_files {
+            0 if read_bytes > 0 => "standard input".to_owned(),
+            n => say::things(n, "file"),
+        },
         say::bytes(read_bytes),
         say::span(shown.spent),
     )
