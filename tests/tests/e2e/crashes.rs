@@ -240,13 +240,17 @@ async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
         site.start_collector(&[]).await.unwrap();
         site.wait_counted(&log.written, Duration::from_secs(60)).await;
     }
-    let events = site.api("events?limit=1000").await.unwrap();
-    let mut ids: Vec<&str> = events["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|e| e["correlation"].as_str())
-        .collect();
+    let correlations = async || {
+        let events = site.api("events?limit=1000").await.ok()?;
+        let all = events["events"].as_array()?.iter();
+        Some(all.filter_map(|e| Some(e["correlation"].as_str()?.to_owned())).collect::<Vec<_>>())
+    };
+    // Bodies come behind their counts.
+    let limit = Duration::from_secs(30);
+    let mut ids = eventually("each error line is an event", limit, || async {
+        correlations().await.filter(|ids| ids.len() as u64 >= log.written["500"])
+    })
+    .await;
     let n = ids.len();
     ids.sort_unstable();
     ids.dedup();
