@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use watchkeeper_collector_core::engine::{self, Restored, RestoredSlo};
-use watchkeeper_collector_core::series::Observed;
-use watchkeeper_collector_core::slo::{Counts, Method, SloSettings};
-use watchkeeper_model::{Distribution, Timestamp, Window};
+use watchkeeper_collector_core::series::{Observed, Part as _};
+use watchkeeper_collector_core::slo::{Counts, Method, SloSettings, Stance};
+use watchkeeper_model::{Distribution, Service, Timestamp, Window};
 
-use crate::store::{SloIncrement, Store, StoredWindow, Wanted, WindowsCommit};
+use crate::store::{SeriesKey, SloIncrement, Store, StoredWindow, Wanted, WindowsCommit};
 
 /// Everything.
 ///
@@ -55,8 +55,10 @@ pub fn restore_slos(
     let mut stored = coarse_counts(store, settings, now)?;
     let (mut slos, mut recomputed) = (Vec::new(), Vec::new());
     // A composite has no counts of its own.
-    for slo in wanted.iter().filter(|slo| slo.composite.is_empty()) {
-        let fine = fine_counts(store, settings, slo, now)?;
+    let wanted: Vec<&SloSettings> = wanted.iter().filter(|slo| slo.composite.is_empty()).collect();
+    let mut all_fine = fine_counts(store, settings, &wanted, now)?;
+    for slo in wanted {
+        let fine = all_fine.remove(&slo.name).unwrap_or_default();
         let coarse = match stored.remove(&slo.name) {
             Some(coarse) => coarse,
             None => {
@@ -143,15 +145,64 @@ fn coarse_counts(
     Ok(coarse)
 }
 
+type Fine = BTreeMap<Timestamp, Counts>;
+
+/// Counts of all these SLOs finer than they are stored: each signal is read once, whoever looks at it.
 fn fine_counts(
     store: &Store,
     settings: &engine::Settings,
-    slo: &SloSettings,
+    wanted: &[&SloSettings],
     now: Timestamp,
-) -> anyhow::Result<Vec<(Window, Counts)>> {
-    let mut fine = Vec::new();
-    let from = now - settings.fine_look_back_of(slo);
-    scan(store, slo, from, 0, |window, counts| fine.push((window, counts)))?;
+) -> anyhow::Result<BTreeMap<String, Vec<(Window, Counts)>>> {
+    let mut signals: BTreeMap<(&Service, &str), Vec<&SloSettings>> = BTreeMap::new();
+    for slo in wanted {
+        signals.entry((&slo.service, &slo.signal)).or_default().push(slo);
+    }
+    let mut fine = BTreeMap::new();
+    for slos in signals.into_values() {
+        for (slo, counts) in slos.iter().zip(fine_counts_of(store, settings, &slos, now)?) {
+            let grain = settings.fine_grain_of(slo);
+            let width = u32::try_from(grain.as_secs()).unwrap_or(1);
+            let windows =
+                counts.into_iter().map(|(at, counts)| (Window::holding(at, width), counts));
+            fine.insert(slo.name.clone(), windows.collect());
+        }
+    }
+    Ok(fine)
+}
+
+/// The same for SLOs over one signal.
+fn fine_counts_of(
+    store: &Store,
+    settings: &engine::Settings,
+    slos: &[&SloSettings],
+    now: Timestamp,
+) -> anyhow::Result<Vec<Fine>> {
+    let mut fine = vec![Fine::new(); slos.len()];
+    let each: Vec<(Timestamp, Duration)> = slos
+        .iter()
+        .map(|slo| (now - settings.fine_look_back_of(slo), settings.fine_grain_of(slo)))
+        .collect();
+    let (Some(slo), Some((from, _))) = (slos.first(), each.iter().min()) else {
+        return Ok(fine);
+    };
+    let mut concerned = |series: &SeriesKey| {
+        let stances = slos.iter().map(|slo| slo.stance(&series.labels)).enumerate();
+        let stances: Vec<_> = stances.filter(|(_, s)| *s != Stance::Outside).collect();
+        (!stances.is_empty()).then_some(stances)
+    };
+    let wanted = wanted(slo, *from, 0);
+    store.reads().scan(&wanted, &mut concerned, &mut |series, stances, window| {
+        let Some(distribution) = readable(&window) else { return Ok(()) };
+        for (at, stance) in stances {
+            let (slo, (from, grain), start) = (slos[*at], each[*at], window.window.start);
+            if start >= from {
+                let counts = slo.weigh(*stance, series.unit.dimension(), &distribution);
+                fine[*at].entry(start.floor(grain)).or_default().add(&counts);
+            }
+        }
+        Ok(())
+    })?;
     Ok(fine)
 }
 
@@ -163,13 +214,7 @@ fn scan(
     together_secs: i64,
     mut visit: impl FnMut(Window, Counts),
 ) -> anyhow::Result<()> {
-    let wanted = Wanted {
-        signal: Some(slo.signal.clone()),
-        service: Some(slo.service.as_str().to_owned()),
-        from,
-        to: Timestamp::MAX,
-        together_secs,
-    };
+    let wanted = wanted(slo, from, together_secs);
     store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
         let Some(distribution) = readable(&window) else { return Ok(()) };
         let counts = slo.judge(&series.labels, series.unit.dimension(), &distribution);
@@ -179,6 +224,17 @@ fn scan(
         Ok(())
     })?;
     Ok(())
+}
+
+/// Everything of an SLO's signal since `from`.
+fn wanted(slo: &SloSettings, from: Timestamp, together_secs: i64) -> Wanted {
+    Wanted {
+        signal: Some(slo.signal.clone()),
+        service: Some(slo.service.as_str().to_owned()),
+        from,
+        to: Timestamp::MAX,
+        together_secs,
+    }
 }
 
 fn observed(

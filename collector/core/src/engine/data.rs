@@ -9,7 +9,7 @@ use watchkeeper_model::{Labels, Timestamp};
 
 use super::Engine;
 use super::slos::SloWatch;
-use crate::alert::{AlertKey, AlertKind, AlertState, Builtin, Condition};
+use crate::alert::{AlertKey, AlertKind, AlertRow, AlertState, Builtin, Condition};
 use crate::slo::{Hindsight, Judged};
 
 /// How far before a late part its breach may have begun, to be told with it.
@@ -26,10 +26,14 @@ pub(super) struct Late {
 impl Engine {
     /// Data of an SLO have arrived.
     pub(super) fn has_data(&mut self, name: &str, now: Timestamp) {
-        self.own(Builtin::NoData, by(name), Condition::Unmet, None, "data arrive again", now);
         let awake_since = self.clock.awake_since;
-        if let Some(slo) = self.slos.get(name) {
-            self.clock.wake_at(slo.no_data_at(awake_since));
+        let Some(slo) = self.slos.get(name) else {
+            return;
+        };
+        let (no_data_at, print) = (slo.no_data_at(awake_since), slo.prints.no_data);
+        self.clock.wake_at(no_data_at);
+        if self.alerts.contains_key(&print) {
+            self.own(Builtin::NoData, by(name), Condition::Unmet, None, "data arrive again", now);
         }
     }
 
@@ -60,7 +64,12 @@ impl Engine {
         };
         let counts = slo.budget.recent(&self.shares(slo));
         let seen = counts.total.saturating_add(counts.unjudged);
-        let firing = self.is_firing(&AlertKey::builtin(Builtin::Unjudged, by(name)));
+        let known = self.alerts.get(&slo.prints.unjudged);
+        // Nearly always everything was judged and nothing is said.
+        if counts.unjudged == 0 && known.is_none() {
+            return;
+        }
+        let firing = known.is_some_and(AlertRow::is_firing);
         let enough = firing || seen >= slo.settings.min_events;
         let condition = match u128::from(counts.unjudged) * 100 > u128::from(seen) {
             // Silence does not mend a condition.

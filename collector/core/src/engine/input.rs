@@ -305,6 +305,12 @@ impl Settings {
         fine.map(|over| over.reach()).max().unwrap_or_default()
     }
 
+    /// The finest buckets in which such are counted.
+    pub fn fine_grain_of(&self, slo: &SloSettings) -> Duration {
+        let fine = self.overs_of(slo).into_iter().filter(Over::is_fine);
+        fine.map(|over| over.width()).min().unwrap_or(Duration::from_secs(1))
+    }
+
     /// Whether a rule needs the windows of this signal.
     pub fn wants(&self, service: &Service, signal: &str) -> bool {
         self.rules.iter().any(|rule| rule.concerns(service, signal))

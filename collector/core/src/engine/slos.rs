@@ -12,7 +12,7 @@ use super::alerts::Report;
 use super::input::{RestoredSlo, Settings};
 use super::pace::Pace;
 use super::view::{PartView, SloView};
-use crate::alert::{AlertKey, AlertRow, Condition, Hold};
+use crate::alert::{AlertKey, AlertRow, Builtin, Condition, Fingerprint, Hold};
 use crate::notify::SloFacts;
 use crate::series::Involved;
 use crate::slo::{
@@ -34,12 +34,33 @@ pub(super) struct SloWatch {
     heard_at: Option<Timestamp>,
     /// Since when silence counts.
     quiet_since: Timestamp,
+    pub(super) prints: Prints,
+}
+
+/// The alerts that every evaluation asks about: their hashes cost more than the rest of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prints {
+    slo: Fingerprint,
+    pub(super) no_data: Fingerprint,
+    pub(super) unjudged: Fingerprint,
+}
+
+impl Prints {
+    fn of(slo: &str) -> Self {
+        let ours = |builtin| AlertKey::builtin(builtin, Labels::new([("slo", slo)])).fingerprint();
+        Self {
+            slo: AlertKey::slo(slo).fingerprint(),
+            no_data: ours(Builtin::NoData),
+            unjudged: ours(Builtin::Unjudged),
+        }
+    }
 }
 
 impl SloWatch {
     /// An SLO without counts; `all` has the composites that it is part of.
     pub(super) fn new(settings: SloSettings, all: &Settings, now: Timestamp) -> Self {
         let budget = Budget::new(&settings);
+        let prints = Prints::of(&settings.name);
         Self {
             involved: Involved::new(budget.blame_window()),
             tally: Tally::new(settings.method, views_of(&settings, all)),
@@ -49,6 +70,7 @@ impl SloWatch {
             due: Some(now),
             heard_at: None,
             quiet_since: now,
+            prints,
         }
     }
 
@@ -229,8 +251,10 @@ impl Engine {
     }
 
     fn evaluate_slo(&mut self, name: &str, now: Timestamp) {
-        let key = AlertKey::slo(name);
-        let row = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
+        let Some(print) = self.slos.get(name).map(|slo| slo.prints.slo) else {
+            return;
+        };
+        let row = self.alerts.get(&print).filter(|row| row.is_firing());
         let before = row.map(|row| row.burning.clone()).unwrap_or_default();
         self.advance_slo(name, now);
         let Some(slo) = self.slos.get(name) else {
@@ -256,11 +280,18 @@ impl Engine {
             return;
         };
         slo.due = due;
+        // Nearly always nothing burns and nothing did.
+        if state.burning.is_empty() && !self.alerts.contains_key(&print) {
+            return self.check_unjudged(name, now);
+        }
+        let Some(slo) = self.slos.get(name) else {
+            return;
+        };
         let severity = state.severity.map_or("", TierSeverity::as_str);
         let report = Report {
             labels: slo_labels(&slo.settings, severity),
             annotations: slo.settings.annotations.clone(),
-            key,
+            key: AlertKey::slo(name),
             condition: condition_of(&state),
             hold: Hold::default(),
             value: state.value,
@@ -312,8 +343,7 @@ impl Engine {
     }
 
     fn slo_state(&self, slo: &SloWatch, now: Timestamp) -> SloState {
-        let key = AlertKey::slo(&slo.settings.name);
-        let firing = self.alerts.get(&key.fingerprint()).filter(|row| row.is_firing());
+        let firing = self.alerts.get(&slo.prints.slo).filter(|row| row.is_firing());
         let silent = || {
             let newest = self.shares(slo).iter().filter_map(|share| share.tally.newest()).max();
             let never = slo.heard_at.is_none() && newest.is_none();

@@ -262,11 +262,17 @@ impl SloSettings {
     }
 }
 
-/// The width of the buckets in which a window of this length is counted: at most a sixtieth of it, of a few widths so
-/// that windows share buckets.
-pub(super) fn width_of(over: Duration) -> Duration {
-    let fits = |secs: &u64| secs * 60 <= over.as_secs();
-    Duration::from_secs([300, 30, 5].into_iter().find(fits).unwrap_or(1))
+/// The width of the buckets in which a window of this length is counted, of a few widths so that windows share buckets: at
+/// most a sixtieth of it; a minute in the windows of tickets of which a person would see five.
+pub(super) const fn width_of(over: Duration) -> Duration {
+    let secs = match over.as_secs() {
+        ..300 => 1,
+        300..1_800 => 5,
+        1_800..18_000 => 30,
+        18_000..43_200 => 60,
+        43_200.. => 300,
+    };
+    Duration::from_secs(secs)
 }
 
 const fn unjudged(n: u64) -> Counts {

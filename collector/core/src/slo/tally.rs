@@ -36,7 +36,12 @@ impl Over {
 
     /// Whether it is summed over finer buckets than those stored, where observations are counted.
     pub fn is_fine(&self) -> bool {
-        width_of(self.reach()) < BUCKET
+        self.width() < BUCKET
+    }
+
+    /// How wide its buckets are, where observations are counted.
+    pub const fn width(&self) -> Duration {
+        width_of(self.reach())
     }
 }
 
