@@ -74,12 +74,15 @@ impl Load {
 struct Collector {
     child: Child,
     address: String,
-    directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Collector {
     async fn start(load: &Load) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, load).await
+    }
+
+    async fn start_in(directory: tempfile::TempDir, load: &Load) -> Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let file = directory.path().join("collector.yaml");
         std::fs::write(&file, configuration(load, port, directory.path())?)?;
@@ -96,17 +99,27 @@ impl Collector {
             .stderr(log)
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
-        let started = Self { child, address: format!("127.0.0.1:{port}"), directory };
-        let limit = Instant::now() + Duration::from_secs(20);
+        let started =
+            Self { child, address: format!("127.0.0.1:{port}"), directory: Some(directory) };
+        let limit = Instant::now() + Duration::from_secs(120);
         while tokio::net::TcpStream::connect(&started.address).await.is_err() {
             ensure!(Instant::now() < limit, "the collector does not listen: {}", started.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(started)
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("collector.log")).unwrap_or_default()
+        let path = self.directory.as_ref().map(|directory| directory.path().join("collector.log"));
+        path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+    }
+
+    /// Kills it, and starts another over its data; how long that takes until it listens.
+    async fn again(mut self, load: &Load) -> Result<(Self, Duration)> {
+        let directory = self.directory.take().context("it has a directory")?;
+        drop(self);
+        let begun = Instant::now();
+        Ok((Self::start_in(directory, load).await?, begun.elapsed()))
     }
 
     fn proc(&self, file: &str) -> Result<String> {
@@ -332,6 +345,12 @@ async fn main() -> Result<()> {
     );
     println!(
         "all {counted} observations are there; resident after the question: {:.0} MiB",
+        collector.mib("VmRSS:")?
+    );
+    let (collector, took) = collector.again(&load).await?;
+    ensure!(collector.counted().await? == counted, "nothing is lost by a kill");
+    println!(
+        "killed and started again: listens after {took:.1?}, {:.0} MiB resident",
         collector.mib("VmRSS:")?
     );
     Ok(())

@@ -215,9 +215,13 @@ fn scan(
     mut visit: impl FnMut(Window, Counts),
 ) -> anyhow::Result<()> {
     let wanted = wanted(slo, from, together_secs);
-    store.reads().scan(&wanted, &mut |_| Some(()), &mut |series, (), window| {
+    let mut concerned = |series: &SeriesKey| {
+        let stance = slo.stance(&series.labels);
+        (stance != Stance::Outside).then_some(stance)
+    };
+    store.reads().scan(&wanted, &mut concerned, &mut |series, stance, window| {
         let Some(distribution) = readable(&window) else { return Ok(()) };
-        let counts = slo.judge(&series.labels, series.unit.dimension(), &distribution);
+        let counts = slo.weigh(*stance, series.unit.dimension(), &distribution);
         if counts != Counts::default() {
             visit(window.window, counts);
         }
