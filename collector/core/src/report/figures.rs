@@ -14,8 +14,9 @@ use super::share::{Sums, TimeShare, sli_of_row, spent_by_row};
 use crate::engine::CorrectionView;
 use crate::slo::{Excluded, Method, SloSettings, When};
 
-/// Rows that are pointed out as the worst.
+/// Rows that are pointed out as the worst: so many, of those that took at least this share of what the worst one did.
 const MOST_WORST: usize = 3;
+const WORTH_A_LOOK: f64 = 0.1;
 
 /// An SLO whose counts are still to be added.
 #[derive(Clone, Debug, PartialEq)]
@@ -328,6 +329,8 @@ fn rows_of(slo: &SloSettings, shares: &[TimeShare], figures: &Figures) -> Vec<Ro
         .collect();
     let mut worst: Vec<usize> = (0..rows.len()).filter(|at| rows[*at].spent > 0.0).collect();
     worst.sort_by(|a, b| rows[*b].spent.total_cmp(&rows[*a].spent).then(a.cmp(b)));
+    let least = worst.first().map_or(0.0, |at| rows[*at].spent * WORTH_A_LOOK);
+    worst.retain(|at| rows[*at].spent >= least);
     worst.into_iter().take(MOST_WORST).for_each(|at| rows[at].is_worst = true);
     rows
 }

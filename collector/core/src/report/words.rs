@@ -3,7 +3,7 @@
 //! Owns every sentence and table of it, the same for all forms. How they look is the renderer's.
 
 use super::document::{Block, Cell, Column, Document, Table, Tone};
-use super::figures::{CorrectionUse, Report, ServiceReport, SloReport, Verdict};
+use super::figures::{CorrectionUse, PartUse, Report, RowUse, ServiceReport, SloReport, Verdict};
 use super::incidents::{Episode, Telling};
 use super::phrase::{self, NOTHING, count, span, things};
 use crate::alert::Severity;
@@ -125,6 +125,9 @@ fn facts(slo: &SloReport, report: &Report) -> Vec<(String, Cell)> {
         let share = phrase::spent(Some(slo.approximate()));
         fact("Approximate", format!("{share} of what was judged is estimated").into());
     }
+    if let Some(worst) = worst(slo, report) {
+        fact("Worst", worst.into());
+    }
     if !slo.corrections.is_empty() {
         fact("Without corrections", without_corrections(slo).into());
     }
@@ -141,11 +144,15 @@ const fn tone(slo: &SloReport) -> Tone {
 }
 
 fn verdict(slo: &SloReport, report: &Report) -> String {
-    let so_far = if report.period.to > report.now { " so far" } else { "" };
+    let holds = match (slo.data_from, report.period.to > report.now) {
+        (Some(_), _) => " as far as known",
+        (None, true) => " so far",
+        (None, false) => "",
+    };
     match slo.verdict {
         Verdict::NoData => "no data".to_owned(),
-        Verdict::Met => format!("met{so_far}"),
-        Verdict::Missed => format!("missed{so_far}"),
+        Verdict::Met => format!("met{holds}"),
+        Verdict::Missed => format!("missed{holds}"),
     }
 }
 
@@ -172,7 +179,7 @@ fn objective(slo: &SloReport) -> String {
 }
 
 fn sli(slo: &SloReport) -> String {
-    let about = if slo.approximate() > 0.0 { "~" } else { "" };
+    let about = if slo.approximate() > 0.0 { "≈ " } else { "" };
     format!("{about}{}", phrase::sli(slo.counted.sli, slo.slo.objective.percent()))
 }
 
@@ -186,13 +193,16 @@ fn counts(slo: &SloReport) -> String {
 
 fn counts_in_full(slo: &SloReport) -> String {
     let counts = &slo.counted.counts;
-    let noun = if slo.parts.is_empty() { slo.noun() } else { "thing" };
+    let total = match slo.parts.is_empty() {
+        true => things(counts.total, slo.noun()),
+        false => format!("{} of all its parts", count(counts.total)),
+    };
     let unjudged = match counts.unjudged {
         0 => String::new(),
         n => format!(", {} not judged", count(n)),
     };
     let (good, bad) = (count(counts.good), count(counts.bad()));
-    format!("{good} good, {bad} bad of {}{unjudged}", things(counts.total, noun))
+    format!("{good} good, {bad} bad of {total}{unjudged}")
 }
 
 fn budget(slo: &SloReport) -> String {
@@ -207,6 +217,17 @@ fn budget_in_full(slo: &SloReport) -> String {
     format!("{} may be bad, {} {were}: {words}", phrase::amount(allowed), count(bad))
 }
 
+/// The worst rows, the worst first.
+fn worst(slo: &SloReport, report: &Report) -> Option<String> {
+    let mut worst: Vec<_> = slo.rows.iter().filter(|row| row.is_worst).collect();
+    worst.sort_by(|a, b| b.spent.total_cmp(&a.spent));
+    let one = |row: &&RowUse| {
+        let label = report.step.label(&row.row, &report.period.zone);
+        format!("{label} with {} of the budget", phrase::spent(Some(row.spent)))
+    };
+    (!worst.is_empty()).then(|| worst.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 fn without_corrections(slo: &SloReport) -> String {
     let observed = &slo.observed;
     let sli = phrase::sli(observed.sli, slo.slo.objective.percent());
@@ -216,7 +237,7 @@ fn without_corrections(slo: &SloReport) -> String {
 }
 
 fn parts(slo: &SloReport) -> Option<Block> {
-    let row = |part: &super::figures::PartUse| {
+    let row = |part: &PartUse| {
         vec![
             part.slo.as_str().into(),
             part.weight.to_string().into(),
@@ -265,12 +286,12 @@ fn corrections(slo: &SloReport) -> Option<Block> {
 }
 
 fn rows(slo: &SloReport, report: &Report, blocks: &mut Vec<Block>) {
-    let label = |row: &super::figures::RowUse| report.step.label(&row.row, &report.period.zone);
+    let label = |row: &RowUse| report.step.label(&row.row, &report.period.zone);
     let with_data: Vec<_> = slo.rows.iter().filter(|row| row.has_data()).collect();
     if with_data.is_empty() {
         return;
     }
-    let row = |row: &&super::figures::RowUse| {
+    let row = |row: &&RowUse| {
         let tone = if row.is_worst { Tone::Strong } else { Tone::Plain };
         vec![
             Cell::new(tone, label(row)),

@@ -1,16 +1,13 @@
 //! A report as one page: for telephones, desks and paper, by day and by night.
 //!
 //! Owns its look. No script, no picture, nothing that is loaded; every text is escaped. On a narrow screen a table with
-//! many columns becomes a list of its rows.
+//! more than one column of words becomes a list of its rows.
 
 use std::fmt::Write as _;
 
 use watchkeeper_collector_core::report::{Block, Cell, Column, Document, Table, Tone};
 
 use super::super::pages::escape;
-
-/// Tables with more columns are lists on a narrow screen.
-const FEW_COLUMNS: usize = 5;
 
 const SHEET: &str = "\
 :root{color-scheme:light dark;--ink:#1f2933;--dim:#5f6b76;--line:#dde2e7;--soft:#f4f6f8;--good:#1b6e3c;--bad:#b00020;\
@@ -94,7 +91,8 @@ fn of_cell(cell: &Cell) -> String {
 }
 
 fn write_table(table: &Table, out: &mut String) {
-    let class = if table.columns.len() > FEW_COLUMNS { " class=\"wide\"" } else { "" };
+    let n_words = table.columns.iter().filter(|column| !column.is_number).count();
+    let class = if n_words > 1 { " class=\"wide\"" } else { "" };
     let _ =
         write!(out, "<table{class}>\n<caption>{}</caption>\n<thead><tr>", escape(&table.caption));
     let number = |column: &Column| if column.is_number { " class=\"n\"" } else { "" };

@@ -81,25 +81,28 @@ fn write_table(table: &Table, out: &mut String) {
     rows.iter().for_each(|row| out.push_str(&line(row)));
 }
 
-/// Text that can be no markup. A `_` within a word is none and stays as it is.
+/// Text that can be no markup. What is none where it stands, as a `_` within a word, stays as it is.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        let mut is_in_word =
-            || before.is_alphanumeric() && rest.peek().is_some_and(|c| c.is_alphanumeric());
-        match c {
-            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '&' | '~' => out.extend(['\\', c]),
-            '_' if !is_in_word() => out.extend(['\\', c]),
-            // Line ends, escape sequences, and marks that turn the direction of what follows.
-            c if c.is_control()
-                || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                out.push(' ');
-            }
-            c => out.push(c),
+        let next = rest.peek().copied().unwrap_or(' ');
+        let is_markup = match c {
+            '\\' | '`' | '*' | '|' | '~' => true,
+            '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
+            '<' => next.is_alphabetic() || matches!(next, '/' | '!' | '?'),
+            ']' => next == '(',
+            '&' => next.is_alphanumeric() || next == '#',
+            _ => false,
+        };
+        if is_markup {
+            out.push('\\');
         }
+        // Line ends, escape sequences, and marks that turn the direction of what follows.
+        let is_steering =
+            c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        out.push(if is_steering { ' ' } else { c });
         before = c;
     }
     out
@@ -116,9 +119,10 @@ mod tests {
             ("shop_latency-p95", "shop_latency-p95"),
             ("a|b", "a\\|b"),
             ("_x_ **y** `z`", "\\_x\\_ \\*\\*y\\*\\* \\`z\\`"),
-            ("[a](javascript:b) <script>", "\\[a\\](javascript:b) \\<script\\>"),
-            ("a\nb\u{1b}[31mc\u{202e}d", "a b \\[31mc d"),
-            ("&lt; 0.1 %", "\\&lt; 0.1 %"),
+            ("[a](javascript:b) <script>", "[a\\](javascript:b) \\<script>"),
+            ("![x](y) </a><!--", "![x\\](y) \\</a>\\<!--"),
+            ("a\nb\u{1b}[31mc\u{202e}d", "a b [31mc d"),
+            ("&lt; < 0.1 %, slack[0]", "\\&lt; < 0.1 %, slack[0]"),
         ] {
             assert_eq!(escape(text), escaped, "{text:?}");
         }
