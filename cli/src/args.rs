@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agents, alerts, check, corrections, deliveries, events, query, send_test, slo, status,
+    agents, alerts, check, corrections, deliveries, events, query, report, send_test, slo, status,
 };
 use crate::context::{Context, Global, Outcome};
 use crate::{demo, replay};
@@ -42,6 +42,8 @@ enum Command {
     Slo(slo::Args),
     /// Planned maintenance that no budget pays for: lists it, adds some, takes some back
     Corrections(corrections::Args),
+    /// What SLOs were worth over a past period: counts, budget, worst days, corrections, incidents
+    Report(report::Args),
     /// Alerts: what is firing, pending, or was resolved of late
     Alerts(alerts::Args),
     /// Agents and their sources
@@ -91,6 +93,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Status(args) => status::run(&args, context).await,
         Command::Slo(args) => slo::run(&args, context).await,
         Command::Corrections(args) => corrections::run(&args, context).await,
+        Command::Report(args) => report::run(&args, context).await,
         Command::Alerts(args) => alerts::run(&args, context).await,
         Command::Agents(args) => agents::run(&args, context).await,
         Command::Events(args) => events::run(&args, context).await,
@@ -125,6 +128,8 @@ mod tests {
             "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
             "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
             "watchkeeper corrections end 3 --by ann",
+            "watchkeeper report --output json",
+            "watchkeeper report --slo a --from -7d --to now --zone Europe/Berlin --format html",
             "watchkeeper replay --agent a.yaml --collector c.yaml --from -30d --against faults.json",
             "watchkeeper replay --agent a.yaml --collector c.yaml --source shop -",
             "watchkeeper replay --agent a.yaml --collector c.yaml old.log older.log.gz",
@@ -147,6 +152,10 @@ mod tests {
             "watchkeeper check",
             "watchkeeper replay --agent a.yaml",
             "watchkeeper events --limit 0",
+            "watchkeeper report --slo a --service b",
+            "watchkeeper report --period 2026-10 --from -1h",
+            "watchkeeper report --zone Mars",
+            "watchkeeper report --format pdf",
             "watchkeeper send-test",
             "watchkeeper send-test chat --severity loud",
             "watchkeeper corrections add --from now --reason move --by ann",

@@ -21,6 +21,7 @@ mod e2e {
     mod redaction;
     mod reload;
     mod replay;
+    mod reports;
     mod rotation;
     mod security;
 }

@@ -11,6 +11,7 @@ pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod moment;
 pub(crate) mod query;
+pub(crate) mod report;
 pub(crate) mod send_test;
 pub(crate) mod slo;
 pub(crate) mod status;

@@ -95,6 +95,34 @@ pub(super) const SLO: Endpoint = Endpoint {
     answer: Some("Slos"),
 };
 
+pub(super) const REPORTS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/reports",
+    about: "What SLOs were worth over a past period of at most 400 days: counts, the budget of that period, corrections, the \
+            worst days and incidents; the worst first. Counts are those of the buckets that begin in it.",
+    parameters: &[
+        optional("slo", "Only this SLO."),
+        optional("service", "Only SLOs of this service."),
+        optional(
+            "from",
+            "Event time, included: Unix seconds or RFC 3339; 30 days before `to` if absent. Rounded down to 5 minutes.",
+        ),
+        optional(
+            "to",
+            "Event time, not included: Unix seconds or RFC 3339; now if absent. Rounded up to 5 minutes.",
+        ),
+        optional(
+            "period",
+            "In place of both: 2026, 2026-10, 2026-Q3, 2026-W45, 2026-11-22, today, yesterday, or this- or last- and \
+             week, month, quarter or year.",
+        ),
+        optional("zone", "Where days begin, and times in texts are: Europe/Berlin; UTC if absent."),
+        optional("format", "json, markdown or html; json if absent."),
+    ],
+    body: None,
+    answer: Some("Report"),
+};
+
 pub(super) const CORRECTIONS: Endpoint = Endpoint {
     method: "get",
     path: "/api/v1/corrections",
@@ -212,13 +240,14 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
 };
 
 /// Everything.
-pub(super) const ALL: [Endpoint; 17] = [
+pub(super) const ALL: [Endpoint; 18] = [
     HEALTHZ,
     READYZ,
     METRICS,
     QUERY,
     SLOS,
     SLO,
+    REPORTS,
     CORRECTIONS,
     ADD_CORRECTION,
     END_CORRECTION,

@@ -20,6 +20,7 @@ mod pages;
 mod params;
 mod query;
 mod receivers;
+mod reports;
 mod router;
 mod slos;
 mod state;

@@ -48,6 +48,12 @@ fn operation(endpoint: &Endpoint) -> Value {
         Some(schema) => json!({"application/json": {"schema": reference(schema)}}),
         None => json!({"text/plain": {"schema": {"type": "string"}}}),
     };
+    let mut answer = answer;
+    if endpoint.path == endpoints::REPORTS.path {
+        for written in ["text/markdown", "text/html"] {
+            answer[written] = json!({"schema": {"type": "string"}});
+        }
+    }
     let refusal = json!({"application/json": {"schema": reference("Error")}});
     let mut operation = json!({
         "summary": endpoint.about,
@@ -84,6 +90,100 @@ fn list(name: &str, of: Value) -> Value {
     schema["properties"]["next"] =
         json!({"type": "string", "description": "For `after`; absent on the last page."});
     schema
+}
+
+/// What `GET reports` answers.
+fn report() -> Value {
+    let text = || json!({"type": "string"});
+    let time = || json!({"type": "string", "format": "date-time"});
+    let count = || json!({"type": "integer", "minimum": 0});
+    let number = || json!({"type": "number"});
+    let flag = || json!({"type": "boolean"});
+    let maybe = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
+    let one_of = |words: &[&str]| json!({"type": "string", "enum": words});
+    let array = |of: Value| json!({"type": "array", "items": of});
+    let sums = || vec![("good", count()), ("total", count()), ("unjudged", count())];
+    let sums_and = |more: Vec<(&'static str, Value)>| object(&[sums(), more].concat());
+    let budget = object(&[
+        ("allowed", maybe(number())),
+        ("spent", count()),
+        ("remaining", maybe(number())),
+        ("words", maybe(text())),
+        ("exhausted", flag()),
+        ("exhausted_from", maybe(time())),
+    ]);
+    let correction = object(&[
+        ("id", text()),
+        ("name", text()),
+        ("reason", text()),
+        ("by", maybe(text())),
+        ("seconds", number()),
+    ]);
+    let part = object(&[
+        ("slo", text()),
+        ("weight", number()),
+        ("good", count()),
+        ("total", count()),
+        ("sli", maybe(number())),
+    ]);
+    let row = sums_and(vec![
+        ("from", time()),
+        ("to", time()),
+        ("sli", maybe(number())),
+        ("budget_spent", number()),
+        ("worst", flag()),
+    ]);
+    let told = object(&[
+        ("incident", count()),
+        ("receiver", text()),
+        ("integration", text()),
+        ("state", one_of(&["opening", "open", "closing", "closed", "abandoned"])),
+        ("delivered", count()),
+        ("failed", count()),
+        ("error", maybe(text())),
+    ]);
+    let incident = object(&[
+        ("opened_at", time()),
+        ("closed_at", maybe(time())),
+        ("seconds", number()),
+        ("severity", one_of(&["page", "ticket", "info", "none"])),
+        ("acknowledged_by", maybe(text())),
+        ("acknowledged_at", maybe(time())),
+        ("told", array(told)),
+    ]);
+    let slo = sums_and(vec![
+        ("name", text()),
+        ("objective", number()),
+        ("window", text()),
+        ("counts", one_of(&["observation", "slice", "composite"])),
+        ("result", one_of(&["met", "missed", "no_data"])),
+        ("sli", maybe(number())),
+        ("approximate", number()),
+        ("budget", budget),
+        ("data_from", maybe(time())),
+        ("counted_otherwise", flag()),
+        ("corrected_seconds", number()),
+        ("corrections", array(correction)),
+        (
+            "without_corrections",
+            sums_and(vec![("sli", maybe(number())), ("budget_remaining", maybe(number()))]),
+        ),
+        ("composite", array(part)),
+        ("rows", array(row)),
+        ("firing_seconds", number()),
+        ("incidents", array(incident)),
+    ]);
+    object(&[
+        ("from", time()),
+        ("to", time()),
+        ("period", maybe(text())),
+        ("zone", text()),
+        ("made_at", time()),
+        ("complete", flag()),
+        ("row", one_of(&["5 minutes", "hour", "day", "week", "month"])),
+        ("incidents_from", time()),
+        ("services", array(object(&[("service", text()), ("slos", array(slo))]))),
+    ])
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of shapes, without a decision in it")]
@@ -256,6 +356,7 @@ fn schemas() -> Value {
             ("series", json!({"type": "array", "items": group})),
         ]),
         "Slos": list("slos", slo),
+        "Report": report(),
         "Corrections": list("corrections", correction),
         "NewCorrection": {
             "type": "object",

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::state::ApiState;
 use super::{
     agents, alerts, corrections, deliveries, endpoints, events, openapi, pages, query, receivers,
-    slos, status,
+    reports, slos, status,
 };
 use crate::dispatch::TRIAL_LIMIT;
 
@@ -30,6 +30,7 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::QUERY.path, get(query::get))
         .route(endpoints::SLOS.path, get(slos::list))
         .route(endpoints::SLO.path, get(slos::one))
+        .route(endpoints::REPORTS.path, get(reports::get))
         .route(endpoints::CORRECTIONS.path, get(corrections::list).post(corrections::add))
         .route(endpoints::END_CORRECTION.path, delete(corrections::end))
         .route(endpoints::ALERTS.path, get(alerts::list))

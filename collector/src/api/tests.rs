@@ -17,9 +17,9 @@ use watchkeeper_collector_core::engine::{
 use watchkeeper_collector_core::notify::{DeliveryRow, Notification};
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_collector_core::slo::{
-    BUCKET, Concerned, CorrectionRow, Ended, SloState, Weekly, When, Zone,
+    BUCKET, Concerned, CorrectionRow, Ended, Objective, SloSettings, SloState, Weekly, When, Zone,
 };
-use watchkeeper_model::{AgentId, Labels, Severity, SkipReason, Timestamp};
+use watchkeeper_model::{AgentId, Decimal, Labels, Service, Severity, SkipReason, Timestamp};
 
 use super::{
     Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, endpoints, router,
@@ -29,7 +29,7 @@ use crate::channels::{
 };
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::store::tests::parts::{self, NOW, distribution, event, events, open, row_of, windows};
-use crate::store::{LedgerWrite, Store, StoredDelivery};
+use crate::store::{LedgerWrite, SloIncrement, StateKind, Store, StoredDelivery, WindowsCommit};
 use crate::telemetry::Telemetry;
 
 #[derive(Default)]
@@ -199,6 +199,11 @@ fn integrations() -> Vec<Integration> {
         .into()
 }
 
+fn reported(name: &str, service: &str) -> SloSettings {
+    let objective = Objective::from_percent(Decimal::from_int(90)).unwrap();
+    SloSettings::new(name, Service::new(service).unwrap(), "requests", objective)
+}
+
 fn settings() -> engine::Settings {
     let receiver = |name: &str, ids: &[(&str, &str)]| engine::ReceiverSettings {
         name: name.to_owned(),
@@ -212,7 +217,7 @@ fn settings() -> engine::Settings {
             .collect(),
     };
     engine::Settings {
-        slos: Vec::new(),
+        slos: vec![reported("shop-availability", "shop"), reported("shop-latency", "db")],
         rules: Vec::new(),
         corrections: Vec::new(),
         builtin: BuiltinSettings::default(),
@@ -468,6 +473,16 @@ async fn refusals_name_the_parameter() {
         ("/api/v1/query?signal=x&stat=count&from=0&to=20000&step=1", 400, json!("step"), "11000"),
         ("/api/v1/query?signal=x&stat=count&from=9&to=8", 400, json!("to"), "after"),
         ("/api/v1/query?signal=x&stat=count&from=noon", 400, json!("from"), "RFC 3339"),
+        ("/api/v1/reports?slo=shop-availabilty", 404, json!("slo"), "mean shop-availability?"),
+        ("/api/v1/reports?service=shp", 404, json!("service"), "did you mean shop?"),
+        ("/api/v1/reports?slo=shop-latency&service=db", 400, json!("service"), "either"),
+        ("/api/v1/reports?format=pdf", 400, json!("format"), "markdown"),
+        ("/api/v1/reports?period=2026-13", 400, json!("period"), "2026-Q3"),
+        ("/api/v1/reports?period=2026&from=0", 400, json!("period"), "either"),
+        ("/api/v1/reports?period=2025&zone=Mars", 400, json!("zone"), "IANA"),
+        ("/api/v1/reports?from=9&to=8", 400, json!("to"), "after"),
+        ("/api/v1/reports?from=0", 400, json!("from"), "400 days"),
+        ("/api/v1/reports?from=noon", 400, json!("from"), "RFC 3339"),
         ("/api/v1/slos?limit=0", 400, json!("limit"), "1 to 1000"),
         ("/api/v1/slos?limit=1001", 400, json!("limit"), "1 to 1000"),
         ("/api/v1/events?after=x", 400, json!("after"), "next"),
@@ -622,6 +637,70 @@ async fn corrections_are_added_listed_and_taken_back() {
     }
 }
 
+/// What SLOs counted in five-minute buckets after `NOW`.
+async fn count(api: &Api, counts: &[(&str, &str, i64, u64, u64)]) {
+    let gain = |(slo, service, bucket, good, bad): &(&str, &str, i64, u64, u64)| SloIncrement {
+        slo: (*slo).to_owned(),
+        definition: reported(slo, service).definition(),
+        bucket: Timestamp::from_secs(NOW + bucket * 300),
+        good: *good,
+        total: good + bad,
+        unjudged: 2,
+        estimated: 0,
+    };
+    let slo = counts.iter().map(gain).collect();
+    api.store.commit_windows(WindowsCommit { slo, ..WindowsCommit::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_has_the_counts_of_its_period_in_the_form_asked_for() {
+    let api = api();
+    let of_shop = |bucket, good, bad| ("shop-availability", "shop", bucket, good, bad);
+    count(&api, &[of_shop(-1, 100, 0), of_shop(0, 85, 15), of_shop(1, 100, 0)]).await;
+    // Its edges are rounded outward: a minute after the beginning counts the whole bucket. The weekly correction of the
+    // configuration is at another time.
+    let asked = format!("/api/v1/reports?service=shop&from={}&to={}", NOW + 60, NOW + 240);
+    let report = api.ok(&asked).await;
+    let edges = (&report["from"], &report["to"], &report["complete"]);
+    assert_eq!(edges, (&json!(AT), &json!("2026-11-01T00:05:00Z"), &json!(false)));
+    let [service] = report["services"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    let slo = &service["slos"][0];
+    assert_eq!(
+        (&slo["good"], &slo["total"], &slo["unjudged"]),
+        (&json!(85), &json!(100), &json!(2))
+    );
+    assert_eq!((&slo["result"], &slo["budget"]["allowed"]), (&json!("missed"), &json!(10)));
+    assert_eq!(
+        (&slo["budget"]["words"], &slo["data_from"]),
+        (&json!("50.0 % overspent"), &Value::Null)
+    );
+
+    let all = format!("/api/v1/reports?from={}&to={}", NOW - 600, NOW + 600);
+    let report = api.ok(&all).await;
+    let names: Vec<_> =
+        report["services"].as_array().unwrap().iter().map(|s| &s["service"]).collect();
+    assert_eq!(names, ["shop", "db"]);
+    let slo = &report["services"][0]["slos"][0];
+    assert_eq!((&slo["total"], &slo["data_from"]), (&json!(300), &json!("2026-10-31T23:55:00Z")));
+
+    for (format, kind, begins) in [
+        ("markdown", "text/markdown; charset=utf-8", "# Error budget of shop-availability, "),
+        ("html", "text/html; charset=utf-8", "<!doctype html>"),
+        ("json", "application/json", "{\"from\":"),
+    ] {
+        let request = Request::get(format!("{asked}&format={format}")).body(Body::empty()).unwrap();
+        let response = api.router.clone().oneshot(request).await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], kind);
+        assert!(
+            headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'")
+        );
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(text.starts_with(begins), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn receivers_are_listed_with_their_last_outcome() {
     let api = api().with_data().await;
@@ -730,6 +809,16 @@ fn differences(schema: &Value, all: &Value, answer: &Value, at: &str, found: &mu
 async fn everything_that_is_answered_is_described_and_the_other_way_round() {
     let api = api().with_data().await;
     let described = api.ok("/api/v1/openapi.json").await;
+    count(&api, &[("shop-latency", "db", -1, 9, 1)]).await;
+    // The delivery that there is gets its incident, so that a report has one.
+    let at = Timestamp::from_secs(NOW);
+    let incident = json!({
+        "number": 2, "group_key": "", "receiver": "chat", "integration": "slack[0]", "kind": "slack", "send_resolved": true,
+        "dedup_key": "", "state": "open", "opened_at": at, "closed_at": null, "in_flight": null, "told_at": null, "told": {},
+        "maybe_open": true, "closing_since": null, "n_close_failures": 0, "retry_at": null,
+    });
+    let (kind, key, body) = (StateKind::Incident, "2".to_owned(), incident.to_string());
+    api.store.persist(vec![LedgerWrite::Save { kind, key, body, live: true }], at).await.unwrap();
     for endpoint in endpoints::ALL {
         let operation = &described["paths"][endpoint.path][endpoint.method];
         assert!(operation.is_object(), "{} is not described", endpoint.path);
@@ -749,6 +838,9 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             }
             "delete" => request.uri(format!("{path}?by=ann")).body(Body::empty()),
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),
+            _ if endpoint.path == endpoints::REPORTS.path => {
+                request.uri(format!("{path}?from={}", NOW - 8 * 86_400)).body(Body::empty())
+            }
             _ if endpoint.path == endpoints::QUERY.path => request
                 .uri(format!("{path}?signal=requests&stat=count&from={NOW}"))
                 .body(Body::empty()),
@@ -761,7 +853,13 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
         }
         let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
         let mut found = Vec::new();
-        let answer = serde_json::from_str(&text).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        if endpoint.path == endpoints::REPORTS.path {
+            let slo = &answer["services"][0]["slos"][0];
+            for list in ["incidents", "corrections", "rows"] {
+                assert!(slo[list][0].is_object(), "{list}: {slo}");
+            }
+        }
         differences(schema, &described, &answer, endpoint.path, &mut found);
         assert_eq!(found, [""; 0]);
     }

@@ -124,7 +124,7 @@ impl Store {
             .into_iter()
             .map(|kind| Checkpointer::open(&dir.join(format!("{}.db", kind.name)), kind))
             .collect::<Result<_, _>>()?;
-        let reads = Reads::open(&dir)?;
+        let reads = Reads::open(&dir, settings.retention.ledger)?;
         let (incarnation, n_series) = (intake.incarnation(), intake.series.n_active());
         let (intake, intake_thread) = Writer::spawn(intake)?;
         let (ledger, ledger_thread) = Writer::spawn(ledger)?;

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use watchkeeper_collector_core::report::IncidentFacts;
+use watchkeeper_collector_core::slo::Counts;
 use watchkeeper_model::{AgentId, Kind, StreamKey, Timestamp};
 
 use super::engine_rows::{self, LedgerContents};
@@ -15,6 +17,7 @@ use super::events::{self, EventFilter, StoredEvent};
 use super::intake;
 use super::ledger::{self, DeliveryFilter, Sequence, StateKind, StoredDelivery};
 use super::page::{Page, Paged};
+use super::past::{self, Extent, PastLimits, PastWanted};
 use super::pool::Pool;
 use super::scan::{self, Resolution, StoredWindow, Wanted};
 use super::series::SeriesKey;
@@ -29,6 +32,8 @@ const CONNECTIONS: usize = 4;
 pub struct Reads {
     pools: Arc<Pools>,
     limit: Option<Duration>,
+    /// How long the ledger keeps what is over.
+    ledger_kept: Duration,
 }
 
 #[derive(Debug)]
@@ -39,7 +44,7 @@ struct Pools {
 }
 
 impl Reads {
-    pub(super) fn open(data_dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(data_dir: &Path, ledger_kept: Duration) -> Result<Self, StoreError> {
         let pool =
             |name: &'static str| Pool::open(data_dir.join(format!("{name}.db")), name, CONNECTIONS);
         let pools = Pools {
@@ -47,13 +52,13 @@ impl Reads {
             ledger: pool(ledger::KIND.name)?,
             events: pool(events::KIND.name)?,
         };
-        Ok(Self { pools: Arc::new(pools), limit: None })
+        Ok(Self { pools: Arc::new(pools), limit: None, ledger_kept })
     }
 
     /// The same, but a read that takes longer ends with [`StoreError::Timeout`].
     #[must_use]
     pub fn limited(&self, limit: Duration) -> Self {
-        Self { pools: self.pools.clone(), limit: Some(limit) }
+        Self { limit: Some(limit), ..self.clone() }
     }
 
     /// One stream, its latest digests included.
@@ -121,6 +126,33 @@ impl Reads {
     /// What SLOs counted in buckets from `since` on.
     pub fn slo_counts(&self, since: Timestamp) -> Result<Vec<SloIncrement>, StoreError> {
         self.pools.intake.read(self.limit, |conn| sources::slo_counts(conn, since))
+    }
+
+    /// Calls `visit` for what SLOs counted in each bucket of some time, with their place in the list; `None` if that is
+    /// more than a report may read.
+    pub fn past_counts(
+        &self,
+        wanted: &PastWanted,
+        limits: &PastLimits,
+        visit: &mut dyn FnMut(usize, Timestamp, &Counts),
+    ) -> Result<Option<Vec<Extent>>, StoreError> {
+        let most = limits.buckets;
+        self.pools.intake.read(self.limit, |conn| past::slo_counts(conn, wanted, most, visit))
+    }
+
+    /// Incidents that were on in `from..to`, with what was sent about them; `None` if that is more than a report may read.
+    pub fn past_incidents(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        limits: &PastLimits,
+    ) -> Result<Option<Vec<IncidentFacts>>, StoreError> {
+        self.pools.ledger.read(self.limit, |conn| past::incidents(conn, from, to, limits))
+    }
+
+    /// From when on what was told is kept.
+    pub fn told_from(&self, now: Timestamp) -> Timestamp {
+        now - self.ledger_kept
     }
 
     /// Calls `visit` for the counts wanted of every series of which `choose` makes something, with that: journal and

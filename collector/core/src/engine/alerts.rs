@@ -12,7 +12,7 @@ use super::view::AlertView;
 use crate::alert::{
     AlertKey, AlertRow, AlertState, Condition, Fingerprint, Hold, Step, calm_for, step,
 };
-use crate::notify::{Cause, Member};
+use crate::notify::{Acknowledgement, Cause, IncidentRow, Member};
 
 /// How long a resolved alert is still shown.
 const SHOWN: Duration = Duration::from_secs(900);
@@ -148,8 +148,27 @@ impl Engine {
             return;
         };
         row.acknowledged_by = Some(by.clone());
+        self.note_acknowledged(fingerprint, &by, now);
         self.fact(Fact::AlertAcknowledged { at: now, fingerprint, by, comment });
         self.save_alert(fingerprint);
+    }
+
+    /// Each incident remembers for good who took its alerts on first.
+    fn note_acknowledged(&mut self, fingerprint: Fingerprint, by: &str, now: Timestamp) {
+        let knows = |incident: &IncidentRow| self.knows(incident).contains(&fingerprint);
+        let numbers: Vec<u64> = self
+            .incidents
+            .values()
+            .filter(|incident| !incident.acknowledged.contains_key(&fingerprint) && knows(incident))
+            .map(|incident| incident.number)
+            .collect();
+        for number in numbers {
+            if let Some(incident) = self.incidents.get_mut(&number) {
+                let acknowledgement = Acknowledgement { by: by.to_owned(), at: now };
+                incident.acknowledged.insert(fingerprint, acknowledgement);
+                self.save_incident(number);
+            }
+        }
     }
 
     /// Ends what has expired and forgets what has been shown long enough.

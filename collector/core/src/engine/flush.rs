@@ -261,6 +261,7 @@ impl Engine {
             n_close_failures: 0,
             retry_at: None,
             memory: None,
+            acknowledged: BTreeMap::new(),
         };
         self.index.open(&incident);
         self.incidents.insert(number, incident);
@@ -339,7 +340,7 @@ impl Engine {
     }
 
     /// The alerts an incident's receiver knows of, or is just being told of.
-    fn knows(&self, incident: &IncidentRow) -> Vec<Fingerprint> {
+    pub(super) fn knows(&self, incident: &IncidentRow) -> Vec<Fingerprint> {
         let under_way = incident.in_flight.and_then(|id| self.deliveries.get(&id));
         let under_way = under_way.into_iter().flat_map(|delivery| delivery.firing.keys());
         incident.told.keys().chain(under_way).copied().collect()

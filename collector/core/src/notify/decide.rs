@@ -281,6 +281,7 @@ mod tests {
             n_close_failures: 0,
             retry_at: None,
             memory: None,
+            acknowledged: BTreeMap::new(),
         }
     }
 

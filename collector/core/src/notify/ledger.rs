@@ -88,6 +88,18 @@ pub struct IncidentRow {
     /// What its channel wants remembered, see [`Notification::memory`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
+    /// Who was the first to take on each of its alerts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub acknowledged: BTreeMap<Fingerprint, Acknowledgement>,
+}
+
+/// That somebody took an alert on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How a delivery stands.

@@ -14,8 +14,8 @@ pub use decide::{
 };
 pub use group::{Cause, GroupId, GroupRow, Member, StoredTiming};
 pub use ledger::{
-    CLOSE_FOR, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState, Reply, close_backoff,
-    dedup_key,
+    Acknowledgement, CLOSE_FOR, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState, Reply,
+    close_backoff, dedup_key,
 };
 pub use message::{Action, Notification, NotifiedAlert, SampleEvent, SloFacts};
 pub use wording::{Scene, WordingError, check_wording, fill_in, is_template};

@@ -102,7 +102,7 @@ pub struct Budget {
 
 /// The counts of all shares over one window.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     counts: Counts,
     /// Of shares that have any.
     ratio: Option<f64>,
@@ -111,7 +111,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    pub(super) fn of(parts: impl Iterator<Item = (f64, Counts)>) -> Self {
+    pub(crate) fn of(parts: impl Iterator<Item = (f64, Counts)>) -> Self {
         let mut sum = Self::default();
         let (mut bad, mut weights) = (0.0, 0.0);
         for (weight, counts) in parts {
@@ -213,7 +213,7 @@ impl Budget {
         let is_going = rate > 1.0 && budget_remaining > 0.0;
         Evaluation {
             counts: whole.counts,
-            sli: whole.ratio.map(|bad| whole.exact_good(bad)),
+            sli: whole.good_ratio(),
             budget_remaining,
             burn,
             exhausts_at: is_going.then(|| self.forecast(shares, now)).flatten(),
@@ -348,11 +348,31 @@ impl Budget {
 }
 
 impl Sum {
-    fn exact_good(&self, bad: f64) -> f64 {
+    /// All counts of the shares.
+    pub(crate) const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What is bad, of shares that have any; `None` if none has.
+    pub(crate) const fn bad_ratio(&self) -> Option<f64> {
+        self.ratio
+    }
+
+    /// What is good: exactly, where there is but one share.
+    pub(crate) fn good_ratio(&self) -> Option<f64> {
         match self.counts.ratio() {
-            Some(good) if self.n_shares == 1 => good,
-            _ => 1.0 - bad,
+            Some(good) if self.n_shares == 1 => Some(good),
+            _ => self.ratio.map(|bad| 1.0 - bad),
         }
+    }
+
+    /// Whether no more is bad than the objective allows: without rounding where there is but one share.
+    pub(crate) fn meets(&self, objective: Objective) -> bool {
+        if self.n_shares == 1 {
+            let bad = u128::from(self.counts.bad()) * 1_000_000_000;
+            return bad <= u128::from(objective.allowed_nano()) * u128::from(self.counts.total);
+        }
+        self.ratio.is_none_or(|ratio| ratio <= objective.allowed() * (1.0 + 1e-9))
     }
 }
 

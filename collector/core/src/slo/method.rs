@@ -88,7 +88,7 @@ impl Method {
     }
 
     /// What a bucket of observations counts for.
-    pub(super) fn worth(self, seen: &Counts) -> Counts {
+    pub(crate) fn worth(self, seen: &Counts) -> Counts {
         match self {
             Self::Occurrences => *seen,
             Self::Timeslices(slices) => slices.verdict(seen),

@@ -22,6 +22,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use budget::Sum;
 pub use budget::{Budget, Evaluation, Share, SloState, TierState};
 pub use calendar::{Calendar, CalendarUnit};
 pub use correction::{Concerned, Correction, CorrectionRow, Ended, Weekly, When};

@@ -5,6 +5,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::{ToSpan as _, Zoned};
 use watchkeeper_expr::spelling::closest;
 use watchkeeper_model::Timestamp;
 
@@ -33,8 +34,19 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
+    /// A day here: its midnight and the next one.
+    pub(crate) fn day(&self, day: Date) -> (Timestamp, Timestamp) {
+        let midnight = |day: Date| self.instant(day.at(0, 0, 0, 0));
+        (midnight(day), midnight(day.saturating_add(1.day())))
+    }
+
+    /// This moment as it is told here.
+    pub(crate) fn zoned(&self, at: Timestamp) -> Zoned {
+        at.to_jiff().to_zoned(self.0.clone())
+    }
+
     /// The day that it is here at this moment.
-    pub(super) fn date(&self, at: Timestamp) -> Date {
+    pub(crate) fn date(&self, at: Timestamp) -> Date {
         self.0.to_datetime(at.to_jiff()).date()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{Mode, World, one_route, receiver, rule, settings};
 use crate::alert::Builtin;
-use crate::engine::{Fact, Input, IntegrationSettings, Settings};
+use crate::engine::{Effect, Fact, Input, IntegrationSettings, Settings};
 use crate::notify::{Decision, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState};
 use crate::route::{GroupBy, Matcher, RouteSettings, RouteTree};
 
@@ -374,6 +374,25 @@ fn acknowledging_is_kept_over_a_restart_and_forgotten_at_the_end() {
     assert_eq!(acknowledged(&world).as_deref(), Some("ann"));
     healthy(&mut world, 400);
     assert_eq!(acknowledged(&world), None);
+}
+
+#[test]
+fn an_incident_remembers_who_took_it_on_first_and_when() {
+    let mut world = World::new(one_rule());
+    breach(&mut world);
+    let fingerprint = world.engine.alerts()[0].fingerprint;
+    let saved = |effects: &[Effect]| {
+        let rows = effects.iter().filter_map(|effect| match effect {
+            Effect::SaveIncident(row) => row.acknowledged.get(&fingerprint).cloned(),
+            _ => None,
+        });
+        rows.map(|ack| (ack.by, ack.at)).collect::<Vec<_>>()
+    };
+    let (at, comment) = (world.now, String::new());
+    let take =
+        |by: &str| Input::Acknowledge { fingerprint, by: by.to_owned(), comment: comment.clone() };
+    assert_eq!(saved(&world.engine.handle(take("ann"), at)), [("ann".to_owned(), at)]);
+    assert_eq!(saved(&world.engine.handle(take("bob"), at)), [], "the first one counts");
 }
 
 #[test]
