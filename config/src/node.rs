@@ -73,6 +73,22 @@ impl Plain {
 }
 
 impl Node {
+    /// A text that stands for what is written at a place in other words.
+    pub fn text_at(place: &Place, text: impl Into<String>) -> Self {
+        let content = Content::Scalar { text: text.into(), style: Style::Quoted };
+        Self { content, place: place.clone() }
+    }
+
+    /// A list that stands for what is written at a place in other words.
+    pub fn list_at(place: &Place, items: Vec<Self>) -> Self {
+        Self { content: Content::List(items), place: place.clone() }
+    }
+
+    /// A map that stands for what is written at a place in other words. Its keys must differ.
+    pub fn map_at(place: &Place, entries: Vec<Entry>) -> Self {
+        Self { content: Content::Map(entries), place: place.clone() }
+    }
+
     /// Where it stands.
     pub fn place(&self) -> &Place {
         &self.place
