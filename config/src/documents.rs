@@ -15,7 +15,7 @@ use crate::yaml;
 
 /// The documents of a file, those that say nothing left out. `None` if it can't be read, which is reported then.
 pub fn documents(path: &Path, reader: &mut Reader<'_>) -> Option<Vec<Node>> {
-    let nowhere = Place::new(&Source::new(path, String::new()), 0..0);
+    let nowhere = Place::start_of(path);
     documents_of(path, &nowhere, reader)
 }
 
@@ -59,7 +59,7 @@ pub fn documents_matching(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<No
 /// What comes after it may be broken.
 pub fn first_document(path: &Path, environment: &dyn Environment) -> Option<Node> {
     let mut unheard = Reader::new(environment);
-    let nowhere = Place::new(&Source::new(path, String::new()), 0..0);
+    let nowhere = Place::start_of(path);
     let source = files::source(path, &nowhere, &mut unheard)?;
     yaml::parse_first(&source, &mut unheard)
 }

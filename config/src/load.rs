@@ -50,7 +50,7 @@ impl Document {
 
 /// Reads a file and those it includes. `None` if one cannot be used, which is reported then.
 pub fn load(path: &Path, reader: &mut Reader<'_>) -> Option<Document> {
-    let nowhere = Place::new(&Source::new(path, String::new()), 0..0);
+    let nowhere = Place::start_of(path);
     let mut loading = Loading { reader, files: Vec::new(), known: BTreeSet::new(), complete: true };
     let mut root = loading.file(path, &nowhere)?;
     let own = std::mem::replace(&mut root.content, Content::Map(Vec::new()));

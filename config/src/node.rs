@@ -79,6 +79,15 @@ impl Node {
         Self { content, place: place.clone() }
     }
 
+    /// The same without quotes: for what others can only write as texts, such as numbers in a map of strings.
+    #[must_use]
+    pub fn unquoted(mut self) -> Self {
+        if let Content::Scalar { style, .. } = &mut self.content {
+            *style = Style::Plain;
+        }
+        self
+    }
+
     /// A list that stands for what is written at a place in other words.
     pub fn list_at(place: &Place, items: Vec<Self>) -> Self {
         Self { content: Content::List(items), place: place.clone() }

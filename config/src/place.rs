@@ -63,6 +63,11 @@ impl Place {
         Self { source: Arc::clone(source), span: start..end }
     }
 
+    /// The beginning of a file that need not have been read.
+    pub fn start_of(path: &Path) -> Self {
+        Self::new(&Source::new(path, String::new()), 0..0)
+    }
+
     /// The file, as it was named.
     pub fn file(&self) -> &Path {
         &self.source.path

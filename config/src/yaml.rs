@@ -128,7 +128,7 @@ impl Builder<'_, '_, '_> {
                     return self.refuse(
                         &place,
                         "a second document begins here",
-                        "one file holds one document",
+                        "one file holds one document; SLO files of others, which hold several, go under `slo_files`",
                     );
                 }
             }
