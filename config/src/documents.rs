@@ -56,8 +56,11 @@ pub fn documents_matching(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<No
 }
 
 /// The first document of a file, to see what the file is: `None` if there is none that can be read, whatever the reason.
-/// What comes after it may be broken.
+/// What comes after it may be broken. A pipe could not be read again, and is left alone.
 pub fn first_document(path: &Path, environment: &dyn Environment) -> Option<Node> {
+    if !path.is_file() {
+        return None;
+    }
     let mut unheard = Reader::new(environment);
     let nowhere = Place::start_of(path);
     let source = files::source(path, &nowhere, &mut unheard)?;
