@@ -4,11 +4,13 @@
 //! an agent or a collector may say stands in their crates, as functions from a [`Node`] and a [`Reader`] to a value.
 //!
 //! In reading order: `place` is where something stands, `problem` what is wrong there and `render` how it looks;
-//! `node` is a file's tree and `yaml` makes it; `load` merges included files; `reader` and [`read`] turn nodes into
-//! values; [`mod@format`] turns values back into what people write.
+//! `node` is a file's tree and `yaml` makes it; `files` finds files, `load` merges included ones, `documents` reads those
+//! of other tools; `reader` and [`read`] turn nodes into values; [`mod@format`] turns values back into what people write.
 
 mod condition;
+mod documents;
 mod environment;
+mod files;
 pub mod format;
 mod load;
 mod mask;
@@ -22,6 +24,7 @@ mod secret;
 mod within;
 mod yaml;
 
+pub use documents::{documents, documents_matching, documents_str, first_document};
 pub use environment::{Environment, ProcessEnv};
 pub use load::{Document, load, load_str};
 pub use node::{Entry, Node};

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::format;
+use crate::files::{self, MAX_FILES};
 use crate::node::{Content, Entry, Node};
 use crate::place::{Place, Source};
 use crate::read;
 use crate::reader::Reader;
-use crate::yaml::{self, MAX_FILE};
+use crate::yaml;
 
-/// The most files that one document may have.
-const MAX_FILES: usize = 1_000;
+/// Any of these makes a file a collector's.
+const COLLECTORS: [&str; 4] = ["slos", "slo_files", "rules", "alerting"];
 
 /// A configuration: one tree out of one or more files.
 #[derive(Clone, Debug)]
@@ -40,16 +40,17 @@ impl Document {
         ["agent", "sources"].iter().any(|key| self.root.get(key).is_some())
     }
 
-    /// Whether it is a collector's: it has `slos`, `rules`, `alerting` or `collector.listen`.
+    /// Whether it is a collector's: it has `slos`, `slo_files`, `rules`, `alerting` or
+    /// `collector.listen`.
     pub fn is_collector(&self) -> bool {
         let listens = self.root.get("collector").is_some_and(|c| c.get("listen").is_some());
-        listens || ["slos", "rules", "alerting"].iter().any(|key| self.root.get(key).is_some())
+        listens || COLLECTORS.iter().any(|key| self.root.get(key).is_some())
     }
 }
 
 /// Reads a file and those it includes. `None` if one cannot be used, which is reported then.
 pub fn load(path: &Path, reader: &mut Reader<'_>) -> Option<Document> {
-    let nowhere = Place::new(&Source::new(path, String::new()), 0..0);
+    let nowhere = Place::start_of(path);
     let mut loading = Loading { reader, files: Vec::new(), known: BTreeSet::new(), complete: true };
     let mut root = loading.file(path, &nowhere)?;
     let own = std::mem::replace(&mut root.content, Content::Map(Vec::new()));
@@ -62,7 +63,7 @@ pub fn load(path: &Path, reader: &mut Reader<'_>) -> Option<Document> {
 
 /// Reads a text as if it were a file of that name; it cannot include others.
 pub fn load_str(name: &str, text: &str, reader: &mut Reader<'_>) -> Option<Document> {
-    let source = Source::new(Path::new(name), text.to_owned());
+    let source = Source::in_memory(name, text.to_owned());
     let root = tree(&source, reader)?;
     if let Some(entry) = root.entries().iter().find(|entry| entry.key == "include") {
         reader.error(&entry.key_place, "only a file can include others");
@@ -99,42 +100,10 @@ impl Loading<'_, '_> {
             self.reader.error(asked, format!("more than {MAX_FILES} files are included"));
             return None;
         }
-        self.known.insert(canonical(path));
+        self.known.insert(files::canonical(path));
         self.files.push(path.to_owned());
-        let source = self.source(path, asked)?;
+        let source = files::source(path, asked, self.reader)?;
         tree(&source, self.reader)
-    }
-
-    fn source(&mut self, path: &Path, asked: &Place) -> Option<Arc<Source>> {
-        let too_large = |bytes: u64| bytes > MAX_FILE as u64;
-        let read = std::fs::metadata(path).and_then(|about| {
-            if too_large(about.len()) {
-                let limit = format::size(MAX_FILE as u64);
-                return Err(std::io::Error::other(format!("larger than {limit}")));
-            }
-            std::fs::read(path)
-        });
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.reader.error(asked, format!("cannot read {}: {error}", path.display()));
-                return None;
-            }
-        };
-        match String::from_utf8(bytes) {
-            Ok(text) => {
-                let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-                Some(Source::new(path, text))
-            }
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                let place = Place::new(&Source::new(path, text), at..at + 1);
-                self.reader
-                    .error(&place, "not UTF-8: this is no text file, or one in another encoding");
-                None
-            }
-        }
     }
 
     /// A file's entries with those of the files it includes, and theirs.
@@ -151,9 +120,13 @@ impl Loading<'_, '_> {
             }
         };
         for pattern in patterns {
-            for path in self.matches(&pattern, &pattern.place) {
+            let Some(paths) = files::matching(&pattern, self.reader) else {
+                self.complete = false;
+                continue;
+            };
+            for path in paths {
                 // Checked late: an earlier match may have included this one.
-                if self.known.contains(&canonical(&path)) {
+                if self.known.contains(&files::canonical(&path)) {
                     continue;
                 }
                 match self.file(&path, &pattern.place).map(|node| node.content) {
@@ -166,36 +139,6 @@ impl Loading<'_, '_> {
             }
         }
         entries
-    }
-
-    /// The files of a pattern, by name.
-    fn matches(&mut self, pattern: &str, place: &Place) -> Vec<PathBuf> {
-        let whole = place.beside(pattern);
-        let paths = match glob::glob(&whole.to_string_lossy()) {
-            Ok(paths) => paths,
-            Err(error) => {
-                self.reader.error(place, format!("not a pattern: {}", error.msg));
-                self.complete = false;
-                return Vec::new();
-            }
-        };
-        let mut found: Vec<PathBuf> =
-            paths.filter_map(Result::ok).filter(|path| path.is_file()).collect();
-        found.sort();
-        if found.is_empty() {
-            self.nothing_included(pattern, place);
-        }
-        found
-    }
-
-    /// A pattern may match nothing yet; a name without `*` is a file that must be there.
-    fn nothing_included(&mut self, pattern: &str, place: &Place) {
-        if pattern.contains(['*', '?', '[']) {
-            self.reader.warning(place, format!("no file matches `{pattern}`"));
-        } else {
-            self.reader.error(place, format!("there is no file `{pattern}`"));
-            self.complete = false;
-        }
     }
 
     /// Adds the top-level entries of an included file.
@@ -229,9 +172,4 @@ impl Loading<'_, '_> {
         self.reader.error(&again.key_place, message).help("say it in one file only");
         self.complete = false;
     }
-}
-
-/// The name by which two paths of one file are the same.
-fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -73,6 +73,31 @@ impl Plain {
 }
 
 impl Node {
+    /// A text that stands for what is written at a place in other words.
+    pub fn text_at(place: &Place, text: impl Into<String>) -> Self {
+        let content = Content::Scalar { text: text.into(), style: Style::Quoted };
+        Self { content, place: place.clone() }
+    }
+
+    /// The same without quotes: for what others can only write as texts, such as numbers in a map of strings.
+    #[must_use]
+    pub fn unquoted(mut self) -> Self {
+        if let Content::Scalar { style, .. } = &mut self.content {
+            *style = Style::Plain;
+        }
+        self
+    }
+
+    /// A list that stands for what is written at a place in other words.
+    pub fn list_at(place: &Place, items: Vec<Self>) -> Self {
+        Self { content: Content::List(items), place: place.clone() }
+    }
+
+    /// A map that stands for what is written at a place in other words. Its keys must differ.
+    pub fn map_at(place: &Place, entries: Vec<Entry>) -> Self {
+        Self { content: Content::Map(entries), place: place.clone() }
+    }
+
     /// Where it stands.
     pub fn place(&self) -> &Place {
         &self.place

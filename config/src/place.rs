@@ -14,13 +14,24 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The byte at which each line begins.
     line_starts: Vec<usize>,
+    /// Whether it lies at its path: a text that was given is no neighbour of other files.
+    pub(crate) is_file: bool,
 }
 
 impl Source {
     pub(crate) fn new(path: &Path, text: String) -> Arc<Self> {
+        Self::of(path, text, true)
+    }
+
+    /// A text that only has a name.
+    pub(crate) fn in_memory(name: &str, text: String) -> Arc<Self> {
+        Self::of(Path::new(name), text, false)
+    }
+
+    fn of(path: &Path, text: String, is_file: bool) -> Arc<Self> {
         let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let line_starts = [0].into_iter().chain(ends).collect();
-        Arc::new(Self { path: path.to_owned(), text, line_starts })
+        Arc::new(Self { path: path.to_owned(), text, line_starts, is_file })
     }
 
     /// The line that holds a byte, from 0.
@@ -50,6 +61,11 @@ impl Place {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
         Self { source: Arc::clone(source), span: start..end }
+    }
+
+    /// The beginning of a file that need not have been read.
+    pub fn start_of(path: &Path) -> Self {
+        Self::new(&Source::new(path, String::new()), 0..0)
     }
 
     /// The file, as it was named.

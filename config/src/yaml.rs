@@ -21,6 +21,35 @@ const MAX_DEPTH: usize = 64;
 
 /// The tree of a text; `None` if it is broken, which is then reported. An empty text is an empty map.
 pub(crate) fn parse(source: &Arc<Source>, reader: &mut Reader<'_>) -> Option<Node> {
+    let roots = parse_up_to(source, Documents::One, reader)?;
+    Some(roots.into_iter().next().unwrap_or_else(|| empty_map(source)))
+}
+
+/// The trees of all documents of a text.
+pub(crate) fn parse_all(source: &Arc<Source>, reader: &mut Reader<'_>) -> Option<Vec<Node>> {
+    parse_up_to(source, Documents::Any, reader)
+}
+
+/// The tree of the first document that says something; what comes after it is not looked at.
+pub(crate) fn parse_first(source: &Arc<Source>, reader: &mut Reader<'_>) -> Option<Node> {
+    parse_up_to(source, Documents::First, reader)?.pop()
+}
+
+/// How many documents are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Documents {
+    /// One, and a second one is a problem.
+    One,
+    /// Up to the first that says something.
+    First,
+    Any,
+}
+
+fn parse_up_to(
+    source: &Arc<Source>,
+    documents: Documents,
+    reader: &mut Reader<'_>,
+) -> Option<Vec<Node>> {
     if let Some(at) = source.text.find('\0') {
         let place = Place::new(source, at..at + 1);
         reader.error(&place, "a NUL character: this is no text file");
@@ -33,9 +62,10 @@ pub(crate) fn parse(source: &Arc<Source>, reader: &mut Reader<'_>) -> Option<Nod
     let mut builder = Builder {
         source,
         reader,
+        documents,
         open: Vec::new(),
         anchors: HashMap::new(),
-        root: None,
+        roots: Vec::new(),
         n_nodes: 0,
         n_documents: 0,
         refused: false,
@@ -46,9 +76,13 @@ pub(crate) fn parse(source: &Arc<Source>, reader: &mut Reader<'_>) -> Option<Nod
             Err(error) => builder.broken(&error),
         };
         going?;
+        let is_found = builder.roots.last().is_some_and(|root| !root.is_null());
+        if documents == Documents::First && is_found {
+            break;
+        }
     }
-    let (root, refused) = (builder.root, builder.refused);
-    (!refused).then(|| root.unwrap_or_else(|| empty_map(source)))
+    let (roots, refused) = (builder.roots, builder.refused);
+    (!refused).then_some(roots)
 }
 
 fn empty_map(source: &Arc<Source>) -> Node {
@@ -73,7 +107,9 @@ struct Builder<'s, 'r, 'e> {
     reader: &'r mut Reader<'e>,
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
-    root: Option<Node>,
+    documents: Documents,
+    /// One for each document.
+    roots: Vec<Node>,
     n_nodes: usize,
     n_documents: usize,
     refused: bool,
@@ -86,11 +122,13 @@ impl Builder<'_, '_, '_> {
         match event {
             Event::DocumentStart(..) => {
                 self.n_documents += 1;
-                if self.n_documents > 1 {
+                // An anchor is its document's.
+                self.anchors.clear();
+                if self.n_documents > 1 && self.documents == Documents::One {
                     return self.refuse(
                         &place,
                         "a second document begins here",
-                        "one file holds one document",
+                        "one file holds one document; SLO files of others, which hold several, go under `slo_files`",
                     );
                 }
             }
@@ -165,7 +203,7 @@ impl Builder<'_, '_, '_> {
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|open| &mut open.content) {
-            None => self.root = Some(node),
+            None => self.roots.push(node),
             Some(OpenContent::List(items)) => items.push(node),
             Some(OpenContent::Map(_, waiting @ None)) => match node.content {
                 Content::Scalar { text, .. } => *waiting = Some((text, node.place)),

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use watchkeeper_config::{
-    Document, Node, Problems, Quantity, Reader, Secret, load, load_str, read,
+    Document, Node, Problems, Quantity, Reader, Secret, documents, documents_matching,
+    documents_str, first_document, load, load_str, read,
 };
 use watchkeeper_expr::{Condition, Scope};
 use watchkeeper_model::{Dimension, Labels, Service, Unit};
@@ -227,6 +228,7 @@ fn a_document_is_an_agents_or_a_collectors() {
         ("sources: []\ncollector: {grpc: {}}", true, false),
         ("collector: {listen: x}", false, true),
         ("slos: []", false, true),
+        ("slo_files: []", false, true),
         ("rules: []", false, true),
         ("alerting: {}", false, true),
         ("agent: {}\nslos: []", true, true),
@@ -235,4 +237,50 @@ fn a_document_is_an_agents_or_a_collectors() {
         let document = load_str("a", text, &mut Reader::new(&env)).unwrap();
         assert_eq!((document.is_agent(), document.is_collector()), (agent, collector), "{text}");
     }
+}
+
+#[test]
+fn files_of_others_hold_several_documents_with_places_of_their_own() {
+    let mut reader = Reader::new(&env);
+    let text = "# nothing yet\n---\na: &x 1\n---\n---\nb: 2\n...\n";
+    let read = documents_str("many.yaml", text, &mut reader).unwrap();
+    let places: Vec<String> = read.iter().map(|document| document.place().to_string()).collect();
+    assert_eq!(places, ["many.yaml:3:1", "many.yaml:6:1"]);
+    assert!(reader.problems().is_empty());
+    assert_eq!(documents_str("none.yaml", "# nothing\n", &mut reader).unwrap().len(), 0);
+    assert!(documents_str("x.yaml", "a: &x 1\n---\nb: *x\n", &mut reader).is_none());
+    assert_eq!(reader.problems().n_errors(), 1);
+}
+
+#[test]
+fn patterns_find_each_file_once_and_all_that_is_wrong_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("a.yaml", "a: 1\n---\nb: 2\n");
+    write("b.yaml", "c: 3\n---\nd: [\n");
+    let main = dir.path().join("main.yaml");
+    for (list, n_found, problems) in [
+        ("[a.yaml, 'a*.yaml', ./a.yaml]", Some(2), ""),
+        ("['none/*.yaml']", Some(0), "no file matches"),
+        ("[none.yaml, '*.yaml']", None, "there is no file `none.yaml`"),
+        ("a.yaml", None, "a list is needed"),
+        ("['***']", None, "not a pattern"),
+    ] {
+        write("main.yaml", &format!("agent: {{}}\nfiles: {list}\n"));
+        let mut reader = Reader::new(&env);
+        let document = load(&main, &mut reader).unwrap();
+        let found = documents_matching(document.root().get("files").unwrap(), &mut reader);
+        assert_eq!(found.map(|f| f.len()), n_found, "{list}");
+        assert!(reader.problems().render().contains(problems), "{list}");
+    }
+    // A text that only has a name is nobody's neighbour.
+    let mut reader = Reader::new(&env);
+    let document = load_str("main.yaml", "files: ['/**/*']", &mut reader).unwrap();
+    assert!(documents_matching(document.root().get("files").unwrap(), &mut reader).is_none());
+    assert!(reader.problems().render().contains("only a file can name others"));
+    // What a file is shows its beginning, even if the rest is broken.
+    let first = first_document(&dir.path().join("b.yaml"), &env).unwrap();
+    assert!(first.get("c").is_some());
+    assert!(first_document(&dir.path().join("none.yaml"), &env).is_none());
+    assert!(documents(&dir.path().join("b.yaml"), &mut Reader::new(&env)).is_none());
 }

@@ -108,7 +108,9 @@ const BAD: &[(&str, &[&str])] = &[
     ("agent: {}\nagent: {}", &["2:1: `agent` is already said in line 1 | leave out one of them"]),
     (
         "agent: {}\n---\nagent: {}",
-        &["2:1: a second document begins here | one file holds one document"],
+        &[
+            "2:1: a second document begins here | one file holds one document; SLO files of others, which hold several, go under `slo_files`",
+        ],
     ),
     (
         "agent: *x",

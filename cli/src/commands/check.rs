@@ -1,12 +1,13 @@
 //! `check`: what is wrong with configuration files, all of it at once, before a daemon reads them; and whether scenarios
 //! go as expected.
 //!
-//! Owns telling an agent's file from a collector's. Reads them with the code of the daemons, so that it can't say
+//! Owns telling an agent's file from a collector's, and from SLO files of others. Reads them with the code of the daemons, so that it can't say
 //! anything else than they do.
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use watchkeeper_collector::config::{SloFormat, check_slo_file};
 use watchkeeper_config::{
     Document, Environment, Node, Problems, ProcessEnv, Reader, ReportedProblem, load,
 };
@@ -18,7 +19,7 @@ use crate::terminal::{Screen, Tone, say};
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Files of agents and collectors
+    /// Files of agents and collectors, and SLO files in the form of OpenSLO v1 or of Sloth
     #[arg(required_unless_present = "scenario", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Play scenarios, and fail if one does not go as expected; docs/scenarios.md says how to write them
@@ -53,6 +54,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
 enum Kind {
     Agent,
     Collector,
+    OpenSlo,
+    Sloth,
     Scenario,
     Unknown,
 }
@@ -62,6 +65,8 @@ impl Kind {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
+            Self::OpenSlo => SloFormat::OpenSlo.as_str(),
+            Self::Sloth => SloFormat::Sloth.as_str(),
             Self::Scenario => "scenario",
             Self::Unknown => "unknown",
         }
@@ -104,25 +109,44 @@ impl<'a> Json<'a> {
 
 impl Checked {
     fn read(file: &Path, insecure: bool, environment: &dyn Environment) -> Self {
+        if let Some(format) = SloFormat::of_file(file, environment) {
+            return Self::read_of_others(file, format, environment);
+        }
         let mut reader = Reader::new(environment);
         let document = load(file, &mut reader);
         let kind =
             document.as_ref().map_or(Kind::Unknown, |document| kind_of(document, &mut reader));
-        let contents = document.as_ref().map(|document| contents(document.root(), kind));
-        let is_read = document.and_then(|document| match kind {
+        let mut n_slos = None;
+        let is_read = document.as_ref().and_then(|document| match kind {
             Kind::Agent => {
-                watchkeeper_agent::config::read(&document, &mut reader, insecure).map(|_| ())
+                watchkeeper_agent::config::read(document, &mut reader, insecure).map(|_| ())
             }
-            Kind::Collector => {
-                watchkeeper_collector::config::read(&document, &mut reader, insecure).map(|_| ())
-            }
-            Kind::Scenario | Kind::Unknown => None,
+            Kind::Collector => watchkeeper_collector::config::read(document, &mut reader, insecure)
+                .map(|settings| n_slos = Some(settings.engine.slos.len())),
+            Kind::OpenSlo | Kind::Sloth | Kind::Scenario | Kind::Unknown => None,
         });
         let problems = match reader.finish(is_read) {
             Ok(((), problems)) | Err(problems) => problems,
         };
+        let contents = document.map(|document| contents(document.root(), kind, n_slos));
         let file = file.display().to_string();
         Self { file, kind, contents: contents.unwrap_or_default(), problems }
+    }
+
+    /// Checks an SLO file of others by itself.
+    fn read_of_others(file: &Path, format: SloFormat, environment: &dyn Environment) -> Self {
+        let mut reader = Reader::new(environment);
+        let read = check_slo_file(file, &mut reader);
+        let contents = read.map_or_else(String::new, |read| say::things(read.n_slos, "SLO"));
+        let problems = match reader.finish(read) {
+            Ok((_, problems)) | Err(problems) => problems,
+        };
+        let kind = match format {
+            SloFormat::OpenSlo => Kind::OpenSlo,
+            SloFormat::Sloth => Kind::Sloth,
+            SloFormat::Other => Kind::Unknown,
+        };
+        Self { file: file.display().to_string(), kind, contents, problems }
     }
 
     /// Plays a scenario: what did not go as expected is a problem at the place of the expectation.
@@ -159,6 +183,10 @@ impl Checked {
         };
         let what = match self.kind {
             Kind::Unknown => String::new(),
+            // Their own names have a version, and read better apart.
+            kind @ (Kind::OpenSlo | Kind::Sloth) if !self.contents.is_empty() => {
+                format!("{}: {}: ", kind.as_str(), self.contents)
+            }
             kind if self.contents.is_empty() => format!("{}: ", kind.as_str()),
             kind => format!("{}, {}: ", kind.as_str(), self.contents),
         };
@@ -181,20 +209,21 @@ fn kind_of(document: &Document, reader: &mut Reader<'_>) -> Kind {
         (true, true) => {
             reader
                 .error(place, "this is an agent's file and a collector's at once")
-                .help("keep `agent` and `sources` in one file, `slos`, `rules`, `alerting` and `collector.listen` in another");
+                .help("keep `agent` and `sources` in one file, `slos`, `slo_files`, `rules`, `alerting` and `collector.listen` in another");
             Kind::Unknown
         }
         (false, false) => {
             reader
                 .error(place, "this is neither an agent's file nor a collector's")
-                .help("an agent's has `agent` or `sources`; a collector's `slos`, `rules`, `alerting` or `collector.listen`");
+                .help("an agent's has `agent` or `sources`; a collector's `slos`, `slo_files`, `rules`, `alerting` or `collector.listen`");
             Kind::Unknown
         }
     }
 }
 
-/// How much of everything there is, by what is written.
-fn contents(root: &Node, kind: Kind) -> String {
+/// How much of everything there is, by what is written; of SLOs those that were read, if they could be: an entry may have
+/// several objectives, and `slo_files` brings more.
+fn contents(root: &Node, kind: Kind, n_slos: Option<usize>) -> String {
     let n_items = |node: Option<&Node>| node.map_or(0, |node| node.items().len());
     let counts = match kind {
         Kind::Agent => {
@@ -205,14 +234,14 @@ fn contents(root: &Node, kind: Kind) -> String {
         }
         Kind::Collector => {
             let receivers = root.get("alerting").and_then(|alerting| alerting.get("receivers"));
-            let n_slos = n_items(root.get("slos"));
+            let n_slos = n_slos.unwrap_or_else(|| n_items(root.get("slos")));
             vec![
                 (n_slos, "SLO"),
                 (n_items(root.get("rules")), "rule"),
                 (n_items(receivers), "receiver"),
             ]
         }
-        Kind::Scenario | Kind::Unknown => Vec::new(),
+        Kind::OpenSlo | Kind::Sloth | Kind::Scenario | Kind::Unknown => Vec::new(),
     };
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
     counts.map(|(n, noun)| say::things(n, noun)).collect::<Vec<_>>().join(", ")
@@ -227,6 +256,12 @@ mod tests {
         "sources:\n  - tail: {service: shop, paths: [/x/*.log], signals: [{name: requests}]}\n";
     const COLLECTOR: &str =
         "slos:\n  - {name: a, service: s, signal: r, below: 1s, objective: 95, window: 30d}\n";
+
+    const OPENSLO: &str = "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\nspec:\n  service: s\n  \
+        budgetingMethod: Occurrences\n  timeWindow: [{duration: 30d}]\n  objectives: [{op: lte, value: 1, target: 0.95}]\n  \
+        indicator: {spec: {thresholdMetric: {metricSource: {type: watchkeeper, spec: {signal: r}}}}}\n";
+    const SLOTH: &str = "version: prometheus/v1\nservice: s\nslos:\n  - {name: a, objective: 95, sli: {plugin: {id: \
+        watchkeeper, options: {signal: r, below: 1s}}}}\n";
 
     fn checked(text: &str) -> Checked {
         let dir = tempfile::tempdir().unwrap();
@@ -250,6 +285,18 @@ mod tests {
             ("slos: []\nsources: []\n", Kind::Unknown, "1 error"),
             ("sources: [1, 2\n", Kind::Unknown, "1 error"),
             ("slos: []\ngiven: []\nexpect: []\n", Kind::Unknown, "1 error"),
+            (&format!("{OPENSLO}---\n{OPENSLO}"), Kind::OpenSlo, "OpenSLO v1: 2 SLOs: 1 error"),
+            (OPENSLO, Kind::OpenSlo, "OpenSLO v1: 1 SLO: ok"),
+            (
+                &OPENSLO.replace("watchkeeper", "Datadog"),
+                Kind::OpenSlo,
+                "OpenSLO v1: 1 SLO: 1 error",
+            ),
+            (&format!("{OPENSLO}---\na: [\n"), Kind::OpenSlo, "OpenSLO v1: 1 error"),
+            ("apiVersion: v1\nkind: Pod\n", Kind::Unknown, "1 error"),
+            (&SLOTH.replace("s/v1", "s/v2"), Kind::Unknown, "1 error"),
+            ("sources: []\nversion: 2\n", Kind::Agent, "agent: 1 error"),
+            (SLOTH, Kind::Sloth, "Sloth prometheus/v1: 1 SLO: ok"),
             ("sources: []\nnonsense: 1\nmore: 2\n", Kind::Agent, "agent: 2 errors"),
         ] {
             let checked = checked(text);
@@ -281,6 +328,17 @@ mod tests {
         assert!(warned.is_ok(false) && !warned.is_ok(true));
         assert_eq!(last_line(&warned, false), "collector, 1 SLO: ok, 1 warning");
         assert_eq!(last_line(&warned, true), "collector, 1 SLO: 1 warning");
+    }
+
+    #[test]
+    fn slos_in_files_of_others_count_too() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), OPENSLO).unwrap();
+        std::fs::write(dir.path().join("b.yaml"), SLOTH).unwrap();
+        let file = dir.path().join("file.yaml");
+        std::fs::write(&file, "slo_files: [a.yaml, b.yaml]\n").unwrap();
+        let checked = Checked::read(&file, false, &|_: &str| None);
+        assert_eq!(last_line(&checked, true), "collector, 2 SLOs: ok");
     }
 
     #[test]

@@ -18,19 +18,7 @@ pub(super) fn check(
     slos: &[Located<SloSettings>],
     rules: &[Located<RuleSettings>],
 ) {
-    for node in f.node("slos").map_or(&[][..], Node::items) {
-        let name = name_of(node);
-        if let Some(slo) = slos.iter().find(|slo| slo.name == name) {
-            let labels = ["page", "ticket"].map(|severity| {
-                slo.labels.with(&Labels::new([
-                    ("alertname", slo.name.as_str()),
-                    ("service", slo.service.as_str()),
-                    ("severity", severity),
-                ]))
-            });
-            check_each(node, &labels, Some(1.0), Some(&sample(slo)), f.reader());
-        }
-    }
+    check_slos(f.node("slos").map_or(&[][..], Node::items), slos, f.reader());
     for node in f.node("rules").map_or(&[][..], Node::items) {
         let name = name_of(node);
         if let Some(rule) = rules.iter().find(|rule| rule.name == name) {
@@ -40,6 +28,23 @@ pub(super) fn check(
             let labels = [labels.with_one("alertname", &rule.name)];
             let value = (!matches!(rule.stat, Stat::Absent)).then_some(1.5);
             check_each(node, &labels, value, None, f.reader());
+        }
+    }
+}
+
+/// Tries out the annotations of SLOs where their entries stand.
+pub(super) fn check_slos(entries: &[Node], slos: &[Located<SloSettings>], reader: &mut Reader<'_>) {
+    for node in entries {
+        let name = name_of(node);
+        if let Some(slo) = slos.iter().find(|slo| slo.name == name) {
+            let labels = ["page", "ticket"].map(|severity| {
+                slo.labels.with(&Labels::new([
+                    ("alertname", slo.name.as_str()),
+                    ("service", slo.service.as_str()),
+                    ("severity", severity),
+                ]))
+            });
+            check_each(node, &labels, Some(1.0), Some(&sample(slo)), reader);
         }
     }
 }

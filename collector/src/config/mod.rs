@@ -1,7 +1,7 @@
 //! A collector's configuration file: what the user wrote, and the settings it comes to.
 //!
-//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `composites` their
-//! parts, `corrections` what their budgets leave out, `alerting` routes and receivers, `annotations` the expressions in
+//! In reading order: `server` is the section `collector:` and `storage:`, `objectives` rules, `slos` SLOs, `slo_files` those in
+//! files of others, `composites` their parts, `corrections` what their budgets leave out, `alerting` routes and receivers, `annotations` the expressions in
 //! those of SLOs and rules. Each channel reads its own section in its own folder. Reports every problem with its place,
 //! all at once.
 
@@ -11,6 +11,7 @@ mod composites;
 mod corrections;
 mod objectives;
 mod server;
+mod slo_files;
 mod slos;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use watchkeeper_collector_core::engine;
 use watchkeeper_config::{Document, Environment, Fields, Node, Problems, Reader, load, read};
 
 pub use server::{Role, ServerSettings, StorageSettings, TlsFiles, Token};
+pub use slo_files::{SloFile, SloFormat, check_slo_file};
 
 use crate::channels::registry::IntegrationSettings;
 
@@ -66,12 +68,14 @@ pub fn read(
         "storage",
         "intake",
         "slos",
+        "slo_files",
         "corrections",
         "rules",
         "builtin",
         "alerting",
         "include",
     ];
+    slo_files::refuse_included(document, reader)?;
     document.root().fields(reader, &keys, |f| {
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
@@ -88,7 +92,8 @@ pub fn read(
 }
 
 /// The keys that [`read_judging`] reads.
-pub const JUDGING_KEYS: [&str; 5] = ["slos", "corrections", "rules", "builtin", "alerting"];
+pub const JUDGING_KEYS: [&str; 6] =
+    ["slos", "slo_files", "corrections", "rules", "builtin", "alerting"];
 
 /// The names of the alerts that need no SLO and no rule.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
@@ -107,12 +112,15 @@ pub struct Judging {
 /// Reads [`JUDGING_KEYS`] of a map, which may have others of its own.
 pub fn read_judging(f: &mut Fields<'_, '_, '_>, external_url: &str) -> Judging {
     let mut slos: Vec<_> = f.list("slos", slos::read_slo).into_iter().flatten().collect();
+    let entries = slo_files::read(f);
+    slos.extend(entries.iter().filter_map(|entry| slos::read_slo(entry, f.reader())).flatten());
     composites::resolve(&mut slos, f.reader());
     let corrections = f.list("corrections", corrections::read_correction);
     corrections::refuse_unknown(&corrections, &slos, f.reader());
     let rules = f.list("rules", objectives::read_rule);
     objectives::refuse_same_names(&slos, &rules, f.reader());
     annotations::check(f, &slos, &rules);
+    annotations::check_slos(&entries, &slos, f.reader());
     let builtin = f.or("builtin", BuiltinSettings::default(), read_builtin);
     let alerting = f.optional("alerting", alerting::read).unwrap_or_default();
     let engine = engine::Settings {
