@@ -284,3 +284,15 @@ fn patterns_find_each_file_once_and_all_that_is_wrong_is_told() {
     assert!(first_document(&dir.path().join("none.yaml"), &env).is_none());
     assert!(documents(&dir.path().join("b.yaml"), &mut Reader::new(&env)).is_none());
 }
+
+#[test]
+fn what_a_pipe_holds_is_still_there_after_a_look_at_what_it_is() {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    let (end, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(b"slos: []\n").unwrap();
+    drop(writer);
+    let path = format!("/dev/fd/{}", end.as_raw_fd());
+    assert!(first_document(Path::new(&path), &env).is_none());
+    assert!(load(Path::new(&path), &mut Reader::new(&env)).unwrap().is_collector());
+}
