@@ -80,7 +80,8 @@ pub(crate) fn budget(slo: &Slo, n_cells: usize) -> String {
 
 /// The same in a sentence: `██████░░ 63.2% left`, or that it is overspent.
 pub(crate) fn budget_left(slo: &Slo, n_cells: usize) -> String {
-    let end = match slo.budget_remaining {
+    let end = match slo.budget_remaining.filter(|_| slo.total > 0) {
+        None => "",
         Some(left) if left < FAR_BELOW => "",
         Some(left) if left < 0.0 => ", overspent",
         _ => " left",
@@ -247,6 +248,8 @@ mod tests {
             let slo = Slo { budget_remaining: Some(left), total: 1, ..Slo::default() };
             assert_eq!(budget_left(&slo, 8), words);
         }
+        let unknown = Slo { budget_remaining: Some(1.0), ..Slo::default() };
+        assert_eq!(budget_left(&unknown, 8), say::NOTHING);
     }
 
     #[test]
