@@ -122,7 +122,7 @@ fn an_slo_burns_pages_and_is_closed_again_in_virtual_time() {
     rehearsal.advance(rehearsal.now() + secs(5 * 3600));
     let after = told(&mut rehearsal);
     // The errors have left the six hours, and good requests are still there to say so.
-    for line in ["25200 shop resolved ticket", "25200 pager close"] {
+    for line in ["25260 shop resolved ticket", "25260 pager close"] {
         assert!(after.iter().any(|told| told == line), "{line}: {after:?}");
     }
 }
