@@ -85,8 +85,8 @@ impl<T: Part> Ring<T> {
                 self.first = index;
             }
         }
-        while index - self.first >= self.len() {
-            self.buckets.push_back(T::default());
+        if index - self.first >= self.len() {
+            self.grow(index - self.first + 1);
         }
         let slot = usize::try_from(index - self.first).ok()?;
         self.buckets.get_mut(slot).map(|bucket| (index, bucket))
@@ -100,6 +100,17 @@ impl<T: Part> Ring<T> {
         let (from, to) = (slot(from), slot(to));
         let first = self.first.saturating_add(i64::try_from(from).unwrap_or(i64::MAX));
         (first..).zip(self.buckets.range(from..to.max(from)))
+    }
+
+    /// Makes it so many buckets long. Memory doubles as in any vector, but never beyond what the window needs.
+    fn grow(&mut self, n_buckets: i64) {
+        let of = |n: i64| usize::try_from(n).unwrap_or(0);
+        let (len, needed) = (self.buckets.len(), of(n_buckets));
+        if needed > self.buckets.capacity() {
+            let wanted = needed.max((2 * len).min(of(self.n_most() + 1)));
+            self.buckets.reserve_exact(wanted - len);
+        }
+        self.buckets.resize(needed, T::default());
     }
 
     /// Forgets what lies further ahead of `now` than event time may: the clock was set back.

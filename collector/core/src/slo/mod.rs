@@ -2,7 +2,7 @@
 //!
 //! In reading order: `counts` add up, `zone` and `calendar` say when periods begin, `method` what is good or bad, `settings`
 //! judge, `tier` says which burn rates matter; `correction` is what a budget does not pay for and `excluded` the time that is
-//! left out for it, `tally` keeps the counts of one SLO, `forecast` says how they go on, `words` how a budget reads, `budget`
+//! left out for it, `tally` keeps the counts of one SLO (`packed`), `forecast` says how they go on, `words` how a budget reads, `budget`
 //! evaluates them, and `hindsight` finds what burned in the past.
 
 mod budget;
@@ -13,6 +13,7 @@ mod excluded;
 mod forecast;
 mod hindsight;
 mod method;
+mod packed;
 mod settings;
 mod tally;
 mod tier;

@@ -13,6 +13,7 @@ use super::calendar::Calendar;
 use super::counts::Counts;
 use super::excluded::Excluded;
 use super::method::Method;
+use super::packed::Packed;
 use super::settings::{BUCKET, width_of};
 use crate::series::{Part, Ring};
 
@@ -230,7 +231,7 @@ impl Tally {
 /// Buckets of one width, and running sums over the windows counted in them.
 #[derive(Clone, Debug)]
 struct Spans {
-    ring: Ring<Counts>,
+    ring: Ring<Packed>,
     spans: Vec<Span>,
     /// Until when time has passed.
     seen: Timestamp,
@@ -252,7 +253,7 @@ struct Span {
 }
 
 /// The buckets of a window: a period has those that start in it, so none is in two.
-fn bounds(ring: &Ring<Counts>, over: &Over, now: Timestamp) -> (i64, i64) {
+fn bounds(ring: &Ring<Packed>, over: &Over, now: Timestamp) -> (i64, i64) {
     match over {
         Over::Last(length) => (ring.first_within(*length, now), i64::MAX),
         Over::Period(calendar) => {
@@ -308,9 +309,9 @@ impl Spans {
         let Some((index, bucket)) = self.ring.bucket(at, now) else {
             return;
         };
-        let before = method.worth(bucket);
-        bucket.add(counts);
-        let after = method.worth(bucket);
+        let before = method.worth(&bucket.counts());
+        bucket.add(&Packed::from(*counts));
+        let after = method.worth(&bucket.counts());
         let start = Timestamp(index.saturating_mul(width));
         for span in self.spans.iter_mut().filter(|span| (span.from..span.to).contains(&index)) {
             if !views[span.view].excluded.covers(start) {
@@ -335,7 +336,7 @@ impl Spans {
             .filter(|(_, counts)| !counts.is_empty())
             .map(move |(index, counts)| (Timestamp(index.saturating_mul(width)), counts))
             .filter(|(start, _)| excluded.is_empty() || !excluded.covers(*start))
-            .map(move |(start, counts)| (start, method.worth(counts)))
+            .map(move |(start, counts)| (start, method.worth(&counts.counts())))
     }
 
     fn total(&self, from: i64, to: i64, view: usize, method: Method, views: &[View]) -> Counts {
