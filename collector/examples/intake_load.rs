@@ -5,7 +5,8 @@
 //! (`batch=20` for fewer). Every one must
 //! be receipted and counted. Run it as
 //! `cargo build --release -p watchkeeper-collector && cargo run --release -p watchkeeper-collector --example intake_load -- agents=100 slos=100 seconds=10`
-//! (`rate=0` as fast as it goes; `age=1200` makes windows that are folded at once).
+//! (`rate=0` as fast as it goes; `age=1200` makes windows that are folded at once, `span=2592000` spreads them over a
+//! month).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -35,6 +36,8 @@ struct Load {
     batch: usize,
     /// How old the windows are, in seconds.
     age: i64,
+    /// Over how many seconds the windows are spread.
+    span: i64,
 }
 
 impl Load {
@@ -46,6 +49,7 @@ impl Load {
             ("rate".to_owned(), 100_000),
             ("age".to_owned(), 0),
             ("batch".to_owned(), 500),
+            ("span".to_owned(), 0),
         ]);
         for argument in arguments {
             let (name, value) = argument.split_once('=').context("write name=number")?;
@@ -59,6 +63,7 @@ impl Load {
             seconds: of("seconds"),
             rate: of("rate"),
             batch: of("batch").max(1),
+            span: i64::try_from(of("span").max(of("seconds")))?,
             age: i64::try_from(of("age"))?,
         })
     }
@@ -180,7 +185,7 @@ fn configuration(load: &Load, port: u16, directory: &Path) -> Result<String> {
 /// Everything one agent sends, sealed.
 fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
     let now = Timestamp::from_jiff(jiff::Timestamp::now()).secs() - load.age;
-    let (batches, spread) = (load.batches(), i64::try_from(load.seconds)?);
+    let (batches, spread) = (load.batches(), load.span);
     let mut sealed = Vec::new();
     for seq in 0..batches {
         let second = now - spread + i64::try_from(seq)? * spread / i64::try_from(batches)?;
