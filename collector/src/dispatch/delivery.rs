@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use watchkeeper_collector_core::engine;
-use watchkeeper_collector_core::notify::{Notification, NotifiedAlert, Reply};
+use watchkeeper_collector_core::notify::{Notification, Reply};
 use watchkeeper_model::Severity;
 
 use crate::channels::IntegrationKey;
@@ -43,10 +43,7 @@ impl Delivery {
 
     /// The worst severity that fires in it, or of all alerts if none does.
     pub(super) fn severity(&self) -> Severity {
-        let alerts = &self.notification.alerts;
-        let rank = |alert: &NotifiedAlert| Severity::rank_of(alert.labels.get("severity"));
-        let firing = alerts.iter().filter(|alert| alert.firing).map(rank).max();
-        firing.or_else(|| alerts.iter().map(rank).max()).unwrap_or_default()
+        self.notification.severity()
     }
 }
 

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use sha2::{Digest as _, Sha256};
 use watchkeeper_collector_core::notify::{Action, Notification, NotifiedAlert};
-use watchkeeper_model::{Labels, Severity};
+use watchkeeper_model::Labels;
 
 use super::queue::Attempt;
 
@@ -20,10 +20,7 @@ pub(super) fn notification(attempts: &[Attempt]) -> Option<Notification> {
     let latest = told().max_by_key(|told| told.at)?;
     let mut alerts: Vec<NotifiedAlert> = told().flat_map(|told| told.alerts.clone()).collect();
     let n_before: usize = told().map(|told| told.n_truncated as usize).sum();
-    alerts.sort_by_key(|alert| {
-        let rank = Severity::rank_of(alert.labels.get("severity"));
-        (Reverse(alert.firing), Reverse(rank), alert.starts_at)
-    });
+    alerts.sort_by_key(|alert| (Reverse(alert.firing), Reverse(alert.severity()), alert.starts_at));
     let n_truncated = n_before + alerts.len().saturating_sub(MAX_ALERTS);
     alerts.truncate(MAX_ALERTS);
     let is_over = told().all(|told| told.action == Action::Close);

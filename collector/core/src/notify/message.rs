@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watchkeeper_model::{Labels, Timestamp};
+use watchkeeper_model::{Labels, Severity, Timestamp};
 
 /// What a delivery does to an incident at its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,6 +79,26 @@ pub struct NotifiedAlert {
     pub events: Vec<SampleEvent>,
     /// Agents whose data are in it, worst first, at most ten.
     pub agents: Vec<String>,
+}
+
+impl Notification {
+    /// The worst severity that fires in it; `None` if nothing does.
+    pub fn worst_firing(&self) -> Option<Severity> {
+        self.alerts.iter().filter(|alert| alert.firing).map(NotifiedAlert::severity).max()
+    }
+
+    /// The worst severity that fires in it, or of all its alerts if none does.
+    pub fn severity(&self) -> Severity {
+        let of_all = || self.alerts.iter().map(NotifiedAlert::severity).max();
+        self.worst_firing().or_else(of_all).unwrap_or_default()
+    }
+}
+
+impl NotifiedAlert {
+    /// What its label `severity` stands for.
+    pub fn severity(&self) -> Severity {
+        Severity::rank_of(self.labels.get("severity"))
+    }
 }
 
 /// An SLO at the moment of the notification.

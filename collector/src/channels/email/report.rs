@@ -32,8 +32,7 @@ pub(super) enum Tone {
 
 impl Tone {
     pub(super) fn of(told: &Notification) -> Self {
-        let worst = told.alerts.iter().filter(|alert| alert.firing).map(severity).max();
-        match (worst, told.action) {
+        match (told.worst_firing(), told.action) {
             (Some(_), Action::Close) => Self::Closed,
             (Some(severity), _) => Self::Firing(severity),
             (None, _) => Self::Resolved,
@@ -41,7 +40,7 @@ impl Tone {
     }
 
     fn of_alert(alert: &NotifiedAlert) -> Self {
-        if alert.firing { Self::Firing(severity(alert)) } else { Self::Resolved }
+        if alert.firing { Self::Firing(alert.severity()) } else { Self::Resolved }
     }
 }
 
@@ -184,7 +183,7 @@ fn group(told: &Notification, tone: Tone) -> Report {
     let n_resolved = told.alerts.len() - n_firing;
     let (badge, mut matter) = match tone {
         Tone::Firing(worst) => {
-            let worst = told.alerts.iter().find(|alert| alert.firing && severity(alert) == worst);
+            let worst = told.alerts.iter().find(|alert| alert.firing && alert.severity() == worst);
             let word = worst.map_or_else(String::new, severity_word);
             let resolved =
                 if n_resolved > 0 { format!(", {n_resolved} resolved") } else { String::new() };
@@ -356,10 +355,6 @@ fn footer(told: &Notification, labels: &Labels) -> Vec<String> {
     lines.push(format!("{place}: {why}."));
     lines.retain(|line| !line.is_empty());
     lines
-}
-
-fn severity(alert: &NotifiedAlert) -> Severity {
-    Severity::rank_of(alert.labels.get("severity"))
 }
 
 /// The severity as the alert's owner calls it.

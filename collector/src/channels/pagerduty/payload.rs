@@ -160,7 +160,8 @@ fn payload<'a>(told: &'a Notification, wording: &'a Wording, max_alerts: usize) 
     let or = |fixed: &Option<String>, ours: String| {
         text::line(fixed.as_deref().unwrap_or(&ours), MAX_FIELD_CHARS)
     };
-    let severity = wording.severity.unwrap_or_else(|| Severity::rank_of(label("severity")));
+    let severity =
+        wording.severity.or(worst.map(NotifiedAlert::severity)).unwrap_or(Severity::Error);
     let summary = wording.description.clone().unwrap_or_else(|| summary(told, worst));
     let details = details(told, max_alerts, &wording.details);
     Payload {

@@ -21,8 +21,7 @@ pub(super) enum Mood {
 
 impl Mood {
     pub(super) fn of(told: &Notification) -> Self {
-        let worst = told.alerts.iter().filter(|alert| alert.firing).map(severity).max();
-        match (worst, told.action) {
+        match (told.worst_firing(), told.action) {
             (Some(_), Action::Close) => Self::Closed,
             (Some(severity), _) => Self::Firing(severity),
             // What it was about is not known any more: nobody can say that it is well.
@@ -32,7 +31,7 @@ impl Mood {
     }
 
     pub(super) fn of_alert(alert: &NotifiedAlert) -> Self {
-        if alert.firing { Self::Firing(severity(alert)) } else { Self::Resolved }
+        if alert.firing { Self::Firing(alert.severity()) } else { Self::Resolved }
     }
 
     pub(super) const fn emoji(self) -> &'static str {
@@ -56,10 +55,6 @@ impl Mood {
             Self::Closed => "#9e9e9e",
         }
     }
-}
-
-pub(super) fn severity(alert: &NotifiedAlert) -> Severity {
-    Severity::rank_of(alert.labels.get("severity"))
 }
 
 /// The severity as the alert's owner calls it.

@@ -5,7 +5,7 @@
 use watchkeeper_collector_core::notify::{Action, Notification, NotifiedAlert, reason_in_words};
 use watchkeeper_model::Severity;
 
-use super::alert::{Mood, lasted, matter, name, severity, severity_word};
+use super::alert::{Mood, lasted, matter, name, severity_word};
 use super::listing::own_labels;
 use super::markup::{self, Block, Message};
 use super::memory::Memory;
@@ -39,9 +39,9 @@ impl Change {
         }
         let firing = || told.alerts.iter().filter(|alert| alert.firing);
         let rise =
-            |alert: &&NotifiedAlert| before.before(alert).is_some_and(|it| it < severity(alert));
+            |alert: &&NotifiedAlert| before.before(alert).is_some_and(|it| it < alert.severity());
         let fall =
-            |alert: &&NotifiedAlert| before.before(alert).is_some_and(|it| it > severity(alert));
+            |alert: &&NotifiedAlert| before.before(alert).is_some_and(|it| it > alert.severity());
         let worse: Vec<_> = firing().filter(rise).map(|alert| moved(told, alert, before)).collect();
         let new = firing().filter(|alert| before.before(alert).is_none());
         let new: Vec<_> = new.map(|alert| fresh(told, alert)).collect();
@@ -115,7 +115,7 @@ fn fresh(told: &Notification, alert: &NotifiedAlert) -> String {
 /// `🔴 Worse · *shop-availability* is PAGE now, it was TICKET: burning 21.3x over 5m`
 fn moved(told: &Notification, alert: &NotifiedAlert, memory: &Memory) -> String {
     let before = memory.before(alert).unwrap_or_default();
-    let turn = if before < severity(alert) { "Worse" } else { "Better" };
+    let turn = if before < alert.severity() { "Worse" } else { "Better" };
     let (emoji, who) = (Mood::of_alert(alert).emoji(), who(told, alert));
     let (is, was) = (markup::line(&severity_word(alert), 30), word_before(before, alert));
     let line = format!("{emoji} {turn} · {who} is {is} now, it was {was}");

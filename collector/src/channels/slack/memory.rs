@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 use watchkeeper_collector_core::notify::{Notification, NotifiedAlert};
 use watchkeeper_model::Severity;
 
-use super::alert::severity;
-
 /// Alerts that are remembered one by one: with more of them a change is told in numbers.
 const MAX_TOLD: usize = 60;
 
@@ -35,7 +33,7 @@ impl Memory {
         }
         let firing = told.alerts.iter().filter(|alert| alert.firing);
         let marks: Vec<String> =
-            firing.map(|alert| format!("{}{}", print(alert), rank(severity(alert)))).collect();
+            firing.map(|alert| format!("{}{}", print(alert), rank(alert.severity()))).collect();
         let is_known = told.n_truncated == 0 && marks.len() <= MAX_TOLD;
         let (channel, ts) = (channel.to_owned(), ts.to_owned());
         Some(Self { channel, ts, told: is_known.then_some(marks) })

@@ -6,7 +6,7 @@
 use watchkeeper_collector_core::notify::{Action, Notification, reason_in_words};
 use watchkeeper_model::Labels;
 
-use super::alert::{self, Mood, lasted, matter, name, runbook, severity_word, single};
+use super::alert::{Mood, lasted, matter, name, runbook, severity_word, single};
 use super::listing::listing;
 use super::markup::{self, Attachment, Block, MAX_MESSAGE_CHARS, Message, Sheet};
 use crate::channels::text;
@@ -100,7 +100,7 @@ fn group_headline(told: &Notification, mood: Mood, update: &str) -> String {
         Mood::Closed if n_firing == 0 => "Closed here".to_owned(),
         Mood::Closed => format!("Closed here · {n_firing} still firing"),
         Mood::Firing(severity) => {
-            let worst = told.alerts.iter().find(|a| a.firing && alert::severity(a) == severity);
+            let worst = told.alerts.iter().find(|a| a.firing && a.severity() == severity);
             let word = worst.map_or_else(String::new, severity_word);
             format!("{word}{update} · {n_firing} firing")
         }

@@ -7,6 +7,7 @@ use crate::alert::Builtin;
 use crate::engine::{Effect, Fact, Input, IntegrationSettings, Settings};
 use crate::notify::{Decision, DeliveryOutcome, DeliveryRow, IncidentRow, IncidentState};
 use crate::route::{GroupBy, Matcher, RouteSettings, RouteTree};
+use watchkeeper_model::Labels;
 
 /// A rule that fires with a bad request and ends a minute later, told to `chat`.
 fn one_rule() -> Settings {
@@ -42,6 +43,20 @@ fn an_end_waits_for_group_interval_and_closes() {
     healthy(&mut world, 1);
     assert_eq!(world.news(), ["chat close all_resolved"]);
     assert_eq!(world.n_open(), 0);
+}
+
+#[test]
+fn of_what_leaves_at_once_pages_are_first() {
+    let mut all = one_rule();
+    let mut page = rule("Zebra", 0);
+    page.labels = Labels::new([("severity", "page")]);
+    all.rules = vec![rule("Aardvark", 0), page, rule("Mouse", 0)];
+    all.routes = one_route(30, 300, 14_400);
+    let mut world = World::new(all);
+    breach(&mut world);
+    healthy(&mut world, 40);
+    let order: Vec<&str> = world.heard.iter().map(|heard| heard.alerts[0].as_str()).collect();
+    assert_eq!(order, ["Zebra", "Aardvark", "Mouse"]);
 }
 
 #[test]
