@@ -52,23 +52,24 @@ pub fn restore_slos(
     wanted: &[SloSettings],
     now: Timestamp,
 ) -> anyhow::Result<(Vec<RestoredSlo>, Vec<SloIncrement>)> {
-    let mut stored = coarse_counts(store, settings, now)?;
     let (mut slos, mut recomputed) = (Vec::new(), Vec::new());
     // A composite has no counts of its own.
     let wanted: Vec<&SloSettings> = wanted.iter().filter(|slo| slo.composite.is_empty()).collect();
     let mut all_fine = fine_counts(store, settings, &wanted, now)?;
     for slo in wanted {
-        let fine = all_fine.remove(&slo.name).unwrap_or_default();
-        let coarse = match stored.remove(&slo.name) {
-            Some(coarse) => coarse,
-            None => {
-                let gained = recompute(store, settings, slo, now)?;
-                let counts = gained.iter().map(|g| (g.bucket, counts_of(g))).collect();
-                recomputed.extend(gained);
-                counts
-            }
-        };
-        slos.push(RestoredSlo { name: slo.name.clone(), coarse, fine });
+        let mut restored = RestoredSlo::new(slo, settings, now);
+        let since = now - settings.look_back_of(slo);
+        let mut coarse = store.reads().slo_counts(&slo.name, slo.definition(), since)?;
+        if coarse.is_empty() {
+            let gained = recompute(store, settings, slo, now)?;
+            coarse = gained.iter().map(|g| (g.bucket, counts_of(g))).collect();
+            recomputed.extend(gained);
+        }
+        coarse.iter().for_each(|(bucket, counts)| restored.coarse(*bucket, counts));
+        for (start, counts) in all_fine.remove(&slo.name).unwrap_or_default() {
+            restored.fine(start, &counts);
+        }
+        slos.push(restored);
     }
     Ok((slos, recomputed))
 }
@@ -125,26 +126,6 @@ fn counts_of(gain: &SloIncrement) -> Counts {
     }
 }
 
-type Coarse = BTreeMap<String, Vec<(Timestamp, Counts)>>;
-
-fn coarse_counts(
-    store: &Store,
-    settings: &engine::Settings,
-    now: Timestamp,
-) -> anyhow::Result<Coarse> {
-    let longest = settings.slos.iter().map(|s| settings.look_back_of(s)).max().unwrap_or_default();
-    let mut coarse = Coarse::new();
-    for gain in store.reads().slo_counts(now - longest)? {
-        let slo =
-            settings.slos.iter().find(|s| s.name == gain.slo && s.definition() == gain.definition);
-        if slo.is_some() {
-            let counts = counts_of(&gain);
-            coarse.entry(gain.slo).or_default().push((gain.bucket, counts));
-        }
-    }
-    Ok(coarse)
-}
-
 type Fine = BTreeMap<Timestamp, Counts>;
 
 /// Counts of all these SLOs finer than they are stored: each signal is read once, whoever looks at it.
@@ -153,7 +134,7 @@ fn fine_counts(
     settings: &engine::Settings,
     wanted: &[&SloSettings],
     now: Timestamp,
-) -> anyhow::Result<BTreeMap<String, Vec<(Window, Counts)>>> {
+) -> anyhow::Result<BTreeMap<String, Fine>> {
     let mut signals: BTreeMap<(&Service, &str), Vec<&SloSettings>> = BTreeMap::new();
     for slo in wanted {
         signals.entry((&slo.service, &slo.signal)).or_default().push(slo);
@@ -161,11 +142,7 @@ fn fine_counts(
     let mut fine = BTreeMap::new();
     for slos in signals.into_values() {
         for (slo, counts) in slos.iter().zip(fine_counts_of(store, settings, &slos, now)?) {
-            let grain = settings.fine_grain_of(slo);
-            let width = u32::try_from(grain.as_secs()).unwrap_or(1);
-            let windows =
-                counts.into_iter().map(|(at, counts)| (Window::holding(at, width), counts));
-            fine.insert(slo.name.clone(), windows.collect());
+            fine.insert(slo.name.clone(), counts);
         }
     }
     Ok(fine)

@@ -14,6 +14,7 @@ use watchkeeper_model::Timestamp;
 use super::engine_rows;
 use super::error::{InFile, StoreError};
 use super::numbers::{bits, from_bits, unsigned};
+use super::sources::bucket_in;
 
 const INTAKE: &str = "intake";
 const LEDGER: &str = "ledger";
@@ -84,16 +85,6 @@ pub(super) fn slo_counts(
         }
     }
     Ok(Some(extents))
-}
-
-fn bucket_in(row: &Row<'_>) -> rusqlite::Result<(Timestamp, Counts)> {
-    let counts = Counts {
-        good: unsigned(row.get(1)?),
-        total: unsigned(row.get(2)?),
-        unjudged: unsigned(row.get(3)?),
-        estimated: unsigned(row.get(4)?),
-    };
-    Ok((Timestamp(row.get(0)?), counts))
 }
 
 fn extent(

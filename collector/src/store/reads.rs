@@ -21,7 +21,7 @@ use super::past::{self, Extent, PastLimits, PastWanted};
 use super::pool::Pool;
 use super::scan::{self, Resolution, StoredWindow, Wanted};
 use super::series::SeriesKey;
-use super::sources::{self, AgentRow, FrontierRow, SloIncrement, SourceTotals};
+use super::sources::{self, AgentRow, FrontierRow, SourceTotals};
 use super::streams::{DeadLetter, StreamRow, Streams};
 
 /// Read connections per file.
@@ -123,9 +123,14 @@ impl Reads {
         self.pools.intake.read(self.limit, |conn| sources::source_totals(conn))
     }
 
-    /// What SLOs counted in buckets from `since` on.
-    pub fn slo_counts(&self, since: Timestamp) -> Result<Vec<SloIncrement>, StoreError> {
-        self.pools.intake.read(self.limit, |conn| sources::slo_counts(conn, since))
+    /// What an SLO counted under a definition, in buckets from `since` on, the oldest first.
+    pub fn slo_counts(
+        &self,
+        slo: &str,
+        definition: u64,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, Counts)>, StoreError> {
+        self.pools.intake.read(self.limit, |conn| sources::slo_counts(conn, slo, definition, since))
     }
 
     /// Calls `visit` for what SLOs counted in each bucket of some time, with their place in the list; `None` if that is

@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, Row, params};
 use watchkeeper_collector_core::dedupe::Coverage;
+use watchkeeper_collector_core::slo::Counts;
 use watchkeeper_model::{
     AgentId, Epoch, FileRef, Frontier, Guard, SkipReason, SourceTally, StreamKey, Timestamp,
 };
@@ -119,28 +120,32 @@ pub(super) fn add_slo(conn: &Connection, gain: &SloIncrement) -> Result<(), Stor
     .map(drop)
 }
 
+/// Counts of one SLO under one definition by bucket, the oldest first.
 pub(super) fn slo_counts(
     conn: &Connection,
+    slo: &str,
+    definition: u64,
     since: Timestamp,
-) -> Result<Vec<SloIncrement>, StoreError> {
+) -> Result<Vec<(Timestamp, Counts)>, StoreError> {
     conn.prepare_cached(
-        "SELECT * FROM slo_counts WHERE bucket >= ?1 ORDER BY slo, definition, bucket",
+        "SELECT bucket, good, total, unjudged, estimated FROM slo_counts
+         WHERE slo = ?1 AND definition = ?2 AND bucket >= ?3 ORDER BY bucket",
     )
     .and_then(|mut s| {
-        s.query_map([since.nanos()], |row| {
-            Ok(SloIncrement {
-                slo: row.get(0)?,
-                definition: from_bits(row.get(1)?),
-                bucket: Timestamp(row.get(2)?),
-                good: unsigned(row.get(3)?),
-                total: unsigned(row.get(4)?),
-                unjudged: unsigned(row.get(5)?),
-                estimated: unsigned(row.get(6)?),
-            })
-        })?
-        .collect()
+        s.query_map(params![slo, bits(definition), since.nanos()], bucket_in)?.collect()
     })
     .in_file(FILE)
+}
+
+/// A bucket and its counts, in the order of the table.
+pub(super) fn bucket_in(row: &Row<'_>) -> rusqlite::Result<(Timestamp, Counts)> {
+    let counts = Counts {
+        good: unsigned(row.get(1)?),
+        total: unsigned(row.get(2)?),
+        unjudged: unsigned(row.get(3)?),
+        estimated: unsigned(row.get(4)?),
+    };
+    Ok((Timestamp(row.get(0)?), counts))
 }
 
 pub(super) fn add_tally(

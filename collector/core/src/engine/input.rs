@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use watchkeeper_model::{AgentId, Epoch, Event, Service, SourceTally, Timestamp, Window};
+use watchkeeper_model::{AgentId, Epoch, Event, Service, SourceTally, Timestamp};
 
+use super::slos::views_of;
 use crate::alert::{AlertRow, BuiltinSettings, Fingerprint, RuleSettings};
 use crate::notify::{DeliveryRow, GroupRow, IncidentRow, Reply};
 use crate::route::RouteTree;
 use crate::series::Observed;
-use crate::slo::{Correction, CorrectionRow, Counts, Judged, Over, SloSettings};
+use crate::slo::{Correction, CorrectionRow, Counts, Judged, Over, SloSettings, Tally};
 
 /// Everything the engine needs to know of a configuration. Never changed: a reload brings new ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,15 +81,40 @@ pub struct Restored {
     pub observed: Vec<Observed>,
 }
 
-/// What is stored of an SLO's counts, under its present definition.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is stored of an SLO's counts under its present definition, as the engine will keep it: a month of many SLOs in any
+/// other form would be several times as large.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RestoredSlo {
-    /// Its name.
-    pub name: String,
-    /// Counts by bucket as stored (5 minutes, or a slice), over its whole window.
-    pub coarse: Vec<(Timestamp, Counts)>,
-    /// Counts by window as fine as they are still stored, over the last [`Settings::fine_look_back_of`].
-    pub fine: Vec<(Window, Counts)>,
+    name: String,
+    tally: Tally,
+    now: Timestamp,
+}
+
+impl RestoredSlo {
+    /// Nothing yet of an SLO among all.
+    pub fn new(slo: &SloSettings, all: &Settings, now: Timestamp) -> Self {
+        let tally = Tally::new(slo.method, views_of(slo, all));
+        Self { name: slo.name.clone(), tally, now }
+    }
+
+    /// Adds what a bucket holds as it is stored: 5 minutes, or a slice. They reach over its whole window.
+    pub fn coarse(&mut self, bucket: Timestamp, counts: &Counts) {
+        self.tally.restore(bucket, counts, false, self.now);
+    }
+
+    /// Adds what a window holds that is as fine as it is still stored: over the last [`Settings::fine_look_back_of`].
+    pub fn fine(&mut self, start: Timestamp, counts: &Counts) {
+        self.tally.restore(start, counts, true, self.now);
+    }
+
+    /// Which SLO's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
+    }
 }
 
 /// What the intake has put on disk: one batch.

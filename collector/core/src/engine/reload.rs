@@ -45,7 +45,7 @@ impl Engine {
         self.mend(now);
         self.corrections = Corrections::restored(restored.corrections);
         let settings = Arc::clone(&self.settings);
-        self.renew_slos(&settings, &restored.slos, now);
+        self.renew_slos(&settings, restored.slos, now);
         self.renew_rules(&settings, now);
         for seen in &restored.observed {
             self.rules.values_mut().for_each(|watch| watch.restore(seen, now));
@@ -63,7 +63,7 @@ impl Engine {
     ) {
         self.settings = Arc::new(settings);
         let settings = Arc::clone(&self.settings);
-        self.renew_slos(&settings, &restored, now);
+        self.renew_slos(&settings, restored, now);
         self.renew_rules(&settings, now);
         self.reconcile(now);
     }
@@ -95,23 +95,27 @@ impl Engine {
         self.deliveries.retain(|_, delivery| incidents.contains_key(&delivery.incident));
     }
 
-    fn renew_slos(&mut self, settings: &Settings, restored: &[RestoredSlo], now: Timestamp) {
+    fn renew_slos(&mut self, settings: &Settings, restored: Vec<RestoredSlo>, now: Timestamp) {
         let mut before = std::mem::take(&mut self.slos);
         for slo in &settings.slos {
             let same = |old: &SloWatch| old.settings.definition() == slo.definition();
-            let mut watch = match before.remove(&slo.name).filter(same) {
+            let watch = match before.remove(&slo.name).filter(same) {
                 Some(mut watch) => {
                     watch.adopt(slo, settings, now);
                     watch
                 }
                 None => SloWatch::new(slo.clone(), settings, now),
             };
-            let counts = restored.iter().filter(|counts| counts.name == slo.name);
-            counts.for_each(|counts| watch.restore(counts, now));
             self.slos.insert(slo.name.clone(), watch);
             for left_out in slo.tiers().1 {
                 let why = left_out.to_string();
                 self.fact(Fact::TierLeftOut { slo: slo.name.clone(), why });
+            }
+        }
+        // Each is forgotten before the next is taken: what they leave is room for it.
+        for counts in restored {
+            if let Some(watch) = self.slos.get_mut(counts.name()) {
+                watch.restore(&counts, now);
             }
         }
         self.apply_corrections(now);

@@ -75,12 +75,7 @@ impl SloWatch {
     }
 
     pub(super) fn restore(&mut self, restored: &RestoredSlo, now: Timestamp) {
-        for (bucket, counts) in &restored.coarse {
-            self.tally.restore(*bucket, counts, false, now);
-        }
-        for (window, counts) in &restored.fine {
-            self.tally.restore(window.start, counts, true, now);
-        }
+        self.tally.fill(restored.tally(), now);
         self.due = Some(now);
     }
 
@@ -400,7 +395,7 @@ fn condition_of(state: &TierState) -> Condition {
 }
 
 /// What looks at the counts of an SLO: a composite has none of its own.
-fn views_of(slo: &SloSettings, all: &Settings) -> Vec<View> {
+pub(super) fn views_of(slo: &SloSettings, all: &Settings) -> Vec<View> {
     let own = Some(slo).filter(|slo| slo.composite.is_empty());
     let seen_by = own.into_iter().chain(all.composites_of(slo));
     let excluded = Excluded::default;

@@ -27,7 +27,7 @@ pub fn granularity(over: Duration) -> Duration {
 }
 
 /// Buckets of one width, the oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ring<T> {
     over: i64,
     width: i64,

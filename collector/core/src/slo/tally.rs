@@ -58,7 +58,7 @@ pub struct View {
 }
 
 /// The counts of one SLO.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
     method: Method,
     views: Vec<View>,
@@ -93,7 +93,7 @@ impl Tally {
     }
 
     /// The same windows and method over the counts of `old`. Where those do not reach, as for a longer window than before,
-    /// it begins with nothing: what is older is given by [`Self::restore`] afterwards, and lands only there.
+    /// it begins with nothing: what is older is given by [`Self::fill`] afterwards, and lands only there.
     #[must_use]
     pub fn taking_over(mut self, old: &Self, now: Timestamp) -> Self {
         for mine in &mut self.rings {
@@ -120,8 +120,16 @@ impl Tally {
         let bucket = self.method.bucket();
         let (method, views) = (self.method, &self.views);
         for ring in self.rings.iter_mut().filter(|ring| (ring.ring.width() < bucket) == fine) {
-            if ring.ring.index(at) < ring.taken_from {
-                ring.add(at, counts, now, method, views);
+            ring.add(at, counts, now, method, views);
+        }
+    }
+
+    /// Adds what was restored under the same method and windows, where it is not known already.
+    pub fn fill(&mut self, restored: &Self, now: Timestamp) {
+        for ring in &mut self.rings {
+            let same = |theirs: &&Spans| theirs.ring.width() == ring.ring.width();
+            if let Some(theirs) = restored.rings.iter().find(same) {
+                ring.fill(theirs, now, self.method, &self.views);
             }
         }
     }
@@ -229,7 +237,7 @@ impl Tally {
 }
 
 /// Buckets of one width, and running sums over the windows counted in them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Spans {
     ring: Ring<Packed>,
     spans: Vec<Span>,
@@ -239,7 +247,7 @@ struct Spans {
     taken_from: i64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Span {
     view: usize,
     over: Over,
@@ -292,6 +300,16 @@ impl Spans {
                 && let Some((_, bucket)) = self.ring.bucket(at, now)
             {
                 bucket.add(counts);
+            }
+        }
+    }
+
+    fn fill(&mut self, restored: &Self, now: Timestamp, method: Method, views: &[View]) {
+        let width = nanos_of(self.ring.width());
+        for (index, counts) in restored.ring.range(i64::MIN, self.taken_from) {
+            if !counts.is_empty() {
+                let at = Timestamp(index.saturating_mul(width));
+                self.add(at, &counts.counts(), now, method, views);
             }
         }
     }

@@ -130,14 +130,16 @@ impl Run {
             }
             Step::Restart => {
                 self.tally = tally(self.method, &self.excluded);
+                let mut restored = self.tally.clone();
                 let mut coarse: BTreeMap<Timestamp, Counts> = BTreeMap::new();
                 for (secs, counts) in &self.stored {
                     coarse.entry(at(*secs).floor(bucket)).or_default().add(counts);
-                    self.tally.restore(at(*secs), counts, true, at(self.now));
+                    restored.restore(at(*secs), counts, true, at(self.now));
                 }
                 for (start, counts) in coarse {
-                    self.tally.restore(start, &counts, false, at(self.now));
+                    restored.restore(start, &counts, false, at(self.now));
                 }
+                self.tally.fill(&restored, at(self.now));
             }
             Step::Reload => {
                 let fresh = tally(self.method, &self.excluded);

@@ -265,16 +265,17 @@ impl World {
 
     /// What is stored of an SLO's counts.
     pub(super) fn stored(&self, slo: &SloSettings) -> RestoredSlo {
+        let mut restored = RestoredSlo::new(slo, &self.settings, self.now);
         let mut coarse = BTreeMap::<Timestamp, Counts>::new();
-        let mut fine = Vec::new();
         for (_, window, counts) in self.counts.iter().filter(|(name, ..)| *name == slo.name) {
             let bucket = coarse.entry(slo.bucket_of(window.start)).or_default();
             crate::series::Part::add(bucket, counts);
             if self.now.since(window.start) <= self.settings.fine_look_back_of(slo) {
-                fine.push((*window, *counts));
+                restored.fine(window.start, counts);
             }
         }
-        RestoredSlo { name: slo.name.clone(), coarse: coarse.into_iter().collect(), fine }
+        coarse.iter().for_each(|(bucket, counts)| restored.coarse(*bucket, counts));
+        restored
     }
 
     pub(super) fn mode(&mut self, receiver: &str, mode: Mode) {
