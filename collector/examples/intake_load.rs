@@ -25,6 +25,8 @@ use watchkeeper_proto::v1::intake_client::IntakeClient;
 const VALUES: usize = 50;
 /// As many as an agent has in flight.
 const IN_FLIGHT: usize = 32;
+/// How long a collector is left alone before its memory is read.
+const AT_REST: Duration = Duration::from_secs(5);
 
 struct Load {
     agents: usize,
@@ -353,9 +355,13 @@ async fn main() -> Result<()> {
         collector.mib("VmRSS:")?
     );
     let (collector, took) = collector.again(&load).await?;
+    let at_first = collector.mib("VmHWM:")?;
+    tokio::time::sleep(AT_REST).await;
+    let at_rest = collector.mib("VmRSS:")?;
     ensure!(collector.counted().await? == counted, "nothing is lost by a kill");
     println!(
-        "killed and started again: listens after {took:.1?}, {:.0} MiB resident",
+        "killed and started again: listens after {took:.1?}, {at_first:.0} MiB resident at most, {at_rest:.0} MiB after {AT_REST:?}, \
+         {:.0} MiB after a question",
         collector.mib("VmRSS:")?
     );
     Ok(())

@@ -141,7 +141,7 @@ pub(super) fn open_reading(path: &Path, file: &'static str) -> Result<Connection
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).in_file(file)?;
     conn.busy_timeout(Duration::from_secs(5)).in_file(file)?;
-    conn.pragma_update(None, "cache_size", -4_096).in_file(file)?;
+    conn.pragma_update(None, "cache_size", -2_048).in_file(file)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
 }

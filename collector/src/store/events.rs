@@ -27,7 +27,7 @@ pub(super) const KIND: FileKind = FileKind {
     ],
     vital_tables: &["meta", "streams", "digests"],
     loss: "every event so far and the memory of what was delivered",
-    cache_kib: 8 * 1024,
+    cache_kib: 4 * 1024,
 };
 
 /// Batches of events.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchkeeper_model::{Distribution, Timestamp};
 
 use super::codec;
@@ -38,13 +38,8 @@ impl Folded {
     }
 }
 
-struct Row {
-    start: i64,
-    series: i64,
-    part: i64,
-    width: i64,
-    distribution: Distribution,
-}
+/// Buckets that one step changes, of all tiers together: a kilobyte each while it lasts.
+const MAX_BUCKETS: usize = 6_144;
 
 /// A bucket under way: which tier, block, series and start.
 type Place = (Tier, i64, i64, i64);
@@ -54,7 +49,12 @@ struct Bucket {
     distribution: Distribution,
 }
 
-/// Folds at most `max_rows` rows.
+type Buckets = BTreeMap<Place, Bucket>;
+
+/// A row's place in the journal: start, series and part.
+type RowKey = (i64, i64, i64);
+
+/// Folds at most `max_rows` rows; fewer where they are of so many buckets that memory would be felt.
 pub(super) fn fold(
     database: &mut Database,
     now: Timestamp,
@@ -62,28 +62,30 @@ pub(super) fn fold(
 ) -> Result<Folded, StoreError> {
     let cutoff = Tier::Fine.bucket((now - JOURNAL_KEEPS).secs());
     database.transact(|tx| {
-        let rows = oldest(tx, cutoff, max_rows)?;
-        let Some(last) = rows.last() else {
-            return Ok(Folded::default());
+        let (mut buckets, mut done) = (Buckets::new(), Folded::default());
+        let Some(last) = gather(tx, cutoff, max_rows, &mut buckets, &mut done)? else {
+            return Ok(done);
         };
-        let kept = KeptFrom::load(tx)?;
-        let mut done = Folded {
-            n_rows: rows.len() as u64,
-            n_too_old: 0,
-            more: rows.len() >= max_rows as usize,
-        };
-        for (place, bucket) in gather(&rows, kept, &mut done.n_too_old) {
+        for (place, bucket) in buckets {
             add(tx, place, bucket)?;
         }
         // Everything up to the last row was read above; nothing can have come in between.
         tx.prepare_cached("DELETE FROM journal WHERE (start, series, part) <= (?1, ?2, ?3)")
-            .and_then(|mut s| s.execute(params![last.start, last.series, last.part]))
+            .and_then(|mut s| s.execute(params![last.0, last.1, last.2]))
             .in_file(FILE)?;
         Ok(done)
     })
 }
 
-fn oldest(conn: &Connection, cutoff: i64, max_rows: u32) -> Result<Vec<Row>, StoreError> {
+/// Adds the oldest rows to their buckets; the last of them comes back.
+fn gather(
+    conn: &Connection,
+    cutoff: i64,
+    max_rows: u32,
+    buckets: &mut Buckets,
+    done: &mut Folded,
+) -> Result<Option<RowKey>, StoreError> {
+    let kept = KeptFrom::load(conn)?;
     let mut statement = conn
         .prepare_cached(
             "SELECT start, series, part, width, counts FROM journal WHERE start < ?1
@@ -91,40 +93,45 @@ fn oldest(conn: &Connection, cutoff: i64, max_rows: u32) -> Result<Vec<Row>, Sto
         )
         .in_file(FILE)?;
     let mut found = statement.query(params![cutoff, max_rows]).in_file(FILE)?;
-    let mut rows = Vec::new();
+    let mut last = None;
     while let Some(row) = found.next().in_file(FILE)? {
-        let read = || -> rusqlite::Result<Row> {
-            let blob = row.get_ref(4)?.as_blob()?;
-            Ok(Row {
-                start: row.get(0)?,
-                series: row.get(1)?,
-                part: row.get(2)?,
-                width: row.get(3)?,
-                distribution: codec::decode(blob).map_err(|_| rusqlite::Error::InvalidQuery)?,
-            })
-        };
-        rows.push(read().map_err(|_| unreadable("journal"))?);
+        let (key, width, distribution) = journal_row(row).map_err(|_| unreadable("journal"))?;
+        let is_kept = fold_row(key, width, &distribution, kept, buckets);
+        done.n_rows += 1;
+        done.n_too_old += u64::from(!is_kept);
+        last = Some(key);
+        if buckets.len() >= MAX_BUCKETS {
+            break;
+        }
     }
-    Ok(rows)
+    done.more = done.n_rows >= u64::from(max_rows) || buckets.len() >= MAX_BUCKETS;
+    Ok(last)
 }
 
-fn gather(rows: &[Row], kept: KeptFrom, n_too_old: &mut u64) -> BTreeMap<Place, Bucket> {
-    let mut buckets: BTreeMap<Place, Bucket> = BTreeMap::new();
-    for row in rows {
-        let mut is_kept = false;
-        for tier in Tier::ALL.into_iter().filter(|tier| row.start >= kept.of(*tier)) {
-            is_kept = true;
-            let place = (tier, tier.block(row.start), row.series, tier.bucket(row.start));
-            let bucket = buckets.entry(place).or_insert_with(|| Bucket {
-                width: tier.width_secs(),
-                distribution: Distribution::default(),
-            });
-            bucket.width = bucket.width.max(row.width);
-            bucket.distribution.merge(&row.distribution);
-        }
-        *n_too_old += u64::from(!is_kept);
+fn journal_row(row: &Row<'_>) -> rusqlite::Result<(RowKey, i64, Distribution)> {
+    let blob = row.get_ref(4)?.as_blob()?;
+    let distribution = codec::decode(blob).map_err(|_| rusqlite::Error::InvalidQuery)?;
+    Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?, distribution))
+}
+
+/// Adds a row to its bucket in each tier; whether any keeps it.
+fn fold_row(
+    (start, series, _): RowKey,
+    width: i64,
+    distribution: &Distribution,
+    kept: KeptFrom,
+    buckets: &mut Buckets,
+) -> bool {
+    let mut is_kept = false;
+    for tier in Tier::ALL.into_iter().filter(|tier| start >= kept.of(*tier)) {
+        is_kept = true;
+        let place = (tier, tier.block(start), series, tier.bucket(start));
+        let empty = || Bucket { width: tier.width_secs(), distribution: Distribution::default() };
+        let bucket = buckets.entry(place).or_insert_with(empty);
+        bucket.width = bucket.width.max(width);
+        bucket.distribution.merge(distribution);
     }
-    buckets
+    is_kept
 }
 
 fn add(conn: &Connection, place: Place, mut bucket: Bucket) -> Result<(), StoreError> {

@@ -27,7 +27,7 @@ pub(super) const KIND: FileKind = FileKind {
     ],
     vital_tables: &["meta", "streams", "digests", "tiers", "slo_counts"],
     loss: "every count so far and the memory of what was delivered",
-    cache_kib: 12 * 1024,
+    cache_kib: 6 * 1024,
 };
 
 /// What batches of windows, and what else belongs into the same transaction.

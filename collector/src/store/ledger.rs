@@ -22,7 +22,7 @@ pub(super) const KIND: FileKind = FileKind {
     migrations: &[include_str!("migrations/ledger_0001.sql")],
     vital_tables: &["meta", "state", "deliveries", "sequences"],
     loss: "the state of every alert and what receivers were told: open incidents stay open there",
-    cache_kib: 4 * 1024,
+    cache_kib: 2 * 1024,
 };
 
 /// Kinds of rows the engine keeps.

@@ -103,6 +103,17 @@ async fn the_journal_keeps_a_quarter_of_an_hour_at_one_second() {
 }
 
 #[tokio::test]
+async fn a_journal_that_reaches_far_back_is_folded_whole_in_many_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    // Each of its own bucket in every tier.
+    let rows = (0..5_000).map(|n| row("200", NOW - 3_600 * (n + 1), 1)).collect();
+    store.commit_windows(windows(1, rows)).await.unwrap();
+    fold_all(&store, NOW).await;
+    assert_eq!((journal_rows(dir.path()), total(&store)), (0, 5_000));
+}
+
+#[tokio::test]
 async fn each_age_is_answered_by_the_finest_that_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
