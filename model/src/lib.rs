@@ -1,6 +1,6 @@
 //! The words of Watchkeeper as types: time, labels, units, distributions, events and the identity of batches.
 //!
-//! Owns what both sides of the wire must agree on, and its arithmetic. Never does I/O, never reads a clock
+//! Owns what both sides of the wire must agree on, its arithmetic, and how numbers read. Never does I/O, never reads a clock
 //! or randomness, and knows nothing about files on disk, protobuf, SQL or HTTP: those have types of their own
 //! and map to these at their edges.
 
@@ -10,6 +10,7 @@ pub mod event;
 pub mod histogram;
 pub mod labels;
 pub mod names;
+pub mod readable;
 pub mod seqset;
 pub mod time;
 pub mod units;
