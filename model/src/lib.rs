@@ -1,4 +1,4 @@
-//! The words of Watchkeeper as types: time, labels, units, distributions, events and the identity of batches.
+//! The words of Watchkeeper as types: time and its zones, labels, units, distributions, events and the identity of batches.
 //!
 //! Owns what both sides of the wire must agree on, its arithmetic, and how numbers read. Never does I/O, never reads a clock
 //! or randomness, and knows nothing about files on disk, protobuf, SQL or HTTP: those have types of their own
@@ -14,6 +14,7 @@ pub mod readable;
 pub mod seqset;
 pub mod time;
 pub mod units;
+pub mod zone;
 
 pub use batch::{
     AgentId, Batch, BatchKey, Body, Digest, Epoch, FileRef, Frontier, Guard, Kind, SeriesWindows,
@@ -27,3 +28,4 @@ pub use names::Service;
 pub use seqset::SeqSet;
 pub use time::{Timestamp, Window};
 pub use units::{Decimal, Dimension, Unit};
+pub use zone::Zone;

@@ -6,7 +6,7 @@
 use watchkeeper_model::{Timestamp, readable};
 
 use super::period::Period;
-use crate::slo::Zone;
+use crate::slo::{Zone, day_in};
 
 pub(super) use watchkeeper_model::readable::{count, span, things};
 
@@ -49,7 +49,7 @@ pub(super) fn moment(at: Timestamp, zone: &Zone) -> String {
 pub(super) fn period(period: &Period) -> String {
     let zone = &period.zone;
     let (first, last) = (zone.date(period.from), zone.date(period.to.shifted(-1)));
-    if zone.day(first).0 != period.from || zone.day(last).1 != period.to {
+    if day_in(zone, first).0 != period.from || day_in(zone, last).1 != period.to {
         return format!("{} to {}", moment(period.from, zone), moment(period.to, zone));
     }
     if first == last { first.to_string() } else { format!("{first} to {last}") }
