@@ -114,6 +114,7 @@ impl Engine {
                 self.fact(Fact::TierLeftOut { slo: slo.name.clone(), why });
             }
         }
+        self.make_agenda();
         self.apply_corrections(now);
     }
 
