@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod choice;
 pub mod config;
 pub mod delivery;
 pub mod descriptors;

@@ -77,6 +77,11 @@ impl Timestamp {
         let nanos = at.as_nanosecond();
         Self(nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
     }
+
+    /// The same instant out of the calendar library's type, or nothing outside the years 1677 to 2262.
+    pub fn checked_from_jiff(at: jiff::Timestamp) -> Option<Self> {
+        i64::try_from(at.as_nanosecond()).ok().map(Self)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -140,6 +145,19 @@ mod tests {
     fn arithmetic_saturates_instead_of_panicking() {
         assert_eq!(Timestamp::MAX + Duration::from_secs(1), Timestamp::MAX);
         assert_eq!(Timestamp(0).since(Timestamp::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn years_that_nanoseconds_do_not_reach_saturate_or_are_none() {
+        for (text, saturated, checked) in [
+            ("9999-01-01T00:00:00Z", i64::MAX, None),
+            ("0001-01-01T00:00:00Z", i64::MIN, None),
+            ("1970-01-01T00:00:01Z", SECOND, Some(Timestamp(SECOND))),
+        ] {
+            let at = text.parse().unwrap();
+            assert_eq!(Timestamp::from_jiff(at), Timestamp(saturated), "{text}");
+            assert_eq!(Timestamp::checked_from_jiff(at), checked, "{text}");
+        }
     }
 
     #[test]

@@ -14,12 +14,12 @@ use watchkeeper_model::{SkipReason, Unit};
 
 use super::advice;
 use super::gather::{Gathered, Measured};
-use super::plan::From;
 use super::reading::Reading;
 use super::report::{
     BoundReport, EmptyLabelReport, EventReport, ExampleReport, FileReport, Found, LabelSetReport,
     OverflowReport, SignalReport, SkippedReport, SourceReport, TimeReport, Value, ValuesReport,
 };
+use crate::choice::From;
 use crate::sources::Inspection;
 
 /// Files and problems named; there may be more.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::choice::Choice;
+
 /// Options of a dry run.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Dry run")]
@@ -29,6 +31,13 @@ pub struct DryRunOptions {
     /// Read these files in place of the source's `paths`.
     #[arg(requires = "dry_run", value_name = "LOG")]
     pub(super) files: Vec<PathBuf>,
+}
+
+impl DryRunOptions {
+    /// What is to be read in place of everything.
+    pub(super) fn choice(&self) -> Choice {
+        Choice { source: self.source.clone(), files: self.files.clone(), stdin: self.stdin }
+    }
 }
 
 /// How the report is written. Its values explain themselves.

@@ -1,53 +1,30 @@
-//! Which sources are read in a dry run, and from where.
+//! Which sources a dry run reads.
 //!
-//! Owns the choice between a source's own paths, files named on the command line and standard input. Never opens one.
+//! Owns what a dry run can read, and what is said of options that it can't follow. Never opens a file.
 
-use std::path::{Path, PathBuf};
-
-use glob::Pattern;
-use watchkeeper_agent_core::tail::{Compressed, StartAt};
-use watchkeeper_expr::spelling::closest;
+use std::path::Path;
 
 use super::options::DryRunOptions;
+use crate::choice::{Chosen, Several, Unknown};
 use crate::sources::SourceSettings;
-use crate::sources::tail::TailSourceSettings;
 
 /// What a dry run is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    pub(super) sources: Vec<Planned>,
+    pub(super) sources: Vec<Chosen>,
     /// Name and kind of sources that a dry run can't read.
     pub(super) left_out: Vec<(String, &'static str)>,
-}
-
-/// One source to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
-    /// Its settings, as they are read now: every file from its beginning.
-    pub(super) settings: TailSourceSettings,
-    pub(super) from: From,
-}
-
-/// Where lines come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum From {
-    /// The source's own paths.
-    Paths,
-    /// These files and no others; all of them have to be there.
-    Files(Vec<PathBuf>),
-    /// Standard input.
-    Stdin,
 }
 
 /// What was typed can't be done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Misuse {
-    #[error("no source is called {name:?}{}", there_are(.known))]
-    Unknown { name: String, known: Vec<String> },
+    #[error("no source is called {:?}{}", .0.name, there_are(&.0.known))]
+    Unknown(Unknown),
     #[error("source {name:?} is a `{kind}` source: a dry run reads the lines of `tail` sources")]
     NoTail { name: String, kind: &'static str },
-    #[error("{what} can stand for one source only: name it with --source{}", there_are(.known))]
-    Several { what: &'static str, known: Vec<String> },
+    #[error("{} can stand for one source only: name it with --source{}", .0.what, there_are(&.0.known))]
+    Several(Several),
     #[error("this agent has no `tail` source, and a dry run reads no other{}", left_out(.0))]
     Nothing(Vec<(String, &'static str)>),
 }
@@ -67,64 +44,32 @@ pub(super) fn plan(
     options: &DryRunOptions,
     here: &Path,
 ) -> Result<Plan, Misuse> {
-    let sources = chosen(sources, options.source.as_deref())?;
+    let choice = options.choice();
     let (mut tails, mut left_out) = (Vec::new(), Vec::new());
-    for source in sources {
+    for source in choice.among(sources).map_err(Misuse::Unknown)? {
         let (name, kind) = (source.name().to_owned(), source.kind());
         match source.into_tail() {
             Some(tail) => tails.push(tail),
             None => left_out.push((name, kind)),
         }
     }
-    match (tails.len(), &options.source, left_out.first()) {
-        (0, Some(_), Some((name, kind))) => {
-            return Err(Misuse::NoTail { name: name.clone(), kind });
-        }
-        (0, ..) => return Err(Misuse::Nothing(left_out)),
-        (1, ..) => {}
-        _ if !options.stdin && options.files.is_empty() => {}
-        _ => {
-            let what = if options.stdin { "standard input" } else { "files" };
-            let known = tails.iter().map(|t| t.lines.source.clone()).collect();
-            return Err(Misuse::Several { what, known });
-        }
+    if tails.is_empty() {
+        return Err(match (choice.source, left_out.first()) {
+            (Some(_), Some((name, kind))) => Misuse::NoTail { name: name.clone(), kind },
+            _ => Misuse::Nothing(left_out),
+        });
     }
-    let sources = tails.into_iter().map(|tail| planned(tail, options, here)).collect();
+    let sources = choice.from(tails, here).map_err(Misuse::Several)?;
     Ok(Plan { sources, left_out })
-}
-
-fn chosen(sources: Vec<SourceSettings>, name: Option<&str>) -> Result<Vec<SourceSettings>, Misuse> {
-    let Some(name) = name else { return Ok(sources) };
-    let names: Vec<String> = sources.iter().map(|s| s.name().to_owned()).collect();
-    let found: Vec<_> = sources.into_iter().filter(|s| s.name() == name).collect();
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    let meant = closest(name, names.iter().map(String::as_str)).map(|n| vec![n.to_owned()]);
-    Err(Misuse::Unknown { name: name.to_owned(), known: meant.unwrap_or(names) })
-}
-
-fn planned(mut settings: TailSourceSettings, options: &DryRunOptions, here: &Path) -> Planned {
-    settings.tail.start_at = StartAt::Beginning;
-    if options.stdin {
-        return Planned { settings, from: From::Stdin };
-    }
-    if options.files.is_empty() {
-        return Planned { settings, from: From::Paths };
-    }
-    let files: Vec<PathBuf> = options.files.iter().map(|file| here.join(file)).collect();
-    // What is escaped is a pattern.
-    let literal = |file: &PathBuf| Pattern::new(&Pattern::escape(&file.to_string_lossy())).ok();
-    settings.paths = files.iter().filter_map(literal).collect();
-    settings.exclude = Vec::new();
-    // Who names a file wants it read.
-    settings.tail.compressed = Compressed::Read;
-    Planned { settings, from: From::Files(files) }
 }
 
 #[cfg(test)]
 mod tests {
+    use glob::Pattern;
+    use watchkeeper_agent_core::tail::StartAt;
+
     use super::*;
+    use crate::choice::From;
     use crate::dry_run::tests::settings;
 
     fn two() -> Vec<SourceSettings> {

@@ -14,7 +14,7 @@ use watchkeeper_agent_core::tail::Followed;
 use watchkeeper_model::{AgentId, Labels, Timestamp};
 
 use super::gather::Gathered;
-use super::plan::{From, Planned};
+use crate::choice::{Chosen, From};
 use crate::sources::tail::{Pipe, TailSource, TailSourceSettings};
 use crate::sources::{self, Inspection, Source, SourceSettings, Stored, Waker};
 
@@ -48,8 +48,8 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Begins. If it reads standard input, a thread of its own feeds it until its end.
-    pub(super) fn start(planned: Planned, agent: &AgentId, waker: Waker) -> Self {
-        let Planned { settings, from } = planned;
+    pub(super) fn start(chosen: Chosen, agent: &AgentId, waker: Waker) -> Self {
+        let Chosen { settings, from } = chosen;
         // The agent's labels are the same on everything: they would only take room.
         let mut counted = Accumulator::new(agent.clone(), Labels::default());
         let mut source: Box<dyn Source> = match from {
@@ -201,8 +201,8 @@ mod tests {
         let source =
             format!("- tail: {{service: shop, paths: [{path:?}], signals: [{{name: all}}]}}\n");
         let plan = plan(settings(&source), &DryRunOptions::default(), dir.path()).unwrap();
-        let planned = plan.sources.into_iter().next().unwrap();
-        let mut reading = Reading::start(planned, &AgentId::new("web-1"), Wakes::new().waker());
+        let chosen = plan.sources.into_iter().next().unwrap();
+        let mut reading = Reading::start(chosen, &AgentId::new("web-1"), Wakes::new().waker());
         let mut n_steps = 0;
         while !reading.has_reached_the_end() {
             n_steps += 1;

@@ -16,11 +16,12 @@ use watchkeeper_model::{AgentId, Timestamp};
 
 use super::layout::Look;
 use super::options::{DryRunOptions, Output};
-use super::plan::{From, Misuse, Plan, Planned, plan};
+use super::plan::{Misuse, Plan, plan};
 use super::reading::Reading;
 use super::report::{LeftOut, Report, SourceReport};
 use super::screen::{self, Screen};
 use super::show::{self, Doing};
+use crate::choice::{Chosen, From};
 use crate::config::AgentSettings;
 use crate::sources::{Waker, Wakes};
 
@@ -79,8 +80,8 @@ pub fn run(settings: AgentSettings, config: &Path, options: &DryRunOptions) -> E
     ExitCode::from(exit_code(&report))
 }
 
-fn start(sources: Vec<Planned>, agent: &AgentId, wakes: &Wakes) -> Vec<Reading> {
-    sources.into_iter().map(|planned| Reading::start(planned, agent, wakes.waker())).collect()
+fn start(sources: Vec<Chosen>, agent: &AgentId, wakes: &Wakes) -> Vec<Reading> {
+    sources.into_iter().map(|chosen| Reading::start(chosen, agent, wakes.waker())).collect()
 }
 
 /// Everything that is being read.

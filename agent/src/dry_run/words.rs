@@ -4,41 +4,16 @@
 
 use std::time::Duration;
 
+use watchkeeper_model::readable::is_hidden;
 use watchkeeper_model::{Labels, Timestamp, Unit};
+
+pub(super) use watchkeeper_model::readable::{bytes, count, things};
 
 /// How much of a line is shown.
 const MAX_LINE_CHARS: usize = 120;
 
 /// How much of a label's value is shown.
 const MAX_VALUE_CHARS: usize = 60;
-
-/// `1,234,567`.
-pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `3 files`, `1 file`.
-pub(super) fn things(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
-}
-
-/// `1.5 KiB`.
-pub(super) fn bytes(n: u64) -> String {
-    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let Some((name, shift)) = units.into_iter().find(|(_, shift)| n >> shift > 0) else {
-        return format!("{n} B");
-    };
-    let value = n as f64 / (1_u64 << shift) as f64;
-    format!("{value:.0$} {name}", usize::from(value < 99.95))
-}
 
 /// A part of a whole: `0.1%`. What is there never shows as nothing, and what is missing never as everything.
 pub(super) fn share(part: u64, whole: u64) -> String {
@@ -130,8 +105,7 @@ pub(super) fn line(text: &str, is_cut: bool) -> String {
 
 /// Escapes what does not print, and what would turn a text around.
 fn push(c: char, into: &mut String) {
-    let is_format = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    if c.is_control() || is_format {
+    if is_hidden(c) {
         into.extend(c.escape_default());
     } else {
         into.push(c);
@@ -158,12 +132,6 @@ mod tests {
 
     #[test]
     fn numbers_show_what_counts() {
-        assert_eq!([count(0), count(1_234_567)], ["0", "1,234,567"]);
-        assert_eq!([things(1, "file"), things(1_000, "line")], ["1 file", "1,000 lines"]);
-        assert_eq!(
-            [bytes(1_023), bytes(1_536), bytes(200 << 20)],
-            ["1023 B", "1.5 KiB", "200 MiB"]
-        );
         for (part, whole, text) in [
             (0, 0, "0%"),
             (5, 5, "100%"),

@@ -15,8 +15,9 @@ use watchkeeper_model::{
     AgentId, Body, Guard, SeriesWindows, Service, SkipReason, SourceTally, Timestamp,
 };
 
-use super::choice::{Choice, Chosen, From, LeftOut, Misuse, choose};
+use super::choice::{LeftOut, Misuse, choose};
 use super::track::{Looked, Origin, Track};
+use crate::choice::{Choice, Chosen, From};
 use crate::config::AgentSettings;
 use crate::sources::Wakes;
 use crate::sources::tail::{Beginning, PastFile, PastFiles, TailSourceSettings};

@@ -7,40 +7,23 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use watchkeeper_config::format;
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::{Timestamp, readable};
 
 use super::screen::Screen;
+
+pub(crate) use watchkeeper_model::readable::{bytes, count};
 
 /// What stands where there is nothing to say.
 pub(crate) const NOTHING: &str = "-";
 
-/// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `3 alerts`, `1 alert`.
 pub(crate) fn things(n: usize, noun: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", count(n as u64))
+    readable::things(n as u64, noun)
 }
 
 /// A share as percent, rounded down: `99.953%`.
 pub(crate) fn percent(share: f64, n_decimals: usize) -> String {
-    let scale = 10_f64.powi(i32::try_from(n_decimals).unwrap_or(0));
-    // A little more, so that 0.999 stays 99.9 although it is no binary fraction.
-    let percent = (share * 100.0 * scale + 1e-6).floor() / scale;
-    // No minus before zero.
-    let percent = if percent == 0.0 { 0.0 } else { percent };
-    format!("{percent:.n_decimals$}%")
+    format!("{:.n_decimals$}%", readable::rounded_down(share * 100.0, n_decimals))
 }
 
 /// An objective as written: `99.9%`.
@@ -50,9 +33,7 @@ pub(crate) fn objective(percent: f64) -> String {
 
 /// An SLI with enough decimals to be compared with its objective.
 pub(crate) fn sli(share: f64, objective: f64) -> String {
-    let written = objective.to_string();
-    let n_decimals = written.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    percent(share, (n_decimals + 1).clamp(2, 6))
+    readable::sli(share, objective, 6) + "%"
 }
 
 /// A burn rate: `14.2x`.
@@ -63,36 +44,12 @@ pub(crate) fn burn(rate: f64) -> String {
     }
 }
 
-/// `1.5GiB`.
-pub(crate) fn bytes(n: u64) -> String {
-    match n {
-        0..1024 => format!("{n} B"),
-        _ => {
-            let (name, unit) = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
-                .into_iter()
-                .find(|(_, shift)| n >> shift > 0)
-                .unwrap_or(("B", 0));
-            let value = n as f64 / (1_u64 << unit) as f64;
-            let n_decimals = usize::from(value < 99.95);
-            format!("{value:.n_decimals$} {name}")
-        }
-    }
-}
-
 /// A span in its two largest units: `850ms`, `12s`, `3m 12s`, `2d 4h`.
 pub(crate) fn span(span: Duration) -> String {
     if span < Duration::from_secs(1) {
         return format!("{}ms", span.as_millis());
     }
-    let secs = span.as_secs();
-    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
-    let first = units.iter().position(|(_, length)| secs >= *length).unwrap_or(3);
-    let (name, length) = units[first];
-    let (whole, rest) = (secs / length, secs % length);
-    match units.get(first + 1).map(|(next, length)| (next, rest / length)) {
-        Some((next, n)) if n > 0 => format!("{whole}{name} {n}{next}"),
-        _ => format!("{whole}{name}"),
-    }
+    readable::span(span)
 }
 
 /// A span in seconds, either way: `+1.2s`, `-300ms`; nothing below what a network's delay explains.
@@ -164,14 +121,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_have_separators() {
-        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(n), text);
-        }
-        assert_eq!((things(1, "alert"), things(2, "alert")), ("1 alert".into(), "2 alerts".into()));
-    }
-
-    #[test]
     fn shares_are_rounded_down() {
         for (share, n_decimals, text) in [
             (1.0, 2, "100.00%"),
@@ -190,16 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_two_units() {
-        for (ms, text) in [
-            (0, "0ms"),
-            (850, "850ms"),
-            (12_900, "12s"),
-            (192_000, "3m 12s"),
-            (180_000, "3m"),
-            (7_259_000, "2h"),
-            (187_200_000, "2d 4h"),
-        ] {
+    fn spans_below_a_second_are_milliseconds() {
+        for (ms, text) in [(0, "0ms"), (850, "850ms"), (1_000, "1s"), (192_000, "3m 12s")] {
             assert_eq!(span(Duration::from_millis(ms)), text);
         }
     }
@@ -220,16 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_skews_are_short() {
-        for (n, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1536, "1.5 KiB"),
-            (200 << 20, "200 MiB"),
-            (3 << 40, "3.0 TiB"),
-        ] {
-            assert_eq!(bytes(n), text);
-        }
+    fn skews_are_short() {
         for (seconds, text) in
             [(0.01, "0"), (-0.3, "-300ms"), (2.34, "+2.3s"), (200.0, "+3m 20s"), (f64::NAN, "0")]
         {

@@ -86,23 +86,62 @@ fn object(fields: &[(&str, Value)]) -> Value {
 
 /// A list under a name, and where the next page begins.
 fn list(name: &str, of: Value) -> Value {
-    let mut schema = object(&[(name, json!({"type": "array", "items": of}))]);
+    let mut schema = object(&[(name, array(of))]);
     schema["properties"]["next"] =
         json!({"type": "string", "description": "For `after`; absent on the last page."});
     schema
 }
 
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn time() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn number() -> Value {
+    json!({"type": "number"})
+}
+
+fn flag() -> Value {
+    json!({"type": "boolean"})
+}
+
+fn maybe(schema: Value) -> Value {
+    json!({"oneOf": [schema, {"type": "null"}]})
+}
+
+fn one_of(words: &[&str]) -> Value {
+    json!({"type": "string", "enum": words})
+}
+
+fn array(of: Value) -> Value {
+    json!({"type": "array", "items": of})
+}
+
+/// The fields of what was counted and judged, or not.
+fn sums() -> Vec<(&'static str, Value)> {
+    vec![("good", count()), ("total", count()), ("unjudged", count())]
+}
+
+/// A part of a composite.
+fn part() -> Value {
+    object(&[
+        ("slo", text()),
+        ("weight", number()),
+        ("good", count()),
+        ("total", count()),
+        ("sli", maybe(number())),
+    ])
+}
+
 /// What `GET reports` answers.
 fn report() -> Value {
-    let text = || json!({"type": "string"});
-    let time = || json!({"type": "string", "format": "date-time"});
-    let count = || json!({"type": "integer", "minimum": 0});
-    let number = || json!({"type": "number"});
-    let flag = || json!({"type": "boolean"});
-    let maybe = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
-    let one_of = |words: &[&str]| json!({"type": "string", "enum": words});
-    let array = |of: Value| json!({"type": "array", "items": of});
-    let sums = || vec![("good", count()), ("total", count()), ("unjudged", count())];
     let sums_and = |more: Vec<(&'static str, Value)>| object(&[sums(), more].concat());
     let budget = object(&[
         ("allowed", maybe(number())),
@@ -118,13 +157,6 @@ fn report() -> Value {
         ("reason", text()),
         ("by", maybe(text())),
         ("seconds", number()),
-    ]);
-    let part = object(&[
-        ("slo", text()),
-        ("weight", number()),
-        ("good", count()),
-        ("total", count()),
-        ("sli", maybe(number())),
     ]);
     let row = sums_and(vec![
         ("from", time()),
@@ -168,7 +200,7 @@ fn report() -> Value {
             "without_corrections",
             sums_and(vec![("sli", maybe(number())), ("budget_remaining", maybe(number()))]),
         ),
-        ("composite", array(part)),
+        ("composite", array(part())),
         ("rows", array(row)),
         ("firing_seconds", number()),
         ("incidents", array(incident)),
@@ -188,15 +220,8 @@ fn report() -> Value {
 
 #[expect(clippy::too_many_lines, reason = "a list of shapes, without a decision in it")]
 fn schemas() -> Value {
-    let text = || json!({"type": "string"});
-    let time = || json!({"type": "string", "format": "date-time"});
-    let count = || json!({"type": "integer", "minimum": 0});
-    let number = || json!({"type": "number"});
-    let flag = || json!({"type": "boolean"});
-    let texts = || json!({"type": "array", "items": {"type": "string"}});
+    let texts = || array(text());
     let labels = || json!({"type": "object", "additionalProperties": {"type": "string"}});
-    let maybe = |schema: Value| json!({"oneOf": [schema, {"type": "null"}]});
-    let one_of = |words: &[&str]| json!({"type": "string", "enum": words});
     let counts = || json!({"type": "object", "additionalProperties": {"type": "integer"}});
     let point = json!({"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]});
     let group = object(&[
@@ -206,21 +231,9 @@ fn schemas() -> Value {
             json!({"type": "array", "items": point, "description": "Unix seconds and value."}),
         ),
     ]);
-    let part = object(&[
-        ("slo", text()),
-        ("weight", number()),
-        ("good", count()),
-        ("total", count()),
-        ("sli", maybe(number())),
-    ]);
-    let slo = object(&[
-        ("name", text()),
-        ("service", text()),
-        ("objective", number()),
-        ("window", text()),
-        ("good", count()),
-        ("total", count()),
-        ("unjudged", count()),
+    let named =
+        vec![("name", text()), ("service", text()), ("objective", number()), ("window", text())];
+    let judged = vec![
         ("sli", maybe(number())),
         ("budget_remaining", number()),
         ("burn", json!({"type": "object", "additionalProperties": {"type": ["number", "null"]}})),
@@ -229,8 +242,9 @@ fn schemas() -> Value {
         ("approximate", number()),
         ("corrected_seconds", number()),
         ("correction", maybe(text())),
-        ("composite", json!({"type": "array", "items": part})),
-    ]);
+        ("composite", array(part())),
+    ];
+    let slo = object(&[named, sums(), judged].concat());
     let covers = object(&[("slo", text()), ("from", time()), ("to", time())]);
     let correction = object(&[
         ("id", text()),
@@ -243,7 +257,7 @@ fn schemas() -> Value {
         ("reason", text()),
         ("state", one_of(&["planned", "in_force", "past", "ended"])),
         ("source", one_of(&["api", "file"])),
-        ("covers", json!({"type": "array", "items": covers})),
+        ("covers", array(covers)),
         ("by", maybe(text())),
         ("created_at", maybe(time())),
         ("ended_by", maybe(text())),
@@ -283,7 +297,7 @@ fn schemas() -> Value {
         ("spool_bytes", count()),
         ("lag_bytes", count()),
         ("version", text()),
-        ("sources", json!({"type": "array", "items": source})),
+        ("sources", array(source)),
     ]);
     let event = object(&[
         ("time", time()),
@@ -333,10 +347,7 @@ fn schemas() -> Value {
         ("last_error", maybe(text())),
         ("last", maybe(last)),
     ]);
-    let receiver = object(&[
-        ("name", text()),
-        ("integrations", json!({"type": "array", "items": integration})),
-    ]);
+    let receiver = object(&[("name", text()), ("integrations", array(integration))]);
     let step = object(&[
         ("action", one_of(&["open", "close"])),
         ("ok", flag()),
@@ -348,12 +359,12 @@ fn schemas() -> Value {
         ("integration", text()),
         ("kind", text()),
         ("ok", flag()),
-        ("steps", json!({"type": "array", "items": step})),
+        ("steps", array(step)),
     ]);
     json!({
         "QueryAnswer": object(&[
             ("resolution_seconds", count()),
-            ("series", json!({"type": "array", "items": group})),
+            ("series", array(group)),
         ]),
         "Slos": list("slos", slo),
         "Report": report(),
@@ -380,7 +391,7 @@ fn schemas() -> Value {
         "Tested": object(&[
             ("receiver", text()),
             ("ok", flag()),
-            ("integrations", json!({"type": "array", "items": tested})),
+            ("integrations", array(tested)),
         ]),
         "Acknowledge": {
             "type": "object",

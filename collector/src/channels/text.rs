@@ -7,25 +7,17 @@ use std::time::Duration;
 
 use watchkeeper_collector_core::notify::{Notification, SloFacts};
 use watchkeeper_collector_core::slo::budget_words;
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::readable::is_hidden;
+use watchkeeper_model::{Timestamp, readable};
+
+pub(crate) use watchkeeper_model::readable::count;
 
 /// A span in its two largest units: `45s`, `4m 12s`, `2h 5m`, `3d 4h`. Below a second in milliseconds.
 pub(crate) fn span(span: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let secs = span.as_secs();
-    if secs == 0 {
-        return if span.is_zero() { "0s".into() } else { format!("{}ms", span.as_millis().max(1)) };
+    match span.as_secs() {
+        0 if !span.is_zero() => format!("{}ms", span.as_millis().max(1)),
+        _ => readable::span(span),
     }
-    let largest = UNITS.iter().position(|(unit, _)| secs >= *unit).unwrap_or(UNITS.len() - 1);
-    let mut rest = secs;
-    let mut parts = Vec::with_capacity(2);
-    for (unit, name) in UNITS.iter().skip(largest).take(2) {
-        if rest >= *unit {
-            parts.push(format!("{}{name}", rest / unit));
-        }
-        rest %= unit;
-    }
-    parts.join(" ")
 }
 
 /// A burn rate: `21.3x`, `0.4x`, `143x`; bounded, whatever arithmetic made of it.
@@ -42,19 +34,6 @@ pub(crate) fn percent(share: f64) -> String {
     } else {
         format!("{percent:.1}%")
     }
-}
-
-/// A count with its thousands set apart: `2,000,000`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 /// Foreign text on one line: whitespace runs become one space, control characters and marks that turn the reading
@@ -104,12 +83,6 @@ fn pop_to(text: &mut String, max_chars: usize) {
     if let Some((end, _)) = text.char_indices().nth(max_chars) {
         text.truncate(end);
     }
-}
-
-/// Characters that show nothing but change how text reads.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `incident 12 at chat`; `chat` for what belongs to no incident.
@@ -182,20 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn spans_read_in_their_two_largest_units() {
-        for (ms, text) in [
-            (0, "0s"),
-            (250, "250ms"),
-            (45_000, "45s"),
-            (252_000, "4m 12s"),
-            (300_000, "5m"),
-            (7_500_000, "2h 5m"),
-            (3_605_000, "1h"),
-            (273_600_000, "3d 4h"),
-            (2_592_000_000, "30d"),
-        ] {
+    fn what_took_no_second_still_took_something() {
+        for (ms, text) in
+            [(0, "0s"), (250, "250ms"), (999, "999ms"), (45_000, "45s"), (252_000, "4m 12s")]
+        {
             assert_eq!(span(Duration::from_millis(ms)), text);
         }
+        assert_eq!(span(Duration::from_nanos(1)), "1ms");
     }
 
     #[test]
@@ -204,10 +170,6 @@ mod tests {
         assert_eq!(
             [percent(0.874), percent(0.9995), percent(-0.12)],
             ["87.4%", "99.95%", "-12.0%"]
-        );
-        assert_eq!(
-            [count(0), count(999), count(1_000), count(2_000_000)],
-            ["0", "999", "1,000", "2,000,000"]
         );
     }
 

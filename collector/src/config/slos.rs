@@ -12,6 +12,7 @@ use watchkeeper_collector_core::slo::{
     SloWindow, Zone,
 };
 use watchkeeper_config::{Fields, Located, Node, Reader, format, read};
+use watchkeeper_expr::spelling::closest;
 use watchkeeper_model::{Decimal, Labels};
 
 use super::composites;
@@ -236,7 +237,8 @@ pub(super) fn read_zone(node: &Node, reader: &mut Reader<'_>) -> Option<Zone> {
     let name = read::string(node, reader)?;
     let zone = Zone::named(&name);
     if zone.is_none() {
-        let near = Zone::closest(&name);
+        let names = Zone::names();
+        let near = closest(&name, names.iter().map(String::as_str));
         let meant = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
         reader
             .error(node.place(), format!("there is no time zone {name:?}"))

@@ -2,9 +2,8 @@
 //!
 //! In reading order: `slots` are the fields that are wanted and `fields` those that were found; `parser` reads a line by
 //! its format: `json`, `logfmt`, `regex` with its `pattern`, or `text`; `scan` and `escapes` are what they share, and
-//! `body` is what an event keeps. `number` and `time` read two kinds of fields, the latter with `strftime` and `zone`;
-//! `past` is what time it was for lines that are
-//! read later; `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
+//! `body` is what an event keeps. `number` and `time` read two kinds of fields, the latter with `strftime`; `past` is
+//! what time it was for lines that are read later; `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
 //! its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed; `in_use` says what
 //! of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
 //! body. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
@@ -42,7 +41,6 @@ mod strftime;
 mod tests;
 mod text;
 mod time;
-mod zone;
 
 pub use accumulator::{
     Accumulator, HeldBack, Observation, Overflowed, Sealed, SealedService, SignalId, SignalSpec,
@@ -67,4 +65,4 @@ pub use settings::{
 pub use slots::Slots;
 pub use strftime::Strftime;
 pub use time::TimeFormat;
-pub use zone::Zone;
+pub use watchkeeper_model::Zone;

@@ -9,10 +9,9 @@ use std::time::Duration;
 use jiff::civil::{DateTime, datetime};
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{Offset, TimeZone};
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::{Timestamp, Zone};
 
 use super::flaw::Flaw;
-use super::zone::{Zone, instant};
 
 /// How far ahead of the clock a time without a year may be.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -104,13 +103,14 @@ impl Strftime {
     fn instant(&self, parts: &BrokenDownTime) -> Option<Timestamp> {
         if let Some(at) = parts.timestamp() {
             let nanos = i64::from(parts.subsec_nanosecond().unwrap_or(0));
-            return instant(at)?.nanos().checked_add(nanos).map(Timestamp);
+            return Timestamp::checked_from_jiff(at)?.nanos().checked_add(nanos).map(Timestamp);
         }
         let local = parts.to_datetime().ok()?;
-        match parts.offset() {
-            Some(offset) => instant(offset.to_timestamp(local).ok()?),
+        let at = match parts.offset() {
+            Some(offset) => offset.to_timestamp(local).ok(),
             None => self.zone.instant(local),
-        }
+        };
+        Timestamp::checked_from_jiff(at?)
     }
 }
 

@@ -3,13 +3,12 @@
 //! Owns the formats a time field may have. Never reads a clock, never decides what is too late.
 
 use jiff::tz::Offset;
-use watchkeeper_model::Timestamp;
 use watchkeeper_model::time::SECOND;
+use watchkeeper_model::{Timestamp, Zone};
 
 use super::fields::Field;
 use super::number::scaled;
 use super::strftime::Strftime;
-use super::zone::Zone;
 
 /// How a line writes its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +119,8 @@ fn rfc3339(b: &[u8], zone: &Zone) -> Option<Timestamp> {
     let secs = days * 86_400 + hour * 3_600 + minute * 60 + second.min(59);
     if at == b.len() && *zone != Zone::UTC {
         let local = Offset::UTC.to_datetime(jiff::Timestamp::from_second(secs).ok()?);
-        return zone.instant(local)?.nanos().checked_add(nanos).map(Timestamp);
+        let at = Timestamp::checked_from_jiff(zone.instant(local)?)?;
+        return at.nanos().checked_add(nanos).map(Timestamp);
     }
     let offset = if at == b.len() { 0 } else { offset_secs(b, at, two)? };
     (secs - offset).checked_mul(SECOND)?.checked_add(nanos).map(Timestamp)

@@ -28,7 +28,7 @@ fn read_zone(node: &Node, reader: &mut Reader<'_>) -> Option<Zone> {
     let name = read::string(node, reader)?;
     let zone = Zone::named(&name);
     if zone.is_none() {
-        let help = match Zone::closest(&name) {
+        let help = match closest(&name, Zone::names().iter().map(String::as_str)) {
             Some(meant) => format!("did you mean {meant}?"),
             None => {
                 "write it as in the IANA database: UTC, Europe/Berlin, America/New_York".to_owned()

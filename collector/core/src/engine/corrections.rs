@@ -99,6 +99,7 @@ impl Engine {
                 && let Some(seen_by) = self.slos.get_mut(&of)
             {
                 seen_by.again(now);
+                self.put_on_agenda(&of);
                 self.clock.wake_at(now);
             }
         }

@@ -45,9 +45,8 @@ impl Engine {
         if slo.no_data_at(self.clock.awake_since) > now {
             return;
         }
-        let planned = self.services_of(slo).iter().all(|service| self.all_stopped(service));
-        let firing = self.is_firing(&AlertKey::builtin(Builtin::NoData, by(name)));
-        if planned == firing {
+        let planned = self.is_silence_planned(slo);
+        if planned == self.is_silence_told(slo) {
             let condition = if planned { Condition::Unmet } else { Condition::Met };
             let reason = match planned {
                 true => "all its agents said bye".to_owned(),
@@ -55,6 +54,20 @@ impl Engine {
             };
             self.own(Builtin::NoData, by(name), condition, None, &reason, now);
         }
+    }
+
+    /// Whether what was said of an SLO's silence is no longer so, or nothing was said yet.
+    pub(super) fn is_silence_news(&self, name: &str) -> bool {
+        let slo = self.slos.get(name);
+        slo.is_some_and(|slo| self.is_silence_planned(slo) == self.is_silence_told(slo))
+    }
+
+    fn is_silence_planned(&self, slo: &SloWatch) -> bool {
+        self.services_of(slo).iter().all(|service| self.all_stopped(service))
+    }
+
+    fn is_silence_told(&self, slo: &SloWatch) -> bool {
+        self.alerts.get(&slo.prints.no_data).is_some_and(AlertRow::is_firing)
     }
 
     /// Says whether over 1 % of what an SLO saw in its first tier's long window could not be judged.

@@ -4,10 +4,11 @@
 //! input at one time and returns what follows from it, and [`Engine::next_deadline`] says when to call again.
 //!
 //! In reading order: `input`, `effect` and `view` are its edge; `clock` and `pace` keep time; `alerts` moves alerts;
-//! `agents`, `own`, `slos`, `data`, `rules` and `samples` watch; `corrections` say what budgets leave out; `routing` puts
+//! `agents`, `own`, `slos` (by their `agenda`), `data`, `rules` and `samples` watch; `corrections` say what budgets leave out; `routing` puts
 //! alerts into groups (`index` finds them there), `flush` decides what is told, `compose` words it (`wording` its
 //! annotations), `delivered` hears what became of it; `reload` changes the settings under all of it.
 
+mod agenda;
 mod agents;
 mod alerts;
 mod clock;
@@ -48,6 +49,7 @@ pub use view::{AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot
 
 use crate::alert::{AlertRow, Fingerprint};
 use crate::notify::{DeliveryRow, GroupId, GroupRow, IncidentRow};
+use agenda::Agenda;
 use agents::AgentWatch;
 use clock::{Clock, Turn};
 use corrections::Corrections;
@@ -63,6 +65,8 @@ pub struct Engine {
     settings: Arc<Settings>,
     clock: Clock,
     slos: BTreeMap<String, SloWatch>,
+    /// When each of them is to be looked at.
+    agenda: Agenda,
     corrections: Corrections,
     rules: BTreeMap<String, RuleWatch>,
     agents: BTreeMap<AgentId, AgentWatch>,
@@ -93,6 +97,7 @@ impl Engine {
             settings: Arc::new(settings),
             clock: Clock::new(now),
             slos: BTreeMap::new(),
+            agenda: Agenda::default(),
             corrections: Corrections::default(),
             rules: BTreeMap::new(),
             agents: BTreeMap::new(),
@@ -178,7 +183,11 @@ impl Engine {
                 self.fact(Fact::ClockSetBack { at: now, from });
                 self.set_back(now);
             }
-            Turn::Overslept { since } => self.fact(Fact::Overslept { at: now, since }),
+            Turn::Overslept { since } => {
+                self.fact(Fact::Overslept { at: now, since });
+                // Nobody was silent while we slept.
+                self.make_agenda();
+            }
         }
         self.clock.now()
     }
@@ -235,6 +244,7 @@ impl Engine {
         }
         self.agents.values_mut().for_each(|agent| agent.set_back(now));
         self.slos.values_mut().for_each(|slo| slo.set_back(now));
+        self.make_agenda();
         self.rules.values_mut().for_each(|rule| rule.set_back(now));
     }
 

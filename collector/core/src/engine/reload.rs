@@ -118,6 +118,7 @@ impl Engine {
                 watch.restore(&counts, now);
             }
         }
+        self.make_agenda();
         self.apply_corrections(now);
     }
 

@@ -2,12 +2,14 @@
 //!
 //! Owns when an SLO is evaluated. What its alert is, is the alert's business.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use watchkeeper_model::{Labels, Service, Timestamp};
 
 use super::Engine;
+use super::agenda::{Agenda, Appointment};
 use super::alerts::Report;
 use super::input::{RestoredSlo, Settings};
 use super::pace::Pace;
@@ -125,6 +127,13 @@ impl SloWatch {
         let since = self.heard_at.unwrap_or(self.quiet_since);
         since.max(self.quiet_since).max(awake_since) + self.settings.no_data
     }
+
+    /// When to look at it. What is silent already is told already, or waits for an agent to come back.
+    fn appointment(&self, awake_since: Timestamp, now: Timestamp) -> Appointment {
+        let no_data_at = self.no_data_at(awake_since);
+        let silent = Some(no_data_at).filter(|at| *at > now);
+        Appointment { at: self.due.into_iter().chain(silent).min(), is_silent: no_data_at <= now }
+    }
 }
 
 impl Engine {
@@ -194,11 +203,7 @@ impl Engine {
     }
 
     /// An agent of these services is back from a stop: its SLOs' silence begins now.
-    pub(super) fn agent_returned(
-        &mut self,
-        services: &std::collections::BTreeSet<Service>,
-        now: Timestamp,
-    ) {
+    pub(super) fn agent_returned(&mut self, services: &BTreeSet<Service>, now: Timestamp) {
         let concerns = |slo: &&SloWatch| self.services_of(slo).iter().any(|s| services.contains(s));
         let names: Vec<String> =
             self.slos.values().filter(concerns).map(|slo| slo.settings.name.clone()).collect();
@@ -207,29 +212,53 @@ impl Engine {
                 slo.quiet_since = now;
                 self.clock.wake_at(now + slo.settings.no_data);
             }
+            self.put_on_agenda(&name);
         }
     }
 
     /// Evaluates what is due, and finds what is silent.
     pub(super) fn check_slos(&mut self, now: Timestamp) {
-        let names: Vec<String> = self.slos.keys().cloned().collect();
+        let silent = self.agenda.silent().filter(|name| self.is_silence_news(name));
+        let names: BTreeSet<Arc<str>> = self.agenda.due(now).chain(silent).cloned().collect();
         for name in names {
-            if self.slos.get(&name).and_then(|slo| slo.due).is_some_and(|due| due <= now) {
+            if self.slos.get(&*name).and_then(|slo| slo.due).is_some_and(|due| due <= now) {
                 self.evaluate_at_pace(&name, now);
             }
             self.check_no_data(&name, now);
+            self.put_on_agenda(&name);
         }
         self.check_late(now);
+        debug_assert!(self.is_agenda_kept(), "bug: the agenda is not what the SLOs ask for");
     }
 
     pub(super) fn slos_due(&self) -> Option<Timestamp> {
-        let now = self.clock.now();
-        let awake_since = self.clock.awake_since;
-        let due = self.slos.values().filter_map(|slo| slo.due);
-        // What is silent already is told already, or waits for an agent to come back.
-        let silent = self.slos.values().map(|slo| slo.no_data_at(awake_since));
         let again = self.corrections.again_at;
-        due.chain(silent.filter(|at| *at > now)).chain(again).chain(self.late_due()).min()
+        self.agenda.earliest().into_iter().chain(again).chain(self.late_due()).min()
+    }
+
+    /// Something has changed when an SLO is to be looked at.
+    pub(super) fn put_on_agenda(&mut self, name: &str) {
+        if let Some(slo) = self.slos.get(name) {
+            let appointment = slo.appointment(self.clock.awake_since, self.clock.now());
+            self.agenda.set(name, appointment);
+        }
+    }
+
+    /// Something has changed when each of them is to be looked at, or which there are.
+    pub(super) fn make_agenda(&mut self) {
+        self.agenda = Agenda::default();
+        for (name, slo) in &self.slos {
+            let appointment = slo.appointment(self.clock.awake_since, self.clock.now());
+            self.agenda.set(name, appointment);
+        }
+    }
+
+    /// Whether every SLO is looked at when it has to be.
+    fn is_agenda_kept(&self) -> bool {
+        let (awake_since, now) = (self.clock.awake_since, self.clock.now());
+        let asked =
+            self.slos.iter().map(|(name, slo)| (&**name, slo.appointment(awake_since, now)));
+        self.agenda.all().eq(asked)
     }
 
     fn evaluate_at_pace(&mut self, name: &str, now: Timestamp) {
@@ -243,6 +272,7 @@ impl Engine {
                 self.clock.wake_at(next);
             }
         }
+        self.put_on_agenda(name);
     }
 
     fn evaluate_slo(&mut self, name: &str, now: Timestamp) {

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter};
-use watchkeeper_model::{Labels, Timestamp};
+use watchkeeper_model::{Labels, Timestamp, readable};
 
 use super::message::SloFacts;
 
@@ -227,13 +227,7 @@ fn number(n: f64, digits: Option<usize>) -> String {
     let text = format!("{n:.digits$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |whole| ("-", whole));
-    let mut grouped = sign.to_owned();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
+    let mut grouped = format!("{sign}{}", readable::grouped(whole));
     let fraction = fraction.trim_end_matches('0');
     if !fraction.is_empty() {
         let _ = write!(grouped, ".{fraction}");

@@ -8,7 +8,7 @@ use watchkeeper_model::Timestamp;
 use watchkeeper_model::time::SECOND;
 
 use super::period::Period;
-use crate::slo::{BUCKET, Calendar, CalendarUnit, Zone};
+use crate::slo::{BUCKET, Calendar, CalendarUnit, Zone, day_in};
 
 /// Rows of a table at most.
 const MAX_ROWS: usize = 40;
@@ -69,7 +69,7 @@ impl Step {
                 let past = i64::from(local.minute()) * 60 + i64::from(local.second());
                 at.shifted((3_600 - past) * SECOND)
             }
-            Self::Day => zone.day(zone.date(at)).1,
+            Self::Day => day_in(zone, zone.date(at)).1,
             Self::Week => Calendar { unit: CalendarUnit::Week, zone: zone.clone() }.period(at).1,
             Self::Month => Calendar { unit: CalendarUnit::Month, zone: zone.clone() }.period(at).1,
         };

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
+use watchkeeper_expr::spelling::closest;
 use watchkeeper_model::Timestamp;
 
-use crate::slo::{BUCKET, Calendar, CalendarUnit, Zone};
+use crate::slo::{BUCKET, Calendar, CalendarUnit, Zone, day_in};
 
 /// No report is about more: counts are kept no longer by default.
 pub const MAX_PERIOD: Duration = Duration::from_secs(400 * 86_400);
@@ -84,7 +85,8 @@ impl AskedPeriod {
     fn zone(&self) -> Result<Zone, PeriodProblem> {
         let Some(name) = &self.zone else { return Ok(Zone::UTC) };
         Zone::named(name).ok_or_else(|| {
-            let meant = Zone::closest(name).map_or_else(
+            let names = Zone::names();
+            let meant = closest(name, names.iter().map(String::as_str)).map_or_else(
                 || "expected one of the IANA database, as Europe/Berlin".to_owned(),
                 |near| format!("did you mean {near}?"),
             );
@@ -149,21 +151,21 @@ fn calendar_period(name: &str, zone: &Zone) -> Option<(Timestamp, Timestamp)> {
                 }
                 (_, _, Some((month, day))) => {
                     let day = Date::new(year, number(month, 2)?, number(day, 2)?).ok()?;
-                    return Some(zone.day(day));
+                    return Some(day_in(zone, day));
                 }
                 _ => (CalendarUnit::Month, Date::new(year, number(rest, 2)?, 1).ok()?),
             }
         }
     };
-    Some(Calendar { unit, zone: zone.clone() }.period(zone.day(day).0))
+    Some(Calendar { unit, zone: zone.clone() }.period(day_in(zone, day).0))
 }
 
 /// `today`, `yesterday`, `this-month`, `last-week`.
 fn relative_period(name: &str, zone: &Zone, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let today = zone.date(now);
     match name {
-        "today" => return Some(zone.day(today)),
-        "yesterday" => return Some(zone.day(today.yesterday().ok()?)),
+        "today" => return Some(day_in(zone, today)),
+        "yesterday" => return Some(day_in(zone, today.yesterday().ok()?)),
         _ => {}
     }
     let (which, unit) = name.split_once('-')?;

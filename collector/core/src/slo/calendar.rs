@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::{Timestamp, Zone};
 
-use super::zone::Zone;
+use super::zone::midnight;
 
 const DAY: u64 = 86_400;
 
@@ -55,8 +55,7 @@ impl Calendar {
     /// of clocks is an hour shorter or longer.
     pub fn period(&self, at: Timestamp) -> (Timestamp, Timestamp) {
         let (first, next) = self.days(self.zone.date(at));
-        let midnight = |day: Date| self.zone.instant(day.at(0, 0, 0, 0));
-        (midnight(first), midnight(next))
+        (midnight(&self.zone, first), midnight(&self.zone, next))
     }
 
     /// No period is longer.

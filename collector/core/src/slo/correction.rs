@@ -5,10 +5,10 @@
 
 use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
-use watchkeeper_model::{Service, Timestamp};
+use watchkeeper_model::{Service, Timestamp, Zone};
 
 use super::settings::SloSettings;
-use super::zone::Zone;
+use super::zone::{instant, midnight};
 
 /// Which SLOs a correction is about: those named, those of a service, or all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,11 +140,10 @@ impl Weekly {
 
     fn moment(&self, date: Date, minute: u16) -> Timestamp {
         if minute >= 24 * 60 {
-            let next = date.tomorrow().unwrap_or(date);
-            return self.zone.instant(next.at(0, 0, 0, 0));
+            return midnight(&self.zone, date.tomorrow().unwrap_or(date));
         }
         let part = |n: u16| i8::try_from(n).unwrap_or(0);
-        self.zone.instant(date.at(part(minute / 60), part(minute % 60), 0, 0))
+        instant(&self.zone, date.at(part(minute / 60), part(minute % 60), 0, 0))
     }
 }
 

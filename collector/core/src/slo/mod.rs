@@ -34,5 +34,6 @@ pub use method::{Method, SliceObjective, Slices};
 pub use settings::{BUCKET, Component, Objective, SloSettings, SloWindow, Stance};
 pub use tally::{Over, Tally, View};
 pub use tier::{LeftOut, Tier, TierSeverity};
+pub use watchkeeper_model::Zone;
 pub use words::budget_words;
-pub use zone::Zone;
+pub(crate) use zone::day_in;
