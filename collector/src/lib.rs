@@ -9,6 +9,7 @@ pub mod config;
 pub mod dispatch;
 pub mod hub;
 pub mod intake;
+pub mod letters;
 pub mod query;
 pub mod rehearsal;
 pub mod reload;

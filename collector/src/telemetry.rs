@@ -75,6 +75,19 @@ impl Telemetry {
             "Rows counted under __overflow__ since the start: there are too many series.",
             |h| h.n_overflowed,
         );
+        gauge(
+            "watchkeeper_dead_letters",
+            "Batches that can't be counted and wait for somebody to look.",
+            |h| h.letters.n_kept,
+        );
+        let dropped = store.clone();
+        self.meter()
+            .u64_observable_counter("watchkeeper_dead_letters_dropped")
+            .with_description(
+                "Dead letters given up because there were too many, too large or too old ones.",
+            )
+            .with_callback(move |o| o.observe(dropped.health().letters.n_dropped, &[]))
+            .build();
         gauge("watchkeeper_store_intake_queue_jobs", "Commits of windows that wait.", |h| {
             h.n_intake_queued as u64
         });

@@ -10,6 +10,7 @@
 mod agents;
 mod alerts;
 mod corrections;
+mod dead_letters;
 mod deliveries;
 mod endpoints;
 mod error;

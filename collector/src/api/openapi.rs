@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::endpoints::{self, Endpoint};
 use super::error::ApiError;
 use super::params::Params;
+use crate::letters::RetryOutcome;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(describe);
 
@@ -337,6 +338,22 @@ fn schemas() -> Value {
         ("name", text()),
         ("integrations", json!({"type": "array", "items": integration})),
     ]);
+    let letter = vec![
+        ("id", text()),
+        ("place", one_of(&["collector", "agent", "broker"])),
+        ("agent", text()),
+        ("epoch", text()),
+        ("service", text()),
+        ("kind", text()),
+        ("seq", count()),
+        ("digest", text()),
+        ("reason", text()),
+        ("at", time()),
+        ("bytes", count()),
+        ("retryable", flag()),
+    ];
+    let opened = [letter.clone(), vec![("content", json!({"type": "object"}))]].concat();
+    let outcomes = RetryOutcome::ALL.map(RetryOutcome::as_str);
     let step = object(&[
         ("action", one_of(&["open", "close"])),
         ("ok", flag()),
@@ -382,6 +399,11 @@ fn schemas() -> Value {
             ("ok", flag()),
             ("integrations", json!({"type": "array", "items": tested})),
         ]),
+        "DeadLetters": list("dead_letters", object(&letter)),
+        "DeadLetterOpened": object(&opened),
+        "DeadLetterRetried":
+            object(&[("id", text()), ("outcome", one_of(&outcomes)), ("reason", text())]),
+        "DeadLetterDropped": object(&[("id", text()), ("dropped", flag())]),
         "Acknowledge": {
             "type": "object",
             "properties": {"by": text(), "comment": text()},

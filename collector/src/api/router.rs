@@ -12,8 +12,8 @@ use axum::routing::{delete, get, post};
 use super::error::ApiError;
 use super::state::ApiState;
 use super::{
-    agents, alerts, corrections, deliveries, endpoints, events, openapi, pages, query, receivers,
-    reports, slos, status,
+    agents, alerts, corrections, dead_letters, deliveries, endpoints, events, openapi, pages,
+    query, receivers, reports, slos, status,
 };
 use crate::dispatch::TRIAL_LIMIT;
 
@@ -38,6 +38,9 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::AGENTS.path, get(agents::list))
         .route(endpoints::EVENTS.path, get(events::list))
         .route(endpoints::DELIVERIES.path, get(deliveries::list))
+        .route(endpoints::DEAD_LETTERS.path, get(dead_letters::list))
+        .route(endpoints::DEAD_LETTER.path, get(dead_letters::one).delete(dead_letters::discard))
+        .route(endpoints::RETRY_DEAD_LETTER.path, post(dead_letters::retry))
         .route(endpoints::RECEIVERS.path, get(receivers::list))
         .route(endpoints::TEST.path, post(receivers::test))
         .route(endpoints::OPENAPI.path, get(openapi::get))

@@ -19,6 +19,7 @@ use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
 use crate::dispatch::Dispatch;
+use crate::letters::Places;
 use crate::store::Reads;
 use crate::telemetry::Telemetry;
 
@@ -109,6 +110,7 @@ pub struct ApiState {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) settings: watch::Receiver<Arc<engine::Settings>>,
+    pub(super) letters: Arc<Places>,
     /// One test of a receiver at a time.
     pub(super) trials: Arc<Semaphore>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -125,6 +127,8 @@ pub struct ApiParts<'a> {
     pub dispatch: Arc<Dispatch>,
     /// What is configured, after every reload too.
     pub settings: watch::Receiver<Arc<engine::Settings>>,
+    /// Where dead letters are kept.
+    pub letters: Arc<Places>,
     /// The store's reading side.
     pub reads: &'a Reads,
     /// Which parts are not ready.
@@ -136,13 +140,14 @@ pub struct ApiParts<'a> {
 impl ApiState {
     /// The state for these parts.
     pub fn new(parts: ApiParts<'_>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        let ApiParts { engine, dispatch, settings, reads, readiness, telemetry } = parts;
+        let ApiParts { engine, dispatch, settings, letters, reads, readiness, telemetry } = parts;
         Self {
             engine,
             readiness,
             telemetry,
             dispatch,
             settings,
+            letters,
             trials: Arc::new(Semaphore::new(1)),
             clock: Arc::new(clock),
             reads: reads.limited(READ_LIMIT),

@@ -19,7 +19,7 @@ use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_collector_core::slo::{
     BUCKET, Concerned, CorrectionRow, Ended, Objective, SloSettings, SloState, Weekly, When, Zone,
 };
-use watchkeeper_model::{AgentId, Decimal, Labels, Service, Severity, SkipReason, Timestamp};
+use watchkeeper_model::{AgentId, Decimal, Kind, Labels, Service, Severity, SkipReason, Timestamp};
 
 use super::{
     Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, endpoints, router,
@@ -28,8 +28,12 @@ use crate::channels::{
     Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace,
 };
 use crate::dispatch::{Dispatch, DispatchSettings};
+use crate::intake::Intake;
+use crate::letters::{KeptLetters, Place, Places};
 use crate::store::tests::parts::{self, NOW, distribution, event, events, open, row_of, windows};
-use crate::store::{LedgerWrite, SloIncrement, StateKind, Store, StoredDelivery, WindowsCommit};
+use crate::store::{
+    Fate, LedgerWrite, SloIncrement, StateKind, Store, StoredDelivery, WindowsCommit,
+};
 use crate::telemetry::Telemetry;
 
 #[derive(Default)]
@@ -296,7 +300,13 @@ fn api() -> Api {
     telemetry.watch_store(&store);
     let (outcomes, _) = tokio::sync::mpsc::channel(64);
     let dispatch = Dispatch::start(integrations(), DispatchSettings::default(), outcomes);
+    let kept = |kind| -> Box<dyn Place> {
+        let settings = tokio::sync::watch::channel(Arc::new(settings())).1;
+        let intake = Intake::new(store.clone(), crate::hub::channel().0, settings);
+        Box::new(KeptLetters::new(kind, store.clone(), Arc::new(intake)))
+    };
     let parts = ApiParts {
+        letters: Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)])),
         engine: engine.clone(),
         dispatch: Arc::new(dispatch),
         settings: tokio::sync::watch::channel(Arc::new(settings())).1,
@@ -810,6 +820,9 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
     let api = api().with_data().await;
     let described = api.ok("/api/v1/openapi.json").await;
     count(&api, &[("shop-latency", "db", -1, 9, 1)]).await;
+    let fate = Fate::Buried { reason: "no such unit".into(), raw: vec![1, 2], fenced: false };
+    let batches = vec![parts::batch(Kind::Windows, 9, fate)];
+    api.store.commit_windows(WindowsCommit { batches, ..WindowsCommit::default() }).await.unwrap();
     // The delivery that there is gets its incident, so that a report has one.
     let at = Timestamp::from_secs(NOW);
     let incident = json!({
@@ -826,6 +839,7 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             .path
             .replace("receivers/{name}", "receivers/chat")
             .replace("{name}", "a")
+            .replace("dead-letters/{id}", "dead-letters/windows-1")
             .replace("{id}", "7")
             .replace("{fingerprint}", &fingerprint_of("shop-latency"));
         let request = Request::builder().method(endpoint.method.to_uppercase().as_str());
@@ -835,6 +849,9 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             }
             "post" if path.ends_with("/corrections") => {
                 request.uri(&path).body(Body::from(MOVE.to_owned()))
+            }
+            "delete" | "post" if path.contains("/dead-letters/") => {
+                request.uri(&path).body(Body::empty())
             }
             "delete" => request.uri(format!("{path}?by=ann")).body(Body::empty()),
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),

@@ -3,7 +3,7 @@
 //! `intake.db` holds counts and the memory of what was delivered, `events.db` events with their own, `ledger.db` what the
 //! engine knows and what receivers were told. In reading order: `error`, `numbers` and `page` are words;
 //! `database`, `lock`, `ballast`, `pool` and `writer` are how a file is opened, held, read and written; `codec` is how counts
-//! lie in a row; `streams`, `stream_reads`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
+//! lie in a row; `streams`, `stream_reads`, `letters`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
 //! done with them; `engine_rows` maps the engine's rows; `reads` and `open` are what others see.
 //!
 //! Bounds: each writer's queue holds 1 024 jobs, then whoever adds waits; series, dead letters, digests and sizes are
@@ -19,6 +19,7 @@ mod expire;
 mod fold;
 mod intake;
 mod ledger;
+mod letters;
 mod lock;
 mod numbers;
 mod open;
@@ -45,6 +46,7 @@ pub use expire::Evicted;
 pub use fold::Folded;
 pub use intake::{Committed, JournalRow, WindowsBody, WindowsCommit};
 pub use ledger::{DeliveryFilter, LedgerWrite, Sequence, StateKind, StoredDelivery};
+pub use letters::{DeadLetter, LetterCounts};
 pub use open::{DEFAULT_BALLAST_BYTES, MaintenanceReport, OpenSettings, Store, StoreHealth};
 pub use page::{Cursor, NoCursor, Page, Paged};
 pub use past::{Extent, PastLimits, PastWanted};
@@ -52,5 +54,5 @@ pub use reads::Reads;
 pub use scan::{Resolution, StoredWindow, Wanted};
 pub use series::SeriesKey;
 pub use sources::{AgentRow, FrontierRow, SloIncrement, SourceTotals};
-pub use streams::{BatchCommit, DeadLetter, Fate, Stored, StreamRow};
+pub use streams::{BatchCommit, Fate, Stored, StreamRow};
 pub use tiers::Retention;

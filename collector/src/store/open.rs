@@ -18,6 +18,7 @@ use super::expire::{self, Evicted};
 use super::fold::Folded;
 use super::intake::{Committed, IntakeDb, WindowsCommit};
 use super::ledger::{LedgerCommit, LedgerDb, LedgerWrite};
+use super::letters::LetterCounts;
 use super::lock::DirLock;
 use super::reads::Reads;
 use super::tiers::{Retention, Tier};
@@ -71,6 +72,7 @@ struct Shared {
     is_over: AtomicBool,
     n_series: Arc<AtomicUsize>,
     n_overflowed: AtomicU64,
+    letters: Mutex<LetterCounts>,
     dir_lock: Mutex<Option<DirLock>>,
 }
 
@@ -83,6 +85,8 @@ pub struct MaintenanceReport {
     pub evicted: Vec<Evicted>,
     /// Bytes in use, all files together.
     pub used_bytes: u64,
+    /// Dead letters, of both kinds.
+    pub letters: LetterCounts,
     /// What could not be done; upkeep goes on with the rest.
     pub errors: Vec<StoreError>,
 }
@@ -100,6 +104,8 @@ pub struct StoreHealth {
     pub n_series: usize,
     /// Rows counted under `__overflow__` since the start, because there are too many series.
     pub n_overflowed: u64,
+    /// Dead letters, of both kinds, as of the last upkeep.
+    pub letters: LetterCounts,
     /// Commits of windows that wait.
     pub n_intake_queued: usize,
     /// Commits of events that wait.
@@ -139,6 +145,7 @@ impl Store {
             is_over: AtomicBool::new(false),
             n_series,
             n_overflowed: AtomicU64::new(0),
+            letters: Mutex::default(),
             dir_lock: Mutex::new(Some(dir_lock)),
         });
         Ok(Self { intake, ledger, events, reads, shared })
@@ -223,6 +230,11 @@ impl Store {
         if let Err(error) = self.make_room(&mut report).await {
             report.errors.push(error);
         }
+        match self.count_letters().await {
+            Ok(letters) => *lock(&self.shared.letters) = letters,
+            Err(error) => report.errors.push(error),
+        }
+        report.letters = *lock(&self.shared.letters);
         self.settle_disk(&mut report).await;
         report
     }
@@ -241,6 +253,7 @@ impl Store {
             is_full: self.why_full().is_some(),
             n_series: self.shared.n_series.load(Ordering::Relaxed),
             n_overflowed: self.shared.n_overflowed.load(Ordering::Relaxed),
+            letters: *lock(&self.shared.letters),
             n_intake_queued: self.intake.n_queued(),
             n_events_queued: self.events.n_queued(),
             n_ledger_queued: self.ledger.n_queued(),
@@ -308,6 +321,18 @@ impl Store {
         self.shared.is_over.store(is_over, Ordering::Relaxed);
         self.shared.used_bytes.store(report.used_bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    async fn count_letters(&self) -> Result<LetterCounts, StoreError> {
+        let (windows, events) = tokio::join!(
+            self.intake.run(|db| intake::STREAMS.count_letters(&db.database.conn)),
+            self.events.run(|db| events::STREAMS.count_letters(&db.database.conn)),
+        );
+        let (windows, events) = (windows??, events??);
+        Ok(LetterCounts {
+            n_kept: windows.n_kept + events.n_kept,
+            n_dropped: windows.n_dropped + events.n_dropped,
+        })
     }
 
     async fn used_bytes(&self) -> Result<u64, StoreError> {
