@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agents, alerts, check, corrections, dead_letters, deliveries, events, query, report, send_test,
-    slo, status,
+    agents, alerts, backup, check, corrections, dead_letters, deliveries, events, query, report,
+    restore, send_test, slo, status,
 };
 use crate::context::{Context, Global, Outcome};
 use crate::{demo, replay};
@@ -57,6 +57,10 @@ enum Command {
     Deliveries(deliveries::Args),
     /// Batches that can't be counted: lists them, opens one, tries them again, drops them
     DeadLetters(dead_letters::Args),
+    /// Makes a backup of the running collector, or looks whether one is whole
+    Backup(backup::Args),
+    /// Puts a backup in place of the data of a stopped collector
+    Restore(restore::Args),
     /// Tells a receiver something that is clearly a test, and what became of it
     SendTest(send_test::Args),
 }
@@ -84,6 +88,7 @@ fn start(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
         Command::Replay(args) => replay::run(&args, &context),
+        Command::Restore(args) => restore::run(&args, &context),
         reading => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
@@ -103,8 +108,11 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
         Command::DeadLetters(args) => dead_letters::run(&args, context).await,
+        Command::Backup(args) => backup::run(&args, context).await,
         Command::SendTest(args) => send_test::run(&args, context).await,
-        Command::Demo(_) | Command::Check(_) | Command::Replay(_) => Ok(Outcome::Done),
+        Command::Demo(_) | Command::Check(_) | Command::Replay(_) | Command::Restore(_) => {
+            Ok(Outcome::Done)
+        }
     }
 }
 
@@ -138,6 +146,9 @@ mod tests {
             "watchkeeper dead-letters retry windows-3 events-4",
             "watchkeeper dead-letters --spool /var/lib/agent drop --all",
             "watchkeeper dead-letters retry --all --spool /var/lib/agent",
+            "watchkeeper backup --to /backup/today",
+            "watchkeeper backup verify /backup/today",
+            "watchkeeper restore --from /backup/today --to /var/lib/watchkeeper --force",
             "watchkeeper report --output json",
             "watchkeeper report --slo a --from -7d --to now --zone Europe/Berlin --format html",
             "watchkeeper replay --agent a.yaml --collector c.yaml --from -30d --against faults.json",
@@ -170,6 +181,10 @@ mod tests {
             "watchkeeper dead-letters retry",
             "watchkeeper dead-letters drop",
             "watchkeeper dead-letters drop windows-3 --all",
+            "watchkeeper backup",
+            "watchkeeper backup verify",
+            "watchkeeper backup --to x verify y",
+            "watchkeeper restore --from x",
             "watchkeeper send-test",
             "watchkeeper send-test chat --severity loud",
             "watchkeeper corrections add --from now --reason move --by ann",

@@ -16,6 +16,7 @@ use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::Kind;
 
 use crate::api::{self, ApiParts, ApiState, Readiness};
+use crate::backup::Backups;
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
@@ -90,7 +91,11 @@ impl App {
         let letters = Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)]));
         let readiness = Arc::new(Readiness::default());
         readiness.not_ready("collector", "starting");
+        let drain = CancellationToken::new();
+        let backups = Arc::new(Backups::new(store.clone(), drain.clone()));
+        telemetry.watch_backups(backups.last_at());
         let parts = ApiParts {
+            backups,
             engine: Arc::new(handle.clone()),
             dispatch: dispatch.clone(),
             settings: settings_sender.subscribe(),
@@ -100,7 +105,6 @@ impl App {
             telemetry,
         };
         let state = ApiState::new(parts, clock::now);
-        let drain = CancellationToken::new();
         let grpc = intake::grpc::service(intake, drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);
         let router = server::guarded(router, settings.server.tokens.clone());

@@ -4,6 +4,7 @@ mod facts;
 
 pub mod api;
 pub mod app;
+pub mod backup;
 pub mod channels;
 pub mod config;
 pub mod dispatch;

@@ -5,6 +5,8 @@
 //! enumerations, never from text.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -48,6 +50,15 @@ impl Telemetry {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8(text)?)
+    }
+
+    /// Registers when the last backup was made.
+    pub fn watch_backups(&self, last_at: Arc<AtomicI64>) {
+        self.meter()
+            .i64_observable_gauge("watchkeeper_backup_last_timestamp_seconds")
+            .with_description("When the last backup was made since the start; 0 before.")
+            .with_callback(move |o| o.observe(last_at.load(Ordering::Relaxed), &[]))
+            .build();
     }
 
     /// Registers the metrics of the store, which are asked for when they are read. Holds a clone of the store.

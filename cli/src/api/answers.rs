@@ -323,6 +323,23 @@ pub(crate) struct Covers {
     pub(crate) to: Option<When>,
 }
 
+/// `POST backup`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackupTaken {
+    /// Where it lies, on the collector's host.
+    pub(crate) directory: String,
+    pub(crate) made_at: Option<When>,
+    pub(crate) files: Vec<BackedUp>,
+}
+
+/// A file of a backup.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackedUp {
+    pub(crate) bytes: u64,
+}
+
 /// `GET dead-letters`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct DeadLetters {

@@ -267,6 +267,16 @@ pub(super) const DROP_DEAD_LETTER: Endpoint = Endpoint {
     answer: Some("DeadLetterDropped"),
 };
 
+pub(super) const BACKUP: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/backup",
+    about: "Makes a backup of the running collector in a directory of its host that does not exist yet, and answers when it \
+            is on disk. Needs the role admin, and content-type: application/json.",
+    parameters: &[],
+    body: Some("NewBackup"),
+    answer: Some("Backup"),
+};
+
 pub(super) const OPENAPI: Endpoint = Endpoint {
     method: "get",
     path: "/api/v1/openapi.json",
@@ -277,7 +287,7 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
 };
 
 /// Everything.
-pub(super) const ALL: [Endpoint; 22] = [
+pub(super) const ALL: [Endpoint; 23] = [
     HEALTHZ,
     READYZ,
     METRICS,
@@ -299,5 +309,6 @@ pub(super) const ALL: [Endpoint; 22] = [
     DEAD_LETTER,
     RETRY_DEAD_LETTER,
     DROP_DEAD_LETTER,
+    BACKUP,
     OPENAPI,
 ];

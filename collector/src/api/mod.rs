@@ -9,6 +9,7 @@
 
 mod agents;
 mod alerts;
+mod backup;
 mod corrections;
 mod dead_letters;
 mod deliveries;

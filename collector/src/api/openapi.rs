@@ -353,6 +353,7 @@ fn schemas() -> Value {
         ("retryable", flag()),
     ];
     let opened = [letter.clone(), vec![("content", json!({"type": "object"}))]].concat();
+    let file = object(&[("name", text()), ("bytes", count()), ("sha256", text())]);
     let outcomes = RetryOutcome::ALL.map(RetryOutcome::as_str);
     let step = object(&[
         ("action", one_of(&["open", "close"])),
@@ -404,6 +405,20 @@ fn schemas() -> Value {
         "DeadLetterRetried":
             object(&[("id", text()), ("outcome", one_of(&outcomes)), ("reason", text())]),
         "DeadLetterDropped": object(&[("id", text()), ("dropped", flag())]),
+        "NewBackup": {
+            "type": "object",
+            "properties": {"to": text()},
+            "required": ["to"],
+            "additionalProperties": false,
+        },
+        "Backup": object(&[
+            ("directory", text()),
+            ("made_at", time()),
+            ("version", text()),
+            ("incarnation", text()),
+            ("last_incident", count()),
+            ("files", json!({"type": "array", "items": file})),
+        ]),
         "Acknowledge": {
             "type": "object",
             "properties": {"by": text(), "comment": text()},

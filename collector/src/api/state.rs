@@ -18,6 +18,7 @@ use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
+use crate::backup::Backups;
 use crate::dispatch::Dispatch;
 use crate::letters::Places;
 use crate::store::Reads;
@@ -111,6 +112,7 @@ pub struct ApiState {
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) settings: watch::Receiver<Arc<engine::Settings>>,
     pub(super) letters: Arc<Places>,
+    pub(super) backups: Arc<Backups>,
     /// One test of a receiver at a time.
     pub(super) trials: Arc<Semaphore>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -129,6 +131,8 @@ pub struct ApiParts<'a> {
     pub settings: watch::Receiver<Arc<engine::Settings>>,
     /// Where dead letters are kept.
     pub letters: Arc<Places>,
+    /// What makes backups.
+    pub backups: Arc<Backups>,
     /// The store's reading side.
     pub reads: &'a Reads,
     /// Which parts are not ready.
@@ -140,7 +144,8 @@ pub struct ApiParts<'a> {
 impl ApiState {
     /// The state for these parts.
     pub fn new(parts: ApiParts<'_>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        let ApiParts { engine, dispatch, settings, letters, reads, readiness, telemetry } = parts;
+        let ApiParts { engine, dispatch, settings, letters, backups, reads, readiness, telemetry } =
+            parts;
         Self {
             engine,
             readiness,
@@ -148,6 +153,7 @@ impl ApiState {
             dispatch,
             settings,
             letters,
+            backups,
             trials: Arc::new(Semaphore::new(1)),
             clock: Arc::new(clock),
             reads: reads.limited(READ_LIMIT),

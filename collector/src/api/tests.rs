@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
@@ -24,6 +25,7 @@ use watchkeeper_model::{AgentId, Decimal, Kind, Labels, Service, Severity, SkipR
 use super::{
     Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, endpoints, router,
 };
+use crate::backup::Backups;
 use crate::channels::{
     Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace,
 };
@@ -305,7 +307,9 @@ fn api() -> Api {
         let intake = Intake::new(store.clone(), crate::hub::channel().0, settings);
         Box::new(KeptLetters::new(kind, store.clone(), Arc::new(intake)))
     };
+    let backups = Backups::new(store.clone(), CancellationToken::new());
     let parts = ApiParts {
+        backups: Arc::new(backups),
         letters: Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)])),
         engine: engine.clone(),
         dispatch: Arc::new(dispatch),
@@ -832,6 +836,7 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
     });
     let (kind, key, body) = (StateKind::Incident, "2".to_owned(), incident.to_string());
     api.store.persist(vec![LedgerWrite::Save { kind, key, body, live: true }], at).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
     for endpoint in endpoints::ALL {
         let operation = &described["paths"][endpoint.path][endpoint.method];
         assert!(operation.is_object(), "{} is not described", endpoint.path);
@@ -852,6 +857,10 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             }
             "delete" | "post" if path.contains("/dead-letters/") => {
                 request.uri(&path).body(Body::empty())
+            }
+            "post" if endpoint.path == endpoints::BACKUP.path => {
+                let body = json!({"to": elsewhere.path().join("backup")}).to_string();
+                request.uri(&path).header("content-type", "application/json").body(Body::from(body))
             }
             "delete" => request.uri(format!("{path}?by=ann")).body(Body::empty()),
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),

@@ -52,6 +52,12 @@ pub enum StoreError {
         /// The lock file.
         path: PathBuf,
     },
+    /// A restore was interrupted: what lies there is not the whole of one backup.
+    #[error("{path}: a restore was not finished: run `watchkeeper restore` again")]
+    Restoring {
+        /// The mark.
+        path: PathBuf,
+    },
     /// The writer has ended.
     #[error("{file}: store closed")]
     Closed {

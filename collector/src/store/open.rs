@@ -3,7 +3,7 @@
 //! Owns opening and closing, the order of upkeep and what happens when the disk is full: the intake is refused first, and
 //! stays refused until the ledger's ballast is back. Never knows what is in a row.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,12 +21,15 @@ use super::ledger::{LedgerCommit, LedgerDb, LedgerWrite};
 use super::letters::LetterCounts;
 use super::lock::DirLock;
 use super::reads::Reads;
+use super::snapshot::{Held, Snapshot};
 use super::tiers::{Retention, Tier};
 use super::writer::Writer;
 use super::{events, intake, ledger};
 
 /// Room held back for the ledger.
 pub const DEFAULT_BALLAST_BYTES: u64 = 4 << 20;
+/// A file of this name says that a restore is under way.
+pub(crate) const RESTORING: &str = "restoring";
 /// Journal rows that one step of upkeep folds at most: some tens of milliseconds.
 const FOLD_ROWS: u32 = 8_192;
 /// Steps of one round at most; commits go in between.
@@ -73,6 +76,8 @@ struct Shared {
     n_series: Arc<AtomicUsize>,
     n_overflowed: AtomicU64,
     letters: Mutex<LetterCounts>,
+    /// Views that are open for backups: as long as there is one, logs can't be emptied.
+    n_snapshots: Arc<AtomicUsize>,
     dir_lock: Mutex<Option<DirLock>>,
 }
 
@@ -119,6 +124,10 @@ impl Store {
     pub fn open(settings: OpenSettings) -> Result<Self, StoreError> {
         let dir = settings.data_dir.clone();
         let dir_lock = DirLock::take(&dir)?;
+        let mark = dir.join(RESTORING);
+        if mark.exists() {
+            return Err(StoreError::Restoring { path: mark });
+        }
         let ballast = Arc::new(Ballast::new(dir.join("ballast"), settings.ballast_bytes));
         // Opening has to write a little: on a full disk that is what the ballast is for.
         let (intake, ledger, events) = match open_files(&settings, &ballast) {
@@ -146,6 +155,7 @@ impl Store {
             n_series,
             n_overflowed: AtomicU64::new(0),
             letters: Mutex::default(),
+            n_snapshots: Arc::default(),
             dir_lock: Mutex::new(Some(dir_lock)),
         });
         Ok(Self { intake, ledger, events, reads, shared })
@@ -154,6 +164,16 @@ impl Store {
     /// Changes when the files were restored, copied or made anew.
     pub fn incarnation(&self) -> u64 {
         self.shared.incarnation
+    }
+
+    /// Its directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.shared.settings.data_dir
+    }
+
+    /// All of it as it is now, to be copied while work goes on.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::begin(self.data_dir(), Held::new(&self.shared.n_snapshots))
     }
 
     /// The reading side.
@@ -350,7 +370,8 @@ impl Store {
         let done = tokio::task::spawn_blocking(move || {
             let is_full = !shared.ballast.is_held();
             // Emptying the logs is the first room there is to be had.
-            let tend = |c: &Checkpointer| if is_full { c.finish() } else { c.run() };
+            let may_empty = shared.n_snapshots.load(Ordering::Acquire) == 0;
+            let tend = |c: &Checkpointer| if is_full { c.finish() } else { c.run(may_empty) };
             let failed: Vec<StoreError> =
                 lock(&shared.checkpointers).iter().filter_map(|c| tend(c).err()).collect();
             shared.ballast.hold();
@@ -368,6 +389,12 @@ impl Store {
     pub(super) fn ledger_writer(&self) -> &Writer<LedgerDb> {
         &self.ledger
     }
+}
+
+/// The latest schema of a file that this version knows.
+pub(crate) fn known_schema(name: &str) -> Option<usize> {
+    let kinds = [intake::KIND, ledger::KIND, events::KIND];
+    kinds.iter().find(|kind| kind.name == name).map(|kind| kind.migrations.len())
 }
 
 fn open_files(
