@@ -1,15 +1,17 @@
-//! The admin endpoint: `/healthz`, `/readyz`, `/metrics`.
+//! The admin endpoint: `/healthz`, `/readyz`, `/metrics`, `/api/v1/dead-letters`.
 //!
-//! Owns the HTTP answers. Only reads; nothing can be changed here.
+//! Owns the HTTP answers. Only reads, and never what is in a batch: whoever asks is not known. Nothing can be changed here.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 
+use crate::letters::LettersJson;
+use crate::spool::Spool;
 use crate::status::{Reload, Status};
 use crate::telemetry::Telemetry;
 
@@ -18,15 +20,17 @@ use crate::telemetry::Telemetry;
 struct Sources {
     status: Arc<Status>,
     telemetry: Arc<Telemetry>,
+    spool: Arc<Spool>,
 }
 
 /// The endpoint's routes.
-pub fn router(status: Arc<Status>, telemetry: Arc<Telemetry>) -> Router {
+pub fn router(status: Arc<Status>, telemetry: Arc<Telemetry>, spool: Arc<Spool>) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Sources { status, telemetry })
+        .route("/api/v1/dead-letters", get(dead_letters))
+        .with_state(Sources { status, telemetry, spool })
 }
 
 async fn readyz(State(sources): State<Sources>) -> Response {
@@ -55,6 +59,16 @@ async fn readyz(State(sources): State<Sources>) -> Response {
         text.push_str(&format!("source {}: {}\n", source.name, source.state));
     }
     (code, text).into_response()
+}
+
+async fn dead_letters(State(sources): State<Sources>) -> Response {
+    match sources.spool.dead_letters() {
+        Ok(letters) => Json(LettersJson::of(&letters)).into_response(),
+        Err(error) => {
+            let error = serde_json::json!({"error": error.to_string(), "parameter": null});
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response()
+        }
+    }
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

@@ -20,7 +20,7 @@ use crate::status::Status;
 use crate::transports::{Connection, Transport, TransportError};
 use crate::{facts, wire};
 
-/// How often receipted batches beyond their time are forgotten.
+/// How often receipted batches beyond their time are forgotten, and dead letters that somebody asked for are offered.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
 /// What the collector says that concerns the sources.
@@ -138,7 +138,17 @@ impl Delivery {
             Happened::Sealed => self.handle(sender, road, Input::Sealed),
             Happened::Changed => self.handle(sender, road, Input::Changed),
             Happened::Deadline | Happened::Leave => self.handle(sender, road, Input::Tick),
-            Happened::Forget => self.report(self.spool.forget_settled(clock::now())),
+            Happened::Forget => {
+                self.report(self.spool.forget_settled(clock::now()));
+                match self.spool.offer_letters_again(clock::now()) {
+                    Ok(0) => {}
+                    Ok(n) => {
+                        facts::letters_offered(n);
+                        self.handle(sender, road, Input::Sealed);
+                    }
+                    Err(error) => facts::spool_failed(&error),
+                }
+            }
         }
     }
 
@@ -267,7 +277,7 @@ impl Delivery {
     }
 
     fn send_batch(&self, row: i64, road: &mut Road) -> Result<Option<Input>, SpoolError> {
-        let Some(batch) = self.spool.outgoing(row)? else {
+        let Some(batch) = self.spool.outgoing(row, clock::now())? else {
             facts::batch_broken(row);
             return Ok(Some(Input::Broken { row }));
         };

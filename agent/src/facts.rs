@@ -61,10 +61,14 @@ pub(crate) fn reoffered(n_batches: u64) {
     );
 }
 
+pub(crate) fn letters_offered(n: u64) {
+    tracing::info!(n, "dead letters are offered again, as somebody asked");
+}
+
 pub(crate) fn batch_broken(row: i64) {
     tracing::error!(
         row,
-        "a batch in the spool is not what was sealed; it is lost, and reported as such"
+        "a batch in the spool is not what was sealed; it is lost, reported as such, and kept as a dead letter"
     );
 }
 

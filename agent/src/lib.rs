@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod dry_run;
 mod facts;
 pub mod history;
+pub mod letters;
 mod redact;
 pub mod reload;
 pub mod sources;

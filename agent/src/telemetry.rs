@@ -48,6 +48,7 @@ impl Telemetry {
             .with_description("Bytes of all batches in the spool.")
             .with_callback(move |o| o.observe(all.bytes(), &[]))
             .build();
+        watch_letters(&meter, &spool);
         meter
             .u64_observable_gauge("watchkeeper_spool_max_bytes")
             .with_description("The most that may wait; files are not read on beyond 90 % of it.")
@@ -91,6 +92,32 @@ impl Telemetry {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8(text)?)
     }
+}
+
+/// Asked of the file: a letter may be taken away by somebody else. What can't be read is not told.
+fn watch_letters(meter: &Meter, spool: &Arc<Spool>) {
+    let kept = spool.clone();
+    meter
+        .u64_observable_gauge("watchkeeper_dead_letters")
+        .with_description("Batches that are not counted and wait for somebody to look.")
+        .with_callback(move |o| {
+            if let Ok(letters) = kept.count_letters() {
+                o.observe(letters.n_kept, &[]);
+            }
+        })
+        .build();
+    let dropped = spool.clone();
+    meter
+        .u64_observable_counter("watchkeeper_dead_letters_dropped")
+        .with_description(
+            "Dead letters given up because there were too many, too large or too old ones.",
+        )
+        .with_callback(move |o| {
+            if let Ok(letters) = dropped.count_letters() {
+                o.observe(letters.n_dropped, &[]);
+            }
+        })
+        .build();
 }
 
 type OfTally = fn(&SourceTally) -> u64;

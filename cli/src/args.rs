@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agents, alerts, check, corrections, deliveries, events, query, report, send_test, slo, status,
+    agents, alerts, backup, check, corrections, dead_letters, deliveries, events, query, report,
+    restore, send_test, slo, status,
 };
 use crate::context::{Context, Global, Outcome};
 use crate::{demo, replay};
@@ -54,6 +55,12 @@ enum Command {
     Query(query::Args),
     /// What receivers were told, and what became of it
     Deliveries(deliveries::Args),
+    /// Batches that can't be counted: lists them, opens one, tries them again, drops them
+    DeadLetters(dead_letters::Args),
+    /// Makes a backup of the running collector, or looks whether one is whole
+    Backup(backup::Args),
+    /// Puts a backup in place of the data of a stopped collector
+    Restore(restore::Args),
     /// Tells a receiver something that is clearly a test, and what became of it
     SendTest(send_test::Args),
 }
@@ -81,6 +88,7 @@ fn start(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(args) => demo::run(&args, &context),
         Command::Check(args) => check::run(&args, &context),
         Command::Replay(args) => replay::run(&args, &context),
+        Command::Restore(args) => restore::run(&args, &context),
         reading => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
@@ -99,8 +107,12 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Events(args) => events::run(&args, context).await,
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
+        Command::DeadLetters(args) => dead_letters::run(&args, context).await,
+        Command::Backup(args) => backup::run(&args, context).await,
         Command::SendTest(args) => send_test::run(&args, context).await,
-        Command::Demo(_) | Command::Check(_) | Command::Replay(_) => Ok(Outcome::Done),
+        Command::Demo(_) | Command::Check(_) | Command::Replay(_) | Command::Restore(_) => {
+            Ok(Outcome::Done)
+        }
     }
 }
 
@@ -128,6 +140,15 @@ mod tests {
             "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
             "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
             "watchkeeper corrections end 3 --by ann",
+            "watchkeeper dead-letters",
+            "watchkeeper dead-letters list --limit 5 --exit-code",
+            "watchkeeper dead-letters show windows-3 --output json",
+            "watchkeeper dead-letters retry windows-3 events-4",
+            "watchkeeper dead-letters --spool /var/lib/agent drop --all",
+            "watchkeeper dead-letters retry --all --spool /var/lib/agent",
+            "watchkeeper backup --to /backup/today",
+            "watchkeeper backup verify /backup/today",
+            "watchkeeper restore --from /backup/today --to /var/lib/watchkeeper --force",
             "watchkeeper report --output json",
             "watchkeeper report --slo a --from -7d --to now --zone Europe/Berlin --format html",
             "watchkeeper replay --agent a.yaml --collector c.yaml --from -30d --against faults.json",
@@ -156,6 +177,14 @@ mod tests {
             "watchkeeper report --period 2026-10 --from -1h",
             "watchkeeper report --zone Mars",
             "watchkeeper report --format pdf",
+            "watchkeeper dead-letters show",
+            "watchkeeper dead-letters retry",
+            "watchkeeper dead-letters drop",
+            "watchkeeper dead-letters drop windows-3 --all",
+            "watchkeeper backup",
+            "watchkeeper backup verify",
+            "watchkeeper backup --to x verify y",
+            "watchkeeper restore --from x",
             "watchkeeper send-test",
             "watchkeeper send-test chat --severity loud",
             "watchkeeper corrections add --from now --reason move --by ann",

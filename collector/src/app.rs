@@ -13,15 +13,18 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
+use watchkeeper_model::Kind;
 
 use crate::api::{self, ApiParts, ApiState, Readiness};
+use crate::backup::Backups;
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
 use crate::intake::{self, Intake, IntakeSettings};
+use crate::letters::{KeptLetters, Place, Places};
 use crate::reload::Reloader;
 use crate::restore::{commit_recomputed, restore};
-use crate::store::{DEFAULT_BALLAST_BYTES, OpenSettings, Store};
+use crate::store::{DEFAULT_BALLAST_BYTES, LetterCounts, OpenSettings, Store};
 use crate::telemetry::Telemetry;
 use crate::{facts, server};
 
@@ -82,18 +85,26 @@ impl App {
         let hub = Hub::new(engine, store.clone(), dispatch.clone(), queue, outcomes, &meter);
         let (settings_sender, settings_receiver) = watch::channel(settings.engine.clone());
         let intake = Arc::new(Intake::new(store.clone(), handle.clone(), settings_receiver));
+        let kept = |kind| -> Box<dyn Place> {
+            Box::new(KeptLetters::new(kind, store.clone(), intake.clone()))
+        };
+        let letters = Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)]));
         let readiness = Arc::new(Readiness::default());
         readiness.not_ready("collector", "starting");
+        let drain = CancellationToken::new();
+        let backups = Arc::new(Backups::new(store.clone(), drain.clone()));
+        telemetry.watch_backups(backups.last_at());
         let parts = ApiParts {
+            backups,
             engine: Arc::new(handle.clone()),
             dispatch: dispatch.clone(),
             settings: settings_sender.subscribe(),
+            letters,
             reads: store.reads(),
             readiness: readiness.clone(),
             telemetry,
         };
         let state = ApiState::new(parts, clock::now);
-        let drain = CancellationToken::new();
         let grpc = intake::grpc::service(intake, drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);
         let router = server::guarded(router, settings.server.tokens.clone());
@@ -198,10 +209,22 @@ fn open_store(settings: &CollectorSettings) -> anyhow::Result<Store> {
     })?)
 }
 
+/// Says what changed about dead letters since the upkeep before: somebody may have looked, or they had to go.
+async fn tell_letters(before: Option<LetterCounts>, now: LetterCounts, hub: &HubHandle) {
+    let n_dropped = before.map_or(0, |before| now.n_dropped.saturating_sub(before.n_dropped));
+    if n_dropped > 0 {
+        facts::letters_dropped(n_dropped);
+    }
+    if before.is_none_or(|before| before.n_kept != now.n_kept) {
+        hub.send(Input::DeadLetters(now.n_kept)).await;
+    }
+}
+
 /// Once a second: folds, expires, makes room, and tells the engine how full the store is.
 async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: CancellationToken) {
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut letters = None;
     loop {
         tokio::select! {
             _ = every.tick() => {}
@@ -212,6 +235,7 @@ async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: 
         if !report.evicted.is_empty() {
             tracing::warn!(evicted = ?report.evicted, "storage.max_bytes is used up: the oldest were given up");
         }
+        tell_letters(letters.replace(report.letters), report.letters, &hub).await;
         let health = store.health();
         if health.is_full {
             readiness.not_ready(

@@ -67,6 +67,13 @@ pub(crate) fn decided(fact: &Fact) {
     }
 }
 
+pub(crate) fn letters_dropped(n: u64) {
+    tracing::error!(
+        n,
+        "dead letters were given up: there were too many, too large or too old ones; they are not counted"
+    );
+}
+
 pub(crate) fn upkeep_failed(error: &StoreError) {
     tracing::error!(%error, "upkeep of the store");
 }

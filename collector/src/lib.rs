@@ -4,11 +4,13 @@ mod facts;
 
 pub mod api;
 pub mod app;
+pub mod backup;
 pub mod channels;
 pub mod config;
 pub mod dispatch;
 pub mod hub;
 pub mod intake;
+pub mod letters;
 pub mod query;
 pub mod rehearsal;
 pub mod reload;

@@ -5,6 +5,8 @@
 //! enumerations, never from text.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -50,6 +52,15 @@ impl Telemetry {
         Ok(String::from_utf8(text)?)
     }
 
+    /// Registers when the last backup was made.
+    pub fn watch_backups(&self, last_at: Arc<AtomicI64>) {
+        self.meter()
+            .i64_observable_gauge("watchkeeper_backup_last_timestamp_seconds")
+            .with_description("When the last backup was made since the start; 0 before.")
+            .with_callback(move |o| o.observe(last_at.load(Ordering::Relaxed), &[]))
+            .build();
+    }
+
     /// Registers the metrics of the store, which are asked for when they are read. Holds a clone of the store.
     pub fn watch_store(&self, store: &Store) {
         let gauge = |name: &'static str, text: &'static str, of: fn(StoreHealth) -> u64| {
@@ -75,6 +86,19 @@ impl Telemetry {
             "Rows counted under __overflow__ since the start: there are too many series.",
             |h| h.n_overflowed,
         );
+        gauge(
+            "watchkeeper_dead_letters",
+            "Batches that can't be counted and wait for somebody to look.",
+            |h| h.letters.n_kept,
+        );
+        let dropped = store.clone();
+        self.meter()
+            .u64_observable_counter("watchkeeper_dead_letters_dropped")
+            .with_description(
+                "Dead letters given up because there were too many, too large or too old ones.",
+            )
+            .with_callback(move |o| o.observe(dropped.health().letters.n_dropped, &[]))
+            .build();
         gauge("watchkeeper_store_intake_queue_jobs", "Commits of windows that wait.", |h| {
             h.n_intake_queued as u64
         });

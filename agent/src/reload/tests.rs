@@ -137,7 +137,7 @@ impl Agent {
     fn bodies(&self) -> Vec<v1::Windows> {
         let spool = &self.worker.as_ref().unwrap().0.spool;
         let (offers, _) = spool.pending(Kind::Windows, 0, 1_000_000).unwrap();
-        let bodies = offers.iter().map(|o| spool.outgoing(o.row).unwrap().unwrap().body);
+        let bodies = offers.iter().map(|o| spool.outgoing(o.row, self.now).unwrap().unwrap().body);
         bodies.map(|b| v1::Windows::decode(&*zstd::decode_all(&*b).unwrap()).unwrap()).collect()
     }
 

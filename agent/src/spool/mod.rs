@@ -1,9 +1,13 @@
 //! The spool: batches and the positions of the sources they cover, in one transaction, until they are receipted.
 //!
-//! Owns the agent's SQLite file. Never decides what to seal or send. One connection seals with full durability; another
+//! Owns the agent's SQLite file, dead letters among it. Never decides what to seal or send. One connection seals with full durability; another
 //! does what may be lost and done again (receipts, forgetting), so that a receipt never waits for the disk.
 
 mod identity;
+mod letter_file;
+mod letters;
+#[cfg(test)]
+mod letters_tests;
 mod schema;
 mod seal;
 mod serve;
@@ -12,6 +16,8 @@ mod sources;
 mod tests;
 
 pub use identity::Identity;
+pub use letter_file::LetterFile;
+pub use letters::{LetterCounts, SpooledLetter};
 pub use schema::{SpoolError, SpoolSettings};
 pub use seal::{SealRequest, SourceCheckpoint};
 pub use serve::Outgoing;

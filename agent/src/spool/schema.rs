@@ -14,10 +14,13 @@ use watchkeeper_model::{AgentId, Epoch, Timestamp};
 
 use super::{Identity, Opened, Spool};
 
-const FILE: &str = "spool.db";
+pub(super) const FILE: &str = "spool.db";
 /// Each takes the file one version further; one that was released never changes.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/spool_0001.sql"), include_str!("migrations/spool_0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/spool_0001.sql"),
+    include_str!("migrations/spool_0002.sql"),
+    include_str!("migrations/spool_0003.sql"),
+];
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Limits of a spool.
@@ -68,6 +71,17 @@ pub enum SpoolError {
     /// It was made by a newer agent.
     #[error("spool {path}: made by a newer version (format {version}); install that version again")]
     Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        version: String,
+    },
+    /// Its dead letters are asked for by a command of another version.
+    #[error(
+        "spool {path}: of another version (format {version}); use the command of the version that the agent runs in, or start \
+         the agent of this one once"
+    )]
+    OtherVersion {
         /// The file.
         path: PathBuf,
         /// Its format.
@@ -136,6 +150,9 @@ pub(super) fn open(
     let mut sealing = connect(&path, "FULL").map_err(|e| explain(e, &path))?;
     prepare(&mut sealing, &path)?;
     let (is_new, moved) = settle_epoch(&mut sealing, &path, entropy, now)?;
+    if get(&sealing, "agent")?.as_deref() != Some(agent.as_str()) {
+        put(&sealing, "agent", agent.as_str()).map_err(|e| explain(e, &path))?;
+    }
     let serving = connect(&path, "NORMAL").map_err(|e| explain(e, &path))?;
     let (pending, kept) = sums(&serving)?;
     let spool = Spool {
@@ -192,6 +209,11 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), SpoolError> {
     migrate(connection, version).map_err(explain)
 }
 
+/// The version of files that this program writes.
+pub(super) fn version() -> String {
+    MIGRATIONS.len().to_string()
+}
+
 /// Takes the file from a version to the newest, or leaves it as it is.
 fn migrate(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     if from == MIGRATIONS.len() {
@@ -201,7 +223,7 @@ fn migrate(connection: &mut Connection, from: usize) -> rusqlite::Result<()> {
     for sql in &MIGRATIONS[from..] {
         transaction.execute_batch(sql)?;
     }
-    put(&transaction, "version", &MIGRATIONS.len().to_string())?;
+    put(&transaction, "version", &version())?;
     transaction.commit()
 }
 

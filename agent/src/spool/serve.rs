@@ -10,7 +10,7 @@ use watchkeeper_agent_core::deliver::{Lane, Offer, RowId, Settled, StreamAnswer}
 use watchkeeper_model::{BatchKey, Digest, Epoch, Kind, Service, StreamKey, Timestamp};
 
 use super::schema::{begin_epoch, current_epoch, lock, sums};
-use super::{Spool, SpoolError};
+use super::{Spool, SpoolError, letters};
 
 /// A batch on its way out.
 #[derive(Clone, Debug)]
@@ -58,13 +58,13 @@ impl Spool {
         Ok((offers, complete))
     }
 
-    /// The batch in a row, `None` if it is gone or if its body is not what was sealed; such a row is taken out, and the
-    /// collector will find its number missing.
+    /// The batch in a row, `None` if it is gone or if its body is not what was sealed; such a row becomes a dead letter,
+    /// and the collector will find its number missing.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn outgoing(&self, row: RowId) -> Result<Option<Outgoing>, SpoolError> {
-        let connection = lock(&self.serving);
+    pub fn outgoing(&self, row: RowId, now: Timestamp) -> Result<Option<Outgoing>, SpoolError> {
+        let mut connection = lock(&self.serving);
         let sql = "SELECT s.epoch, s.service, b.kind, b.seq, b.digest, b.body, coalesce( \
                      (SELECT min(o.seq) FROM batch o WHERE o.stream = b.stream), b.seq) \
                    FROM batch b JOIN stream s ON s.id = b.stream WHERE b.row = ?1";
@@ -80,7 +80,11 @@ impl Spool {
         };
         let digest = Digest(digest);
         if Digest::of(&body) != digest {
-            connection.execute("DELETE FROM batch WHERE row = ?1", [row])?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            letters::keep(&transaction, row, letters::BROKEN, true, now)?;
+            transaction.execute("DELETE FROM batch WHERE row = ?1", [row])?;
+            transaction.commit()?;
             self.count_again(&connection)?;
             return Ok(None);
         }
@@ -94,17 +98,26 @@ impl Spool {
     /// # Errors
     /// If the file cannot be written; the batch is offered again then, and recognised.
     pub fn settle(&self, row: RowId, settled: &Settled, now: Timestamp) -> Result<(), SpoolError> {
-        let connection = lock(&self.serving);
+        let mut connection = lock(&self.serving);
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let refused = match settled {
-            Settled::Durable => None,
-            Settled::Refused { reason } => Some(reason),
+            Settled::Durable => {
+                letters::forget(&transaction, row)?;
+                None
+            }
+            Settled::Refused { reason } => {
+                letters::keep(&transaction, row, reason, false, now)?;
+                Some(reason)
+            }
         };
         let sql = "UPDATE batch SET receipted_at = ?2, refused = ?3 WHERE row = ?1 AND receipted_at IS NULL \
                    RETURNING n_bytes";
-        let n_bytes: Option<i64> = connection
+        let n_bytes: Option<i64> = transaction
             .prepare_cached(sql)?
             .query_row(params![row, now.nanos(), refused], |r| r.get(0))
             .optional()?;
+        transaction.commit()?;
         let n_bytes = n_bytes.unwrap_or(0).unsigned_abs();
         self.pending_bytes.fetch_sub(n_bytes.min(self.pending_bytes()), Ordering::Relaxed);
         self.kept_bytes.fetch_add(n_bytes, Ordering::Relaxed);
@@ -129,6 +142,7 @@ impl Spool {
         let lane = if kind == 0 { Kind::Windows } else { Kind::Events };
         let key = self.key(&epoch, &service, lane, seq)?;
         let orphan = Epoch::orphan_of(&key, Digest(digest)).to_string();
+        letters::rename(&transaction, &key, &orphan)?;
         let stream: i64 = transaction.query_row(
             "INSERT INTO stream (epoch, service, kind, next_seq) VALUES (?1, ?2, ?3, 2) RETURNING id",
             params![orphan, service, kind],
@@ -228,7 +242,7 @@ impl Spool {
         Ok(held)
     }
 
-    fn count_again(&self, connection: &Connection) -> Result<(), SpoolError> {
+    pub(super) fn count_again(&self, connection: &Connection) -> Result<(), SpoolError> {
         // No seal may add between the sum and its storing.
         let _sealing = lock(&self.sealing);
         let (pending, kept) = sums(connection)?;

@@ -55,7 +55,7 @@ fn batches_and_positions_are_there_after_a_restart() {
     assert_eq!((opened.spool.pending_bytes(), opened.spool.bytes()), (3, 3));
     let stored = opened.spool.stored("log").unwrap();
     assert_eq!((stored.looked_at, stored.positions), (Some(T0), vec!["after 2".to_owned()]));
-    assert_eq!(opened.spool.outgoing(2).unwrap().unwrap().body, b"bb");
+    assert_eq!(opened.spool.outgoing(2, T0).unwrap().unwrap().body, b"bb");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn receipted_batches_are_kept_for_a_while_and_offered_again_if_lacked() {
     assert_eq!(pending(&spool, Kind::Windows), [(2, 2)]);
     spool.forget_settled(T0 + std::time::Duration::from_secs(3601)).unwrap();
     assert_eq!(spool.bytes(), 1, "what waits is never forgotten");
-    assert_eq!(spool.outgoing(2).unwrap().unwrap().settled_below, 2);
+    assert_eq!(spool.outgoing(2, T0).unwrap().unwrap().settled_below, 2);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_batch_that_rotted_on_disk_is_taken_out_and_not_sent() {
     let spool = open(directory.path()).unwrap().spool;
     spool.seal(&request(&[(Kind::Windows, "a")]), T0).unwrap();
     schema::lock(&spool.serving).execute("UPDATE batch SET body = x'00'", []).unwrap();
-    assert!(spool.outgoing(1).unwrap().is_none());
+    assert!(spool.outgoing(1, T0).unwrap().is_none());
     assert_eq!(spool.bytes(), 0);
 }
 
@@ -268,10 +268,10 @@ fn a_spool_of_version_1_is_taken_further_with_everything_in_it() {
 fn a_spool_of_a_newer_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let spool = open(directory.path()).unwrap().spool;
-    schema::put(&schema::lock(&spool.sealing), "version", "3").unwrap();
+    schema::put(&schema::lock(&spool.sealing), "version", "99").unwrap();
     drop(spool);
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(&error, SpoolError::Newer { version, .. } if version == "3"), "{error}");
+    assert!(matches!(&error, SpoolError::Newer { version, .. } if version == "99"), "{error}");
 }
 
 #[test]

@@ -323,6 +323,63 @@ pub(crate) struct Covers {
     pub(crate) to: Option<When>,
 }
 
+/// `POST backup`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackupTaken {
+    /// Where it lies, on the collector's host.
+    pub(crate) directory: String,
+    pub(crate) made_at: Option<When>,
+    pub(crate) files: Vec<BackedUp>,
+}
+
+/// A file of a backup.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackedUp {
+    pub(crate) bytes: u64,
+}
+
+/// `GET dead-letters`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct DeadLetters {
+    /// A page of them.
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    #[serde(default)]
+    pub(crate) next: Next,
+}
+
+/// A batch that can't be counted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DeadLetter {
+    pub(crate) id: String,
+    /// `collector`, `agent` or `broker`.
+    pub(crate) place: String,
+    pub(crate) agent: String,
+    pub(crate) epoch: String,
+    pub(crate) service: String,
+    pub(crate) kind: String,
+    pub(crate) seq: u64,
+    pub(crate) digest: String,
+    pub(crate) reason: String,
+    pub(crate) at: Option<When>,
+    pub(crate) bytes: u64,
+    pub(crate) retryable: bool,
+    /// Of an agent's: offered again, and not answered yet.
+    pub(crate) asked: bool,
+}
+
+/// `POST dead-letters/ID/retry`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct RetriedLetter {
+    pub(crate) id: String,
+    /// `counted`, or why it stays: `refused`, `forked`, `damaged`, `not_yet`.
+    pub(crate) outcome: String,
+    pub(crate) reason: String,
+}
+
 /// `GET query`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Points {

@@ -9,8 +9,9 @@ mod pages;
 mod pretty;
 
 pub(crate) use answers::{
-    Agent, Agents, Alert, Alerts, Correction, Corrections, Deliveries, Delivery, Events, Points,
-    Receiver, Receivers, Series, Slo, Slos, Source, Tested, When,
+    Agent, Agents, Alert, Alerts, BackedUp, BackupTaken, Correction, Corrections, DeadLetter,
+    DeadLetters, Deliveries, Delivery, Events, Points, Receiver, Receivers, RetriedLetter, Series,
+    Slo, Slos, Source, Tested, When,
 };
 pub(crate) use client::{Answer, ApiError, Client};
 pub(crate) use pages::{Pages, items, list};

@@ -62,7 +62,8 @@ pub(crate) async fn list(
         all.push(client.get(&["api", "v1", name], &parameters).await?);
     }
     let texts: Vec<&str> = all.iter().map(Answer::text).collect();
-    Ok(match joined(name, &texts) {
+    // Paths are written with dashes, names in answers with underscores.
+    Ok(match joined(&name.replace('-', "_"), &texts) {
         Some(text) => all[0].with_text(text),
         None => all.swap_remove(0),
     })

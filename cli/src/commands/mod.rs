@@ -5,13 +5,17 @@
 
 pub(crate) mod agents;
 pub(crate) mod alerts;
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod corrections;
+pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod events;
+mod letter_keeper;
 pub(crate) mod moment;
 pub(crate) mod query;
 pub(crate) mod report;
+pub(crate) mod restore;
 pub(crate) mod send_test;
 pub(crate) mod slo;
 pub(crate) mod status;

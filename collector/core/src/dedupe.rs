@@ -132,16 +132,30 @@ impl StreamState {
 
     /// What is to be done with a batch. Changes nothing: see [`Self::counted`] and [`Self::buried`].
     pub fn decide(&self, arrival: &Arrival<'_>) -> Decision {
+        self.judge(arrival, false)
+    }
+
+    /// The same for a dead letter that is led through again by hand: it is decided by what is inside, as if it came for
+    /// the first time. One that was counted meanwhile stays counted once.
+    pub fn decide_again(&self, arrival: &Arrival<'_>) -> Decision {
+        self.judge(arrival, true)
+    }
+
+    fn judge(&self, arrival: &Arrival<'_>, again: bool) -> Decision {
         let Arrival { seq, digest, content, .. } = *arrival;
         if *content == Content::Damaged {
             return Decision::Damaged;
         }
-        if self.seen.contains(seq) || self.dead.contains(seq) {
-            return match self.digests.get(&seq) {
-                Some(known) if *known != digest => Decision::Forked,
-                _ if self.dead.contains(seq) => Decision::Refused,
-                _ => Decision::Repeat,
-            };
+        let (seen, dead) = (self.seen.contains(seq), self.dead.contains(seq));
+        if (seen || dead) && self.digests.get(&seq).is_some_and(|known| *known != digest) {
+            return Decision::Forked;
+        }
+        // A dead letter that was counted by a retry is both.
+        if seen {
+            return Decision::Repeat;
+        }
+        if dead && !again {
+            return Decision::Refused;
         }
         match content {
             Content::Good => {
@@ -372,6 +386,37 @@ mod tests {
         assert_eq!(state.decide(&arrival(2, digest(3), &Content::Good)), Decision::Forked);
         assert!(!state.seen().contains(2));
         assert_eq!(state.answered().low_water(), 2);
+    }
+
+    #[test]
+    fn a_dead_letter_is_decided_anew_by_hand_and_counts_once() {
+        let mut state = state(&[1], 0);
+        state.buried(2, digest(2));
+        let again = |state: &StreamState, d, content| state.decide_again(&arrival(2, d, content));
+        let poison = Content::Poison { reason: "no such unit".into() };
+        let newer = Content::Newer { format: 9 };
+        for (sentence, d, content, decision) in [
+            (
+                "still unreadable",
+                digest(2),
+                &poison,
+                Decision::Bury { reason: "no such unit".into() },
+            ),
+            ("readable by now", digest(2), &Content::Good, Decision::Count),
+            ("rotten since", digest(2), &Content::Damaged, Decision::Damaged),
+            ("another one's number", digest(3), &Content::Good, Decision::Forked),
+        ] {
+            assert_eq!(again(&state, d, content), decision, "{sentence}");
+        }
+        assert!(matches!(again(&state, digest(2), &newer), Decision::NotYet { .. }));
+        state.counted(2, digest(2));
+        assert_eq!(again(&state, digest(2), &Content::Good), Decision::Repeat);
+        let offered = state.decide(&arrival(2, digest(2), &Content::Good));
+        assert_eq!(
+            offered,
+            Decision::Repeat,
+            "an agent that never heard the answer hears that it counts"
+        );
     }
 
     #[test]

@@ -230,6 +230,53 @@ pub(super) const TEST: Endpoint = Endpoint {
     answer: Some("Tested"),
 };
 
+pub(super) const DEAD_LETTERS: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/dead-letters",
+    about: "Batches that can't be counted, newest first, wherever they are kept.",
+    parameters: &[optional("agent", "Only of this agent."), LIMIT, AFTER],
+    body: None,
+    answer: Some("DeadLetters"),
+};
+
+pub(super) const DEAD_LETTER: Endpoint = Endpoint {
+    method: "get",
+    path: "/api/v1/dead-letters/{id}",
+    about: "One of them with what can be read of its content: at most 50 items of each list, the rest counted in `more`.",
+    parameters: &[],
+    body: None,
+    answer: Some("DeadLetterOpened"),
+};
+
+pub(super) const RETRY_DEAD_LETTER: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/dead-letters/{id}/retry",
+    about: "Leads it through the intake again as the batch that it is, so that it never counts twice, and says what became \
+            of it. It is gone if it was counted, and stays otherwise.",
+    parameters: &[],
+    body: None,
+    answer: Some("DeadLetterRetried"),
+};
+
+pub(super) const DROP_DEAD_LETTER: Endpoint = Endpoint {
+    method: "delete",
+    path: "/api/v1/dead-letters/{id}",
+    about: "Takes it away for good without counting it.",
+    parameters: &[],
+    body: None,
+    answer: Some("DeadLetterDropped"),
+};
+
+pub(super) const BACKUP: Endpoint = Endpoint {
+    method: "post",
+    path: "/api/v1/backup",
+    about: "Makes a backup of the running collector in a directory of its host that does not exist yet, and answers when it \
+            is on disk. Needs the role admin, and content-type: application/json.",
+    parameters: &[],
+    body: Some("NewBackup"),
+    answer: Some("Backup"),
+};
+
 pub(super) const OPENAPI: Endpoint = Endpoint {
     method: "get",
     path: "/api/v1/openapi.json",
@@ -240,7 +287,7 @@ pub(super) const OPENAPI: Endpoint = Endpoint {
 };
 
 /// Everything.
-pub(super) const ALL: [Endpoint; 18] = [
+pub(super) const ALL: [Endpoint; 23] = [
     HEALTHZ,
     READYZ,
     METRICS,
@@ -258,5 +305,10 @@ pub(super) const ALL: [Endpoint; 18] = [
     DELIVERIES,
     RECEIVERS,
     TEST,
+    DEAD_LETTERS,
+    DEAD_LETTER,
+    RETRY_DEAD_LETTER,
+    DROP_DEAD_LETTER,
+    BACKUP,
     OPENAPI,
 ];

@@ -9,7 +9,9 @@
 
 mod agents;
 mod alerts;
+mod backup;
 mod corrections;
+mod dead_letters;
 mod deliveries;
 mod endpoints;
 mod error;

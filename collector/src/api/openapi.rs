@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::endpoints::{self, Endpoint};
 use super::error::ApiError;
 use super::params::Params;
+use crate::letters::RetryOutcome;
 
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(describe);
 
@@ -348,6 +349,23 @@ fn schemas() -> Value {
         ("last", maybe(last)),
     ]);
     let receiver = object(&[("name", text()), ("integrations", array(integration))]);
+    let letter = vec![
+        ("id", text()),
+        ("place", one_of(&["collector", "agent", "broker"])),
+        ("agent", text()),
+        ("epoch", text()),
+        ("service", text()),
+        ("kind", text()),
+        ("seq", count()),
+        ("digest", text()),
+        ("reason", text()),
+        ("at", time()),
+        ("bytes", count()),
+        ("retryable", flag()),
+    ];
+    let opened = [letter.clone(), vec![("content", json!({"type": "object"}))]].concat();
+    let file = object(&[("name", text()), ("bytes", count()), ("sha256", text())]);
+    let outcomes = RetryOutcome::ALL.map(RetryOutcome::as_str);
     let step = object(&[
         ("action", one_of(&["open", "close"])),
         ("ok", flag()),
@@ -392,6 +410,25 @@ fn schemas() -> Value {
             ("receiver", text()),
             ("ok", flag()),
             ("integrations", array(tested)),
+        ]),
+        "DeadLetters": list("dead_letters", object(&letter)),
+        "DeadLetterOpened": object(&opened),
+        "DeadLetterRetried":
+            object(&[("id", text()), ("outcome", one_of(&outcomes)), ("reason", text())]),
+        "DeadLetterDropped": object(&[("id", text()), ("dropped", flag())]),
+        "NewBackup": {
+            "type": "object",
+            "properties": {"to": text()},
+            "required": ["to"],
+            "additionalProperties": false,
+        },
+        "Backup": object(&[
+            ("directory", text()),
+            ("made_at", time()),
+            ("version", text()),
+            ("incarnation", text()),
+            ("last_incident", count()),
+            ("files", json!({"type": "array", "items": file})),
         ]),
         "Acknowledge": {
             "type": "object",

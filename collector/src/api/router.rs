@@ -12,14 +12,16 @@ use axum::routing::{delete, get, post};
 use super::error::ApiError;
 use super::state::ApiState;
 use super::{
-    agents, alerts, corrections, deliveries, endpoints, events, openapi, pages, query, receivers,
-    reports, slos, status,
+    agents, alerts, backup, corrections, dead_letters, deliveries, endpoints, events, openapi,
+    pages, query, receivers, reports, slos, status,
 };
 use crate::dispatch::TRIAL_LIMIT;
 
 const MAX_URL_BYTES: usize = 8 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// A backup takes as long as its disk.
+const BACKUP_LIMIT: Duration = Duration::from_secs(6 * 3_600);
 
 /// All routes. Who may call which is decided by whoever lays it on a listener.
 pub fn router(state: ApiState) -> Router {
@@ -38,6 +40,10 @@ pub fn router(state: ApiState) -> Router {
         .route(endpoints::AGENTS.path, get(agents::list))
         .route(endpoints::EVENTS.path, get(events::list))
         .route(endpoints::DELIVERIES.path, get(deliveries::list))
+        .route(endpoints::DEAD_LETTERS.path, get(dead_letters::list))
+        .route(endpoints::DEAD_LETTER.path, get(dead_letters::one).delete(dead_letters::discard))
+        .route(endpoints::RETRY_DEAD_LETTER.path, post(dead_letters::retry))
+        .route(endpoints::BACKUP.path, post(backup::take))
         .route(endpoints::RECEIVERS.path, get(receivers::list))
         .route(endpoints::TEST.path, post(receivers::test))
         .route(endpoints::OPENAPI.path, get(openapi::get))
@@ -56,7 +62,11 @@ async fn bounded(request: Request, next: Next) -> Response {
         let text = format!("the URL has {length} bytes; at most {MAX_URL_BYTES}");
         return ApiError::plain(StatusCode::URI_TOO_LONG, text).into_response();
     }
-    let limit = if is_test(&request) { TRIAL_LIMIT + TIME_LIMIT } else { TIME_LIMIT };
+    let limit = match () {
+        () if is_test(&request) => TRIAL_LIMIT + TIME_LIMIT,
+        () if request.uri().path() == endpoints::BACKUP.path => BACKUP_LIMIT,
+        () => TIME_LIMIT,
+    };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

@@ -18,7 +18,9 @@ use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_model::Timestamp;
 
 use super::error::ApiError;
+use crate::backup::Backups;
 use crate::dispatch::Dispatch;
+use crate::letters::Places;
 use crate::store::Reads;
 use crate::telemetry::Telemetry;
 
@@ -109,6 +111,8 @@ pub struct ApiState {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) dispatch: Arc<Dispatch>,
     pub(super) settings: watch::Receiver<Arc<engine::Settings>>,
+    pub(super) letters: Arc<Places>,
+    pub(super) backups: Arc<Backups>,
     /// One test of a receiver at a time.
     pub(super) trials: Arc<Semaphore>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -125,6 +129,10 @@ pub struct ApiParts<'a> {
     pub dispatch: Arc<Dispatch>,
     /// What is configured, after every reload too.
     pub settings: watch::Receiver<Arc<engine::Settings>>,
+    /// Where dead letters are kept.
+    pub letters: Arc<Places>,
+    /// What makes backups.
+    pub backups: Arc<Backups>,
     /// The store's reading side.
     pub reads: &'a Reads,
     /// Which parts are not ready.
@@ -136,13 +144,16 @@ pub struct ApiParts<'a> {
 impl ApiState {
     /// The state for these parts.
     pub fn new(parts: ApiParts<'_>, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        let ApiParts { engine, dispatch, settings, reads, readiness, telemetry } = parts;
+        let ApiParts { engine, dispatch, settings, letters, backups, reads, readiness, telemetry } =
+            parts;
         Self {
             engine,
             readiness,
             telemetry,
             dispatch,
             settings,
+            letters,
+            backups,
             trials: Arc::new(Semaphore::new(1)),
             clock: Arc::new(clock),
             reads: reads.limited(READ_LIMIT),

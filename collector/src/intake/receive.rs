@@ -166,7 +166,7 @@ impl Intake {
             Ok(identity) => identity,
             Err(reason) => return Reply::new(v1::Outcome::Refused, reason),
         };
-        let reply = match self.take_in(&key, digest, batch).await {
+        let reply = match self.take_in(&key, digest, batch, false).await {
             Ok(reply) => reply,
             Err(error) => {
                 facts::intake_failed(&key, &error);
@@ -177,11 +177,31 @@ impl Intake {
         reply
     }
 
+    /// Leads the content of a dead letter through again under its own identity: whatever else brings it, it counts once.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written; the letter is as it was then.
+    pub async fn again(
+        &self,
+        key: &BatchKey,
+        digest: Digest,
+        sealed: Vec<u8>,
+    ) -> Result<Reply, StoreError> {
+        let needed = wire::unpacked_bytes(&sealed).clamp(1, ROOM_BYTES);
+        let _room = self.room.acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)).await;
+        let (body, format) = (sealed.into(), watchkeeper_proto::FORMAT);
+        let batch = v1::Batch { format, body, ..v1::Batch::default() };
+        let reply = self.take_in(key, digest, batch, true).await?;
+        facts::batch_answered(key, &reply);
+        Ok(reply)
+    }
+
     async fn take_in(
         &self,
         key: &BatchKey,
         digest: Digest,
         batch: v1::Batch,
+        again: bool,
     ) -> Result<Reply, StoreError> {
         let memory = self.memory(&key.stream.agent)?;
         let now = clock::now();
@@ -201,7 +221,8 @@ impl Intake {
         let load = || self.store.reads().stream(&key.stream);
         let decision = memory.with_stream(&key.stream, load, |state| {
             memory.lost_before(&key.stream, state.n_lost());
-            let decision = state.decide(&arrival);
+            let decision =
+                if again { state.decide_again(&arrival) } else { state.decide(&arrival) };
             state.settle(batch.settled_below);
             decision
         })?;
@@ -241,7 +262,11 @@ impl Intake {
                 }
                 None => Ok(Reply::new(v1::Outcome::Damaged, "its body could not be read")),
             },
-            Decision::Bury { reason } => self.bury(batch_of, reason, batch.body.to_vec()).await,
+            Decision::Bury { reason } => {
+                // What could be counted and is buried all the same lies behind a fence.
+                let (raw, fenced) = (batch.body.to_vec(), content == Content::Good);
+                self.bury(batch_of, reason, (raw, fenced)).await
+            }
             Decision::Repeat => Ok(Reply::new(v1::Outcome::Durable, "")),
             Decision::Refused => {
                 Ok(Reply::new(v1::Outcome::Refused, "refused before; it is a dead letter here"))
@@ -268,11 +293,20 @@ impl Intake {
         Ok(())
     }
 
-    async fn bury(&self, of: Of<'_>, reason: String, raw: Vec<u8>) -> Result<Reply, StoreError> {
+    async fn bury(
+        &self,
+        of: Of<'_>,
+        reason: String,
+        (raw, fenced): (Vec<u8>, bool),
+    ) -> Result<Reply, StoreError> {
         let reply = Reply::new(v1::Outcome::Refused, reason.clone());
         let stored = match of.key.stream.kind {
-            Kind::Windows => self.commit_windows(of.with(Fate::Buried { reason, raw })).await?,
-            Kind::Events => self.commit_events(of.with(Fate::Buried { reason, raw })).await?,
+            Kind::Windows => {
+                self.commit_windows(of.with(Fate::Buried { reason, raw, fenced })).await?
+            }
+            Kind::Events => {
+                self.commit_events(of.with(Fate::Buried { reason, raw, fenced })).await?
+            }
         };
         if stored == Stored::Forked {
             return Ok(self.forked(of.key).await);

@@ -170,14 +170,14 @@ impl Checkpointer {
         Ok(Self { conn, wal, file: kind.name })
     }
 
-    /// Copies if it is worth it.
-    pub(super) fn run(&self) -> Result<(), StoreError> {
+    /// Copies if it is worth it. While a view of before is open the log can't begin anew, and nobody is to wait for that.
+    pub(super) fn run(&self, may_empty: bool) -> Result<(), StoreError> {
         let bytes = std::fs::metadata(&self.wal).map_or(0, |m| m.len());
         if bytes < WAL_WORTH_COPYING_BYTES {
             return Ok(());
         }
         self.checkpoint("PASSIVE")?;
-        if bytes > WAL_TOO_LONG_BYTES { self.checkpoint("TRUNCATE") } else { Ok(()) }
+        if may_empty && bytes > WAL_TOO_LONG_BYTES { self.checkpoint("TRUNCATE") } else { Ok(()) }
     }
 
     /// Copies all there is and empties the log.

@@ -21,14 +21,6 @@ pub enum StoreError {
         /// What was tried.
         detail: String,
     },
-    /// The table of dead letters is at its bound.
-    #[error("{file}: dead letters are at their bound of {limit}: retry or discard some")]
-    DeadLettersFull {
-        /// Which file.
-        file: &'static str,
-        /// How many it holds.
-        limit: u64,
-    },
     /// The file is no usable database. It is never replaced without being asked.
     #[error(
         "{path}: unusable database: {detail}; stop the collector, put a backup in its place, or move it away to start \
@@ -58,6 +50,12 @@ pub enum StoreError {
     #[error("{path}: in use by another collector: stop it, or give this one its own data_dir")]
     Locked {
         /// The lock file.
+        path: PathBuf,
+    },
+    /// A restore was interrupted: what lies there is not the whole of one backup.
+    #[error("{path}: a restore was not finished: run `watchkeeper restore` again")]
+    Restoring {
+        /// The mark.
         path: PathBuf,
     },
     /// The writer has ended.
@@ -93,7 +91,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether there is just no room at present: the work is to be offered again later.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Full { .. } | Self::DeadLettersFull { .. })
+        matches!(self, Self::Full { .. })
     }
 
     pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {

@@ -24,6 +24,7 @@ pub(super) const KIND: FileKind = FileKind {
     migrations: &[
         include_str!("migrations/events_0001.sql"),
         include_str!("migrations/events_0002.sql"),
+        include_str!("migrations/events_0003.sql"),
     ],
     vital_tables: &["meta", "streams", "digests"],
     loss: "every event so far and the memory of what was delivered",

@@ -49,6 +49,7 @@ pub(super) fn tend_intake(
         let before = now - retention.hour;
         sources::forget(tx, before, STEP_ROWS)?;
         sources::forget_frontiers(tx, FILE, before, STEP_ROWS)?;
+        STREAMS.age_letters(tx, now)?;
         STREAMS.forget(tx, before, 64)?;
         series::forget_idle(tx, before.secs(), STEP_ROWS).map(drop)
     })?;
@@ -65,6 +66,7 @@ pub(super) fn tend_events(
         events::delete_before(tx, now - retention.events, STEP_ROWS)?;
         let before = now - retention.hour;
         sources::forget_frontiers(tx, events::KIND.name, before, STEP_ROWS)?;
+        events::STREAMS.age_letters(tx, now)?;
         events::STREAMS.forget(tx, before, 64).map(drop)
     })
 }

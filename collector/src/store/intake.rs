@@ -24,6 +24,7 @@ pub(super) const KIND: FileKind = FileKind {
     migrations: &[
         include_str!("migrations/intake_0001.sql"),
         include_str!("migrations/intake_0002.sql"),
+        include_str!("migrations/intake_0003.sql"),
     ],
     vital_tables: &["meta", "streams", "digests", "tiers", "slo_counts"],
     loss: "every count so far and the memory of what was delivered",

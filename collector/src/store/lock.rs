@@ -11,13 +11,13 @@ use super::error::StoreError;
 
 /// Held as long as the directory is in use.
 #[derive(Debug)]
-pub(super) struct DirLock {
+pub(crate) struct DirLock {
     _file: File,
 }
 
 impl DirLock {
     /// Takes the directory, which is made if it is missing.
-    pub(super) fn take(data_dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn take(data_dir: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(data_dir).map_err(|e| StoreError::io(data_dir, &e))?;
         let path = data_dir.join("lock");
         let file = OpenOptions::new()

@@ -3,8 +3,8 @@
 //! `intake.db` holds counts and the memory of what was delivered, `events.db` events with their own, `ledger.db` what the
 //! engine knows and what receivers were told. In reading order: `error`, `numbers` and `page` are words;
 //! `database`, `lock`, `ballast`, `pool` and `writer` are how a file is opened, held, read and written; `codec` is how counts
-//! lie in a row; `streams`, `stream_reads`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
-//! done with them; `engine_rows` maps the engine's rows; `reads` and `open` are what others see.
+//! lie in a row; `streams`, `stream_reads`, `letters`, `series`, `sources`, `tiers`, `events`, `ledger` are tables; `intake`, `fold`, `expire`, `scan` are what is
+//! done with them; `engine_rows` maps the engine's rows; `snapshot` is all of it at one time; `reads` and `open` are what others see.
 //!
 //! Bounds: each writer's queue holds 1 024 jobs, then whoever adds waits; series, dead letters, digests and sizes are
 //! bounded where they are kept.
@@ -19,6 +19,7 @@ mod expire;
 mod fold;
 mod intake;
 mod ledger;
+mod letters;
 mod lock;
 mod numbers;
 mod open;
@@ -28,6 +29,7 @@ mod pool;
 mod reads;
 mod scan;
 mod series;
+mod snapshot;
 mod sources;
 mod stream_reads;
 mod streams;
@@ -45,12 +47,16 @@ pub use expire::Evicted;
 pub use fold::Folded;
 pub use intake::{Committed, JournalRow, WindowsBody, WindowsCommit};
 pub use ledger::{DeliveryFilter, LedgerWrite, Sequence, StateKind, StoredDelivery};
+pub use letters::{DeadLetter, LetterCounts};
+pub(crate) use lock::DirLock;
 pub use open::{DEFAULT_BALLAST_BYTES, MaintenanceReport, OpenSettings, Store, StoreHealth};
+pub(crate) use open::{RESTORING, known_schema};
 pub use page::{Cursor, NoCursor, Page, Paged};
 pub use past::{Extent, PastLimits, PastWanted};
 pub use reads::Reads;
 pub use scan::{Resolution, StoredWindow, Wanted};
 pub use series::SeriesKey;
+pub use snapshot::{CopyFailed, Snapshot};
 pub use sources::{AgentRow, FrontierRow, SloIncrement, SourceTotals};
-pub use streams::{BatchCommit, DeadLetter, Fate, Stored, StreamRow};
+pub use streams::{BatchCommit, Fate, Stored, StreamRow};
 pub use tiers::Retention;

@@ -3,7 +3,7 @@
 //! Owns opening and closing, the order of upkeep and what happens when the disk is full: the intake is refused first, and
 //! stays refused until the ledger's ballast is back. Never knows what is in a row.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,14 +18,18 @@ use super::expire::{self, Evicted};
 use super::fold::Folded;
 use super::intake::{Committed, IntakeDb, WindowsCommit};
 use super::ledger::{LedgerCommit, LedgerDb, LedgerWrite};
+use super::letters::LetterCounts;
 use super::lock::DirLock;
 use super::reads::Reads;
+use super::snapshot::{Held, Snapshot};
 use super::tiers::{Retention, Tier};
 use super::writer::Writer;
 use super::{events, intake, ledger};
 
 /// Room held back for the ledger.
 pub const DEFAULT_BALLAST_BYTES: u64 = 4 << 20;
+/// A file of this name says that a restore is under way.
+pub(crate) const RESTORING: &str = "restoring";
 /// Journal rows that one step of upkeep folds at most: some tens of milliseconds.
 const FOLD_ROWS: u32 = 8_192;
 /// Steps of one round at most; commits go in between.
@@ -71,6 +75,9 @@ struct Shared {
     is_over: AtomicBool,
     n_series: Arc<AtomicUsize>,
     n_overflowed: AtomicU64,
+    letters: Mutex<LetterCounts>,
+    /// Views that are open for backups: as long as there is one, logs can't be emptied.
+    n_snapshots: Arc<AtomicUsize>,
     dir_lock: Mutex<Option<DirLock>>,
 }
 
@@ -83,6 +90,8 @@ pub struct MaintenanceReport {
     pub evicted: Vec<Evicted>,
     /// Bytes in use, all files together.
     pub used_bytes: u64,
+    /// Dead letters, of both kinds.
+    pub letters: LetterCounts,
     /// What could not be done; upkeep goes on with the rest.
     pub errors: Vec<StoreError>,
 }
@@ -100,6 +109,8 @@ pub struct StoreHealth {
     pub n_series: usize,
     /// Rows counted under `__overflow__` since the start, because there are too many series.
     pub n_overflowed: u64,
+    /// Dead letters, of both kinds, as of the last upkeep.
+    pub letters: LetterCounts,
     /// Commits of windows that wait.
     pub n_intake_queued: usize,
     /// Commits of events that wait.
@@ -113,6 +124,10 @@ impl Store {
     pub fn open(settings: OpenSettings) -> Result<Self, StoreError> {
         let dir = settings.data_dir.clone();
         let dir_lock = DirLock::take(&dir)?;
+        let mark = dir.join(RESTORING);
+        if mark.exists() {
+            return Err(StoreError::Restoring { path: mark });
+        }
         let ballast = Arc::new(Ballast::new(dir.join("ballast"), settings.ballast_bytes));
         // Opening has to write a little: on a full disk that is what the ballast is for.
         let (intake, ledger, events) = match open_files(&settings, &ballast) {
@@ -139,6 +154,8 @@ impl Store {
             is_over: AtomicBool::new(false),
             n_series,
             n_overflowed: AtomicU64::new(0),
+            letters: Mutex::default(),
+            n_snapshots: Arc::default(),
             dir_lock: Mutex::new(Some(dir_lock)),
         });
         Ok(Self { intake, ledger, events, reads, shared })
@@ -147,6 +164,16 @@ impl Store {
     /// Changes when the files were restored, copied or made anew.
     pub fn incarnation(&self) -> u64 {
         self.shared.incarnation
+    }
+
+    /// Its directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.shared.settings.data_dir
+    }
+
+    /// All of it as it is now, to be copied while work goes on.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::begin(self.data_dir(), Held::new(&self.shared.n_snapshots))
     }
 
     /// The reading side.
@@ -223,6 +250,11 @@ impl Store {
         if let Err(error) = self.make_room(&mut report).await {
             report.errors.push(error);
         }
+        match self.count_letters().await {
+            Ok(letters) => *lock(&self.shared.letters) = letters,
+            Err(error) => report.errors.push(error),
+        }
+        report.letters = *lock(&self.shared.letters);
         self.settle_disk(&mut report).await;
         report
     }
@@ -241,6 +273,7 @@ impl Store {
             is_full: self.why_full().is_some(),
             n_series: self.shared.n_series.load(Ordering::Relaxed),
             n_overflowed: self.shared.n_overflowed.load(Ordering::Relaxed),
+            letters: *lock(&self.shared.letters),
             n_intake_queued: self.intake.n_queued(),
             n_events_queued: self.events.n_queued(),
             n_ledger_queued: self.ledger.n_queued(),
@@ -310,6 +343,18 @@ impl Store {
         Ok(())
     }
 
+    async fn count_letters(&self) -> Result<LetterCounts, StoreError> {
+        let (windows, events) = tokio::join!(
+            self.intake.run(|db| intake::STREAMS.count_letters(&db.database.conn)),
+            self.events.run(|db| events::STREAMS.count_letters(&db.database.conn)),
+        );
+        let (windows, events) = (windows??, events??);
+        Ok(LetterCounts {
+            n_kept: windows.n_kept + events.n_kept,
+            n_dropped: windows.n_dropped + events.n_dropped,
+        })
+    }
+
     async fn used_bytes(&self) -> Result<u64, StoreError> {
         let (intake, ledger, events) = tokio::join!(
             self.intake.run(|db| db.database.used_bytes()),
@@ -325,7 +370,8 @@ impl Store {
         let done = tokio::task::spawn_blocking(move || {
             let is_full = !shared.ballast.is_held();
             // Emptying the logs is the first room there is to be had.
-            let tend = |c: &Checkpointer| if is_full { c.finish() } else { c.run() };
+            let may_empty = shared.n_snapshots.load(Ordering::Acquire) == 0;
+            let tend = |c: &Checkpointer| if is_full { c.finish() } else { c.run(may_empty) };
             let failed: Vec<StoreError> =
                 lock(&shared.checkpointers).iter().filter_map(|c| tend(c).err()).collect();
             shared.ballast.hold();
@@ -343,6 +389,12 @@ impl Store {
     pub(super) fn ledger_writer(&self) -> &Writer<LedgerDb> {
         &self.ledger
     }
+}
+
+/// The latest schema of a file that this version knows.
+pub(crate) fn known_schema(name: &str) -> Option<usize> {
+    let kinds = [intake::KIND, ledger::KIND, events::KIND];
+    kinds.iter().find(|kind| kind.name == name).map(|kind| kind.migrations.len())
 }
 
 fn open_files(

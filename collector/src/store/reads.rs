@@ -16,13 +16,14 @@ use super::error::StoreError;
 use super::events::{self, EventFilter, StoredEvent};
 use super::intake;
 use super::ledger::{self, DeliveryFilter, Sequence, StateKind, StoredDelivery};
+use super::letters::DeadLetter;
 use super::page::{Page, Paged};
 use super::past::{self, Extent, PastLimits, PastWanted};
 use super::pool::Pool;
 use super::scan::{self, Resolution, StoredWindow, Wanted};
 use super::series::SeriesKey;
 use super::sources::{self, AgentRow, FrontierRow, SourceTotals};
-use super::streams::{DeadLetter, StreamRow, Streams};
+use super::streams::{StreamRow, Streams};
 
 /// Read connections per file.
 const CONNECTIONS: usize = 4;
@@ -77,15 +78,20 @@ impl Reads {
         Ok(all)
     }
 
-    /// Dead letters of a kind with a number above `after`, oldest first.
-    pub fn dead_letters(
+    /// Dead letters of a kind, oldest first.
+    pub fn dead_letters(&self, kind: Kind) -> Result<Vec<DeadLetter>, StoreError> {
+        let (pool, streams) = self.delivery(kind);
+        pool.read(self.limit, |conn| streams.dead_letters(conn))
+    }
+
+    /// One dead letter and its sealed content.
+    pub fn dead_letter(
         &self,
         kind: Kind,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
+        id: u64,
+    ) -> Result<Option<(DeadLetter, Vec<u8>)>, StoreError> {
         let (pool, streams) = self.delivery(kind);
-        pool.read(self.limit, |conn| streams.dead_letters(conn, after, limit))
+        pool.read(self.limit, |conn| streams.dead_letter(conn, id))
     }
 
     /// How many dead letters there are, of both kinds.

@@ -1,59 +1,16 @@
 //! Reading what streams left behind, and forgetting what is too old.
 //!
-//! Owns the way from rows back to streams and dead letters. A row that can't be read is an error: a stream taken for unknown
+//! Owns the way from rows back to streams. A row that can't be read is an error: a stream taken for unknown
 //! would be counted again. Never writes but to forget.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchkeeper_model::{AgentId, Digest, Epoch, Service, StreamKey, Timestamp};
 
 use super::error::{InFile, StoreError};
-use super::numbers::{bits, from_bits, int, unsigned};
-use super::streams::{DeadLetter, StreamRow, Streams, read_set};
+use super::numbers::{bits, from_bits, unsigned};
+use super::streams::{StreamRow, Streams, read_set};
 
 impl Streams {
-    /// How many dead letters there are.
-    pub(super) fn n_dead_letters(self, conn: &Connection) -> Result<u64, StoreError> {
-        conn.prepare_cached("SELECT count(*) FROM dead_letters")
-            .and_then(|mut s| s.query_row([], |row| row.get(0)))
-            .in_file(self.file)
-            .map(unsigned)
-    }
-
-    /// Dead letters after a number, oldest first.
-    pub(super) fn dead_letters(
-        self,
-        conn: &Connection,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
-        conn.prepare_cached(
-            "SELECT agent, epoch_at, epoch_random, service, d.id, d.seq, d.digest, d.reason, d.received_at, d.body
-             FROM dead_letters d JOIN streams s ON s.id = d.stream WHERE d.id > ?1 ORDER BY d.id LIMIT ?2",
-        )
-        .and_then(|mut s| {
-            s.query_map(params![int(after), limit], |row| {
-                Ok(DeadLetter {
-                    stream: self.key_in(row)?,
-                    id: unsigned(row.get(4)?),
-                    seq: unsigned(row.get(5)?),
-                    digest: Digest(row.get(6)?),
-                    reason: row.get(7)?,
-                    received_at: Timestamp(row.get(8)?),
-                    raw: row.get(9)?,
-                })
-            })?
-            .collect()
-        })
-        .in_file(self.file)
-    }
-
-    /// Takes a dead letter away without counting it; whether there was one.
-    pub(super) fn discard(self, conn: &Connection, id: u64) -> Result<bool, StoreError> {
-        conn.execute("DELETE FROM dead_letters WHERE id = ?1", [int(id)])
-            .in_file(self.file)
-            .map(|n| n > 0)
-    }
-
     /// The streams of one agent.
     pub(super) fn of_agent(
         self,
@@ -126,7 +83,7 @@ impl Streams {
         ))
     }
 
-    fn key_in(self, row: &Row<'_>) -> rusqlite::Result<StreamKey> {
+    pub(super) fn key_in(self, row: &Row<'_>) -> rusqlite::Result<StreamKey> {
         let service: String = row.get(3)?;
         Ok(StreamKey {
             agent: AgentId::new(&row.get::<_, String>(0)?),

@@ -1,6 +1,6 @@
 //! Which batches of which stream are counted or buried: the half of exactly-once that lies on disk.
 //!
-//! Owns the tables `streams`, `digests` and `dead_letters`, which both delivery files have, so that each commits them
+//! Owns the tables `streams` and `digests`, which both delivery files have (with `letters`), so that each commits them
 //! with its own data. A batch is written down as a difference, "this number joins the set", never as the whole set: so a
 //! failed commit of one batch can't be covered by the success of the next. Refuses to count a number twice whatever
 //! its caller believes. Never looks into a batch.
@@ -9,12 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use watchkeeper_model::{Digest, Kind, SeqSet, StreamKey, Timestamp};
 
 use super::error::{InFile, StoreError};
+use super::letters::Burial;
 use super::numbers::{bits, int, unsigned};
 
 /// How many digests a stream keeps, as [`watchkeeper_collector_core::dedupe::RECENT_DIGESTS`].
 const RECENT_DIGESTS: u64 = watchkeeper_collector_core::dedupe::RECENT_DIGESTS;
-/// Dead letters per file: at most 768 KiB each.
-pub(super) const MAX_DEAD_LETTERS: u64 = 1_000;
 
 /// A batch on its way into the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +43,8 @@ pub enum Fate<B> {
         reason: String,
         /// Its sealed content, for a retry by hand.
         raw: Vec<u8>,
+        /// What it counts was read again: no retry may ever count it.
+        fenced: bool,
     },
     /// It was counted before; only what its agent has settled is noted.
     Repeated,
@@ -77,25 +78,6 @@ pub struct StreamRow {
     pub settled_below: u64,
 }
 
-/// A batch that could not be counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its number in the table; with its kind it names it.
-    pub id: u64,
-    /// Its stream.
-    pub stream: StreamKey,
-    /// Its number in the stream.
-    pub seq: u64,
-    /// Of its sealed content.
-    pub digest: Digest,
-    /// Why it could not be counted.
-    pub reason: String,
-    /// When it came.
-    pub received_at: Timestamp,
-    /// Its sealed content.
-    pub raw: Vec<u8>,
-}
-
 struct Found {
     id: i64,
     seen: SeqSet,
@@ -126,8 +108,10 @@ impl Streams {
         let mut found = self.find_or_add(conn, batch)?;
         let stored = self.judge(conn, &found, batch)?;
         match (&batch.fate, stored) {
-            (Fate::Buried { reason, raw }, Stored::Buried) => {
-                self.bury(conn, found.id, batch, reason, raw)?;
+            (Fate::Buried { reason, raw, fenced }, Stored::Buried) => {
+                let BatchCommit { seq, digest, received_at, .. } = *batch;
+                let (stream, fenced) = (found.id, *fenced);
+                self.bury(conn, &Burial { stream, seq, digest, received_at, reason, fenced, raw })?;
                 found.dead.insert(batch.seq);
             }
             (Fate::Counted(_), Stored::Counted) => {
@@ -237,35 +221,6 @@ impl Streams {
         })
         .in_file(self.file)
         .map(drop)
-    }
-
-    fn bury<B>(
-        self,
-        conn: &Connection,
-        id: i64,
-        batch: &BatchCommit<B>,
-        reason: &str,
-        raw: &[u8],
-    ) -> Result<(), StoreError> {
-        if self.n_dead_letters(conn)? >= MAX_DEAD_LETTERS {
-            return Err(StoreError::DeadLettersFull { file: self.file, limit: MAX_DEAD_LETTERS });
-        }
-        conn.prepare_cached(
-            "INSERT INTO dead_letters (stream, seq, digest, reason, received_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .and_then(|mut s| {
-            let at = batch.received_at.nanos();
-            s.execute(params![id, int(batch.seq), batch.digest.0, reason, at, raw])
-        })
-        .in_file(self.file)
-        .map(drop)
-    }
-
-    fn unbury(self, conn: &Connection, id: i64, seq: u64) -> Result<(), StoreError> {
-        conn.prepare_cached("DELETE FROM dead_letters WHERE stream = ?1 AND seq = ?2")
-            .and_then(|mut s| s.execute(params![id, int(seq)]))
-            .in_file(self.file)
-            .map(drop)
     }
 }
 

@@ -181,7 +181,7 @@ pub(super) fn own_annotations(builtin: Builtin) -> Labels {
         Builtin::ClockSkew => "An agent's clock is wrong.",
         Builtin::ReceiverFailing => "A receiver can't be told: alerts may go unnoticed.",
         Builtin::DeadLetters => {
-            "Batches could not be read and are kept aside; the collector's log says which and why."
+            "Batches could not be read and are kept aside; `watchkeeper dead-letters` says which and why."
         }
         Builtin::StorageNearlyFull => "The collector will soon expire data early.",
         Builtin::Watchdog => "Always on: shows that alerts flow.",

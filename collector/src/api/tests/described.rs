@@ -3,14 +3,14 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
-use watchkeeper_model::Timestamp;
+use watchkeeper_model::{Kind, Timestamp};
 
 use super::acts::MOVE;
 use super::reports::count;
 use super::stage::{api, fingerprint_of};
 use crate::api::endpoints;
-use crate::store::tests::parts::NOW;
-use crate::store::{LedgerWrite, StateKind};
+use crate::store::tests::parts::{self, NOW};
+use crate::store::{Fate, LedgerWrite, StateKind, WindowsCommit};
 
 /// What an answer has that its schema does not, or the other way round.
 fn differences(schema: &Value, all: &Value, answer: &Value, at: &str, found: &mut Vec<String>) {
@@ -43,6 +43,9 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
     let api = api().with_data().await;
     let described = api.ok("/api/v1/openapi.json").await;
     count(&api, &[("shop-latency", "db", -1, 9, 1)]).await;
+    let fate = Fate::Buried { reason: "no such unit".into(), raw: vec![1, 2], fenced: false };
+    let batches = vec![parts::batch(Kind::Windows, 9, fate)];
+    api.store.commit_windows(WindowsCommit { batches, ..WindowsCommit::default() }).await.unwrap();
     // The delivery that there is gets its incident, so that a report has one.
     let at = Timestamp::from_secs(NOW);
     let incident = json!({
@@ -52,6 +55,7 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
     });
     let (kind, key, body) = (StateKind::Incident, "2".to_owned(), incident.to_string());
     api.store.persist(vec![LedgerWrite::Save { kind, key, body, live: true }], at).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
     for endpoint in endpoints::ALL {
         let operation = &described["paths"][endpoint.path][endpoint.method];
         assert!(operation.is_object(), "{} is not described", endpoint.path);
@@ -59,6 +63,7 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             .path
             .replace("receivers/{name}", "receivers/chat")
             .replace("{name}", "a")
+            .replace("dead-letters/{id}", "dead-letters/windows-1")
             .replace("{id}", "7")
             .replace("{fingerprint}", &fingerprint_of("shop-latency"));
         let request = Request::builder().method(endpoint.method.to_uppercase().as_str());
@@ -68,6 +73,13 @@ async fn everything_that_is_answered_is_described_and_the_other_way_round() {
             }
             "post" if path.ends_with("/corrections") => {
                 request.uri(&path).body(Body::from(MOVE.to_owned()))
+            }
+            "delete" | "post" if path.contains("/dead-letters/") => {
+                request.uri(&path).body(Body::empty())
+            }
+            "post" if endpoint.path == endpoints::BACKUP.path => {
+                let body = json!({"to": elsewhere.path().join("backup")}).to_string();
+                request.uri(&path).header("content-type", "application/json").body(Body::from(body))
             }
             "delete" => request.uri(format!("{path}?by=ann")).body(Body::empty()),
             "post" => request.uri(&path).body(Body::from(r#"{"by": "ann"}"#)),

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
@@ -21,15 +22,18 @@ use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
 use watchkeeper_collector_core::slo::{
     BUCKET, Concerned, CorrectionRow, Ended, Objective, SloSettings, SloState, Weekly, When, Zone,
 };
-use watchkeeper_model::{AgentId, Decimal, Labels, Service, Severity, SkipReason, Timestamp};
+use watchkeeper_model::{AgentId, Decimal, Kind, Labels, Service, Severity, SkipReason, Timestamp};
 
 use crate::api::{
     Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, router,
 };
+use crate::backup::Backups;
 use crate::channels::{
     Cause, Channel, Delivered, DeliveryError, Integration, IntegrationKey, Pace,
 };
 use crate::dispatch::{Dispatch, DispatchSettings};
+use crate::intake::Intake;
+use crate::letters::{KeptLetters, Place, Places};
 use crate::store::tests::parts::{self, NOW, distribution, event, events, open, row_of, windows};
 use crate::store::{LedgerWrite, Store, StoredDelivery};
 use crate::telemetry::Telemetry;
@@ -298,7 +302,15 @@ pub(super) fn api() -> Api {
     telemetry.watch_store(&store);
     let (outcomes, _) = tokio::sync::mpsc::channel(64);
     let dispatch = Dispatch::start(integrations(), DispatchSettings::default(), outcomes);
+    let kept = |kind| -> Box<dyn Place> {
+        let settings = tokio::sync::watch::channel(Arc::new(settings())).1;
+        let intake = Intake::new(store.clone(), crate::hub::channel().0, settings);
+        Box::new(KeptLetters::new(kind, store.clone(), Arc::new(intake)))
+    };
+    let backups = Backups::new(store.clone(), CancellationToken::new());
     let parts = ApiParts {
+        backups: Arc::new(backups),
+        letters: Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)])),
         engine: engine.clone(),
         dispatch: Arc::new(dispatch),
         settings: tokio::sync::watch::channel(Arc::new(settings())).1,

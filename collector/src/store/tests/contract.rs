@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 /// The sum of all counts.
-pub(super) fn total(store: &Store) -> u64 {
+pub(crate) fn total(store: &Store) -> u64 {
     let all = Wanted {
         signal: None,
         service: None,
@@ -81,16 +81,19 @@ async fn a_dead_letter_is_kept_answered_for_and_counted_when_retried() {
         batches: vec![batch(
             Kind::Windows,
             3,
-            Fate::Buried { reason: "no such unit".to_owned(), raw: vec![1, 2, 3] },
+            Fate::Buried { reason: "no such unit".to_owned(), raw: vec![1, 2, 3], fenced: true },
         )],
         ..WindowsCommit::default()
     };
     assert_eq!(stored(&store, bury()).await, Stored::Buried);
     assert_eq!(stored(&store, bury()).await, Stored::Repeated);
     let reads = store.reads();
-    let letters = reads.dead_letters(Kind::Windows, 0, 10).unwrap();
+    let letters = reads.dead_letters(Kind::Windows).unwrap();
     assert_eq!((letters.len(), reads.n_dead_letters()), (1, Ok(1)));
-    assert_eq!((letters[0].seq, &letters[0].raw), (3, &vec![1, 2, 3]));
+    assert_eq!((letters[0].seq, letters[0].n_bytes, letters[0].fenced), (3, 3, true));
+    let opened = reads.dead_letter(Kind::Windows, letters[0].id).unwrap();
+    assert_eq!(opened, Some((letters[0].clone(), vec![1, 2, 3])));
+    assert_eq!(reads.dead_letter(Kind::Events, letters[0].id), Ok(None));
     assert_eq!(letters[0].stream, stream(Kind::Windows));
     let known = reads.stream(&stream(Kind::Windows)).unwrap().unwrap();
     assert!(!known.seen.contains(3) && known.dead.contains(3));
@@ -103,10 +106,10 @@ async fn a_dead_letter_is_kept_answered_for_and_counted_when_retried() {
 async fn a_discarded_dead_letter_is_gone_but_stays_answered_for() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let fate = Fate::Buried { reason: "x".to_owned(), raw: Vec::new() };
+    let fate = Fate::Buried { reason: "x".to_owned(), raw: Vec::new(), fenced: false };
     let commit = crate::store::EventsCommit { batches: vec![batch(Kind::Events, 1, fate)] };
     store.commit_events(commit).await.unwrap();
-    let letters = store.reads().dead_letters(Kind::Events, 0, 10).unwrap();
+    let letters = store.reads().dead_letters(Kind::Events).unwrap();
     assert_eq!(store.discard_dead_letter(Kind::Events, letters[0].id).await, Ok(true));
     assert_eq!(store.discard_dead_letter(Kind::Events, letters[0].id).await, Ok(false));
     assert!(store.reads().stream(&stream(Kind::Events)).unwrap().unwrap().dead.contains(1));

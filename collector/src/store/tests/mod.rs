@@ -1,8 +1,9 @@
 //! What the store promises, asked of real files. `parts` makes data; the rest is one room per promise.
 
-mod contract;
+pub(crate) mod contract;
 mod files;
 mod folding;
 mod full_disk;
+mod letters;
 pub(crate) mod parts;
 mod throughput;
