@@ -95,7 +95,7 @@ fn a_batch_that_rotted_is_kept_and_never_offered() {
     let letter = one(&spool);
     assert!(letter.broken && letter.reason.contains("not what was sealed"), "{letter:?}");
     let file = LetterFile::open(directory.path()).unwrap();
-    assert_eq!(file.letters().unwrap(), [letter.clone()]);
+    assert_eq!(file.letters().unwrap(), std::slice::from_ref(&letter));
     assert_eq!(file.body(letter.id).unwrap(), Some(vec![0]));
     assert!(!file.ask(letter.id, T0).unwrap());
     assert_eq!((spool.offer_letters_again(T0).unwrap(), spool.pending_bytes()), (0, 1));
