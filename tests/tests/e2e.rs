@@ -4,6 +4,7 @@
 
 mod e2e {
     mod amqp_client;
+    mod backup;
     mod budgets;
     mod crashes;
     mod dry_run;
@@ -12,6 +13,7 @@ mod e2e {
     mod input;
     mod joining;
     mod journal;
+    mod letters;
     mod mail;
     mod mtail;
     mod nginx;

@@ -237,7 +237,7 @@ pub(super) fn count(connection: &Connection) -> Result<LetterCounts, SpoolError>
     Ok(LetterCounts { n_kept: n.unsigned_abs(), n_dropped: n_dropped(connection)? })
 }
 
-/// Makes batches of the letters somebody asked for: the one that is still kept, or a new row of the same identity.
+/// Makes batches of the letters somebody asked for, under the identity that they had.
 fn offer_asked(connection: &Connection) -> Result<u64, SpoolError> {
     let sql = "SELECT id, epoch, service, kind, seq FROM dead_letter \
                WHERE asked_at IS NOT NULL AND NOT offered AND NOT broken ORDER BY id";
@@ -248,11 +248,17 @@ fn offer_asked(connection: &Connection) -> Result<u64, SpoolError> {
         .collect::<Result<_, _>>()?;
     for (id, epoch, service, kind, seq) in &asked {
         let stream = stream_of(connection, epoch, service, *kind, *seq)?;
+        // A row of its own behind all others: those before it, the sender has passed. One that waits is left as it is.
+        connection
+            .prepare_cached(
+                "DELETE FROM batch WHERE stream = ?1 AND seq = ?2 AND receipted_at IS NOT NULL",
+            )?
+            .execute([stream, *seq])?;
         connection
             .prepare_cached(
                 "INSERT INTO batch (stream, kind, seq, digest, body, n_bytes) \
                  SELECT ?2, kind, seq, digest, body, length(body) FROM dead_letter WHERE id = ?1 \
-                 ON CONFLICT (stream, seq) DO UPDATE SET receipted_at = NULL, refused = NULL",
+                 ON CONFLICT (stream, seq) DO NOTHING",
             )?
             .execute([*id, stream])?;
         connection

@@ -1,7 +1,7 @@
 //! What can be seen of a batch's inside, also of one that can't be counted.
 //!
 //! Owns a lenient look: what the intake refuses by its rules is shown as it stands, as far as it is a message at all.
-//! Bounded: [`CONTENT_ITEMS`] of each list and 4 KiB of a text, with what was left out counted. Never judges.
+//! Bounded: [`CONTENT_ITEMS`] of each list, 200 labels and 4 KiB of a text, with what was left out counted. Never judges.
 
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ use crate::wire::MAX_BODY_BYTES;
 
 /// So many items of a list are shown.
 pub const CONTENT_ITEMS: usize = 50;
+/// So many labels of a series: more than the intake takes, since too many is a reason to refuse it.
+const MAX_LABELS: usize = 200;
 const MAX_TEXT_CHARS: usize = 4_096;
 /// As much is shown of what can't be read.
 const MAX_RAW_BYTES: usize = 64;
@@ -59,7 +61,8 @@ fn windows(message: v1::Windows) -> Value {
 }
 
 fn series(series: v1::Series) -> Value {
-    let labels = series.labels.into_iter().take(CONTENT_ITEMS);
+    let n_more = series.labels.len().saturating_sub(MAX_LABELS);
+    let labels = series.labels.into_iter().take(MAX_LABELS);
     let labels = labels.map(|l| (text(l.name), Value::from(text(l.value))));
     let windows = series.windows.into_iter().map(|window| {
         json!({"start": time(window.start_ns), "seconds": window.width_secs, "count": window.count})
@@ -68,6 +71,7 @@ fn series(series: v1::Series) -> Value {
         "signal": text(series.signal),
         "unit": text(series.unit),
         "labels": labels.collect::<serde_json::Map<_, _>>(),
+        "more_labels": n_more,
         "windows": list(windows),
     })
 }
