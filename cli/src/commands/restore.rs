@@ -42,11 +42,11 @@ fn as_json(restored: &Restored) -> String {
     let orphans = restored.orphans.iter().map(|orphan| {
         json!({
             "incident": orphan.number, "receiver": orphan.receiver, "integration": orphan.integration,
-            "dedup_key": orphan.dedup_key, "opened_at": orphan.opened_at,
+            "dedup_key": orphan.dedup_key, "opened_at": orphan.opened_at.rfc3339(),
         })
     });
     let json = json!({
-        "made_at": restored.manifest.made_at,
+        "made_at": restored.manifest.made_at.rfc3339(),
         "set_aside": restored.set_aside,
         "last_incident": restored.manifest.last_incident,
         "next_incident": restored.next_incident,

@@ -23,7 +23,8 @@ pub struct Manifest {
     pub format: u32,
     /// The version that made it.
     pub version: String,
-    /// When the views of the three files began.
+    /// When the views of the three files began; RFC 3339 in UTC.
+    #[serde(with = "written")]
     pub made_at: Timestamp,
     /// The incarnation of the data, in hex.
     pub incarnation: String,
@@ -44,6 +45,22 @@ pub struct BackedUpFile {
     pub bytes: u64,
     /// Of its content, in hex.
     pub sha256: String,
+}
+
+/// A time as people write it.
+mod written {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use watchkeeper_model::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&at.rfc3339())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        let text = String::deserialize(from)?;
+        let at = text.parse().map(Timestamp::from_jiff);
+        at.map_err(|_| D::Error::custom(format!("{text:?} is no time")))
+    }
 }
 
 impl Manifest {

@@ -97,6 +97,8 @@ async fn what_is_restored_is_what_was_backed_up_under_a_new_incarnation() {
     assert_eq!((taken.manifest.last_incident, taken.manifest.made_at), (3, AT));
     step(&store, 4).await;
     assert_eq!(verify(&at.backup), Ok(taken.manifest.clone()));
+    let text = std::fs::read_to_string(at.backup.join(MANIFEST)).unwrap();
+    assert!(text.contains(&format!("\"made_at\": \"{}\"", AT.rfc3339())), "{text}");
     assert_eq!(names(&at.backup).len(), 4, "looking leaves nothing behind");
     let restored = restore(&at.backup, &at.fresh, false, AT).unwrap();
     assert_eq!((restored.set_aside, restored.orphans.len()), (None, 0));

@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -21,6 +22,7 @@ use super::{events, intake, ledger};
 
 /// Pages copied between two looks whether to go on.
 const STEP_PAGES: i32 = 1_024;
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// So many steps are written out together, so that commits don't wait long behind them.
 const STEPS_PER_SYNC: u32 = 16;
 
@@ -139,7 +141,13 @@ fn copy(
     {
         let backup = Backup::new(from, &mut to).in_file(file)?;
         let mut n_steps = 0;
-        while backup.step(STEP_PAGES).in_file(file)? != StepResult::Done {
+        loop {
+            match backup.step(STEP_PAGES).in_file(file)? {
+                StepResult::Done => break,
+                StepResult::More => {}
+                // Somebody else holds the file for a moment.
+                _ => std::thread::sleep(BUSY_PAUSE),
+            }
             if is_over() {
                 return Err(CopyFailed::Stopped);
             }
