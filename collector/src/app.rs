@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
 
@@ -18,6 +19,7 @@ use crate::api::{self, ApiParts, ApiState, Readiness};
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
+use crate::intake::amqp::AmqpIntake;
 use crate::intake::{self, Intake, IntakeSettings};
 use crate::reload::Reloader;
 use crate::restore::{commit_recomputed, restore};
@@ -45,6 +47,8 @@ pub struct App {
     settings: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
     storage: StorageSettings,
+    broker: Option<BrokerSettings>,
+    amqp: Option<AmqpIntake>,
 }
 
 impl App {
@@ -94,6 +98,13 @@ impl App {
         };
         let state = ApiState::new(parts, clock::now);
         let drain = CancellationToken::new();
+        let amqp = match &settings.amqp {
+            None => None,
+            Some(broker) => {
+                let road = AmqpIntake::build(broker, intake.clone(), readiness.clone(), &meter);
+                Some(road.map_err(|e| anyhow::anyhow!("intake.amqp: {e}"))?)
+            }
+        };
         let grpc = intake::grpc::service(intake, drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);
         let router = server::guarded(router, settings.server.tokens.clone());
@@ -115,6 +126,8 @@ impl App {
             settings: Arc::new(settings_sender),
             server: settings.server,
             storage: settings.storage,
+            broker: settings.amqp,
+            amqp,
         })
     }
 
@@ -125,7 +138,7 @@ impl App {
             self.store.clone(),
             self.dispatch.clone(),
             self.settings.clone(),
-            (self.server.clone(), self.storage),
+            (self.server.clone(), self.storage, self.broker.clone()),
         )
     }
 
@@ -156,12 +169,15 @@ impl App {
             settings,
             server: _,
             storage: _,
+            broker: _,
+            amqp,
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));
         let serving = tokio::spawn(server::serve(listener, tls, router, serve_stop.clone(), DRAIN));
         let upkeep =
             tokio::spawn(keep_up(store.clone(), handle.clone(), readiness.clone(), stop.clone()));
+        let amqp = amqp.map(|road| tokio::spawn(road.run(drain.clone())));
         readiness.ready("collector");
         tokio::select! {
             () = stop.cancelled() => {}
@@ -173,6 +189,9 @@ impl App {
         drain.cancel();
         serve_stop.cancel();
         serving.await?;
+        if let Some(amqp) = amqp {
+            amqp.await?;
+        }
         upkeep.await?;
         // Outcomes are read by the hub while what is being sent comes to its end.
         let n_unsent = dispatch.shutdown(DRAIN).await;

@@ -22,6 +22,7 @@ mod e2e {
     mod reload;
     mod replay;
     mod reports;
+    mod roads;
     mod rotation;
     mod security;
 }
