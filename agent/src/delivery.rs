@@ -281,6 +281,7 @@ impl Delivery {
             return Ok(Some(Input::Broken { row }));
         };
         crash::point("agent.before_send");
+        let traceparent = wire::traceparent(&batch.key, batch.digest);
         let stream = batch.key.stream;
         let failed = send(
             road,
@@ -293,6 +294,7 @@ impl Delivery {
                 settled_below: batch.settled_below,
                 format: watchkeeper_proto::FORMAT,
                 body: batch.body.into(),
+                traceparent,
             }),
         );
         crash::point("agent.after_send");

@@ -19,6 +19,9 @@ use crate::{Broker, BrokerSettings, Names};
 /// How long the broker may take to take a message.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long all of it may take.
+const DEADLINE_OF_ALL: Duration = Duration::from_secs(20);
+
 /// Whose file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -52,11 +55,19 @@ pub async fn check(settings: &BrokerSettings, side: Side, random: u64) -> Vec<Fi
     };
     found.push(Finding::Good(format!("{}: connected", opened.address)));
     let look = Look { connection: &opened.connection, names: &settings.names };
-    let result = match side {
-        Side::Agent => look.as_agent(random, &mut found).await,
-        Side::Collector => look.as_collector(random, &mut found).await,
+    let looking = async {
+        match side {
+            Side::Agent => look.as_agent(random, &mut found).await,
+            Side::Collector => look.as_collector(random, &mut found).await,
+        }
     };
-    if let Err(error) = result {
+    let result = tokio::time::timeout(DEADLINE_OF_ALL, looking).await;
+    let silent = || {
+        BrokerError::passing(
+            "the broker does not answer: has a queue lost its quorum? (`rabbitmq-queues quorum_status` says)",
+        )
+    };
+    if let Err(error) = result.unwrap_or_else(|_| Err(silent())) {
         found.push(Finding::Bad(error.message));
     }
     found

@@ -21,14 +21,14 @@ pub(crate) fn agent_gone(agent: &AgentId, reason: Option<&str>) {
     }
 }
 
-pub(crate) fn batch_answered(key: &BatchKey, reply: &Reply) {
+pub(crate) fn batch_answered(key: &BatchKey, reply: &Reply, traceparent: &str) {
     match reply.outcome {
-        Outcome::Durable => tracing::trace!(%key, "batch counted"),
+        Outcome::Durable => tracing::debug!(%key, traceparent, "batch counted"),
         Outcome::NotYet | Outcome::Damaged => {
-            tracing::warn!(%key, reason = reply.reason, "batch to be offered again");
+            tracing::warn!(%key, traceparent, reason = reply.reason, "batch to be offered again");
         }
         _ => {
-            tracing::error!(%key, outcome = ?reply.outcome, reason = reply.reason, "batch not accepted")
+            tracing::error!(%key, traceparent, outcome = ?reply.outcome, reason = reply.reason, "batch not accepted")
         }
     }
 }

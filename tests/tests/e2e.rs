@@ -16,6 +16,7 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
+    mod rabbitmq;
     mod real_logs;
     mod receivers;
     mod redaction;

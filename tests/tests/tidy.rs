@@ -48,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchkeeper-model",
             "watchkeeper-expr",
             "watchkeeper-config",
+            "watchkeeper-amqp",
             "watchkeeper-agent",
             "watchkeeper-collector",
         ],

@@ -6,6 +6,7 @@
 pub(crate) mod agents;
 pub(crate) mod alerts;
 pub(crate) mod check;
+mod connect;
 pub(crate) mod corrections;
 pub(crate) mod deliveries;
 pub(crate) mod events;

@@ -170,6 +170,7 @@ impl Intake {
             Ok(identity) => identity,
             Err(reason) => return Reply::new(v1::Outcome::Refused, reason),
         };
+        let trace = wire::traceparent(&batch);
         let reply = match self.take_in(&key, digest, batch).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -177,7 +178,7 @@ impl Intake {
                 Reply::new(v1::Outcome::NotYet, format!("the collector cannot store it: {error}"))
             }
         };
-        facts::batch_answered(&key, &reply);
+        facts::batch_answered(&key, &reply, &trace);
         reply
     }
 

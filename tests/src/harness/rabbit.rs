@@ -71,7 +71,10 @@ impl Rabbit {
         let (program, ctl) = (of("rabbitmq-server", server), of("rabbitmqctl", ctl));
         std::fs::create_dir_all(root.join("log")).ok()?;
         let (port, distribution, epmd_port) = (free_port(), free_port(), free_port());
-        let config = format!("listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = false\n{config}");
+        // What goes wrong is shown with a test that fails.
+        let config = format!(
+            "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = warning\n{config}"
+        );
         std::fs::write(root.join("rabbitmq.conf"), config).ok()?;
         std::fs::write(root.join("enabled_plugins"), "[].\n").ok()?;
         let at = |name: &str| root.join(name).display().to_string();

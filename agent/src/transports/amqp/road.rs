@@ -117,13 +117,13 @@ impl Carrier {
         &self,
         message: v1::ToCollector,
     ) -> Option<impl Future<Output = Result<Confirmation, Failed>> + Send + use<>> {
-        let (kind, key, id) = match message.message.as_ref()? {
+        let (kind, key, batch) = match message.message.as_ref()? {
             Message::Hello(_) => (MessageKind::Hello, Names::CONTROL, None),
             Message::Beat(_) => (MessageKind::Beat, Names::CONTROL, None),
             Message::Bye(_) => (MessageKind::Bye, Names::CONTROL, None),
-            Message::Batch(batch) => (MessageKind::Batch, key_of(batch), Some(id_of(batch))),
+            Message::Batch(batch) => (MessageKind::Batch, key_of(batch), Some(batch)),
         };
-        let properties = self.properties(kind, id);
+        let properties = self.properties(kind, batch);
         let (channel, exchange) = (self.channel.clone(), self.names.exchange().into());
         let body = message.encode_to_vec();
         Some(async move {
@@ -138,11 +138,12 @@ impl Carrier {
         })
     }
 
-    fn properties(&self, kind: MessageKind, id: Option<String>) -> BasicProperties {
-        let properties = properties(kind, &[("agent", self.agent.as_str())])
-            .with_reply_to(self.reply_to.as_str().into());
-        match id {
-            Some(id) => properties.with_message_id(id.as_str().into()),
+    fn properties(&self, kind: MessageKind, batch: Option<&v1::Batch>) -> BasicProperties {
+        let mut headers = vec![("agent", self.agent.as_str())];
+        headers.extend(batch.map(|batch| ("traceparent", batch.traceparent.as_str())));
+        let properties = properties(kind, &headers).with_reply_to(self.reply_to.as_str().into());
+        match batch {
+            Some(batch) => properties.with_message_id(id_of(batch).as_str().into()),
             None => properties,
         }
     }

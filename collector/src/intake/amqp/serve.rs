@@ -37,6 +37,8 @@ const PREFETCH_EVENTS: u16 = 16;
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queue of dead letters is looked at, in ticks: somebody may have emptied it.
 const COUNT_EVERY: u64 = 15;
+/// How long connecting, and making queues and listening to them, may take.
+const SETTING_UP: Duration = Duration::from_secs(25);
 /// How long a stop may take.
 const DRAIN: Duration = Duration::from_secs(4);
 
@@ -75,7 +77,14 @@ impl Serve<'_> {
     /// Serves until the connection breaks, or to the end of a drain.
     pub(super) async fn run(mut self) -> Result<(), BrokerError> {
         let ready = tokio::select! {
-            ready = self.set_up() => ready?,
+            ready = tokio::time::timeout(SETTING_UP, self.set_up()) => {
+                // A quorum queue without its quorum does not answer at all.
+                ready.map_err(|_| BrokerError::passing(format!(
+                    "the broker did not answer in time when asked for its queues: has one of them lost its quorum? \
+                     (`rabbitmq-queues quorum_status {}` says)",
+                    self.broker.names().windows()
+                )))??
+            }
             // There is nothing to finish yet.
             () = self.drain.cancelled() => return Ok(()),
         };
@@ -166,14 +175,10 @@ async fn open(connection: Connection, names: &Names) -> Result<Open, BrokerError
     let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
     let declared = channel.queue_declare(control.as_str().into(), options, FieldTable::default());
     declared.await.map_err(|error| of_control(names, &error))?;
-    let (queue, exchange) = (control.as_str().into(), names.exchange().into());
-    let bind = QueueBindOptions::default();
-    let key = Names::CONTROL.into();
-    channel.queue_bind(queue, exchange, key, bind, FieldTable::default()).await.map_err(in_use)?;
     let mut channels = Vec::new();
     let mut consumers = Vec::new();
     let of = [
-        (control, PREFETCH_CONTROL),
+        (control.clone(), PREFETCH_CONTROL),
         (names.windows(), PREFETCH_WINDOWS),
         (names.events(), PREFETCH_EVENTS),
     ];
@@ -185,6 +190,11 @@ async fn open(connection: Connection, names: &Names) -> Result<Open, BrokerError
         consumers.push(consumer.map_err(in_use)?);
         channels.push(channel);
     }
+    // Last: from now on agents find somebody who listens.
+    let (queue, exchange) = (control.as_str().into(), names.exchange().into());
+    let (bind, key) = (QueueBindOptions::default(), Names::CONTROL.into());
+    let bound = channel.queue_bind(queue, exchange, key, bind, FieldTable::default()).await;
+    bound.map_err(in_use)?;
     let [control, windows, events] = <[Consumer; 3]>::try_from(consumers)
         .map_err(|_| BrokerError::passing("bug: three queues have three consumers"))?;
     Ok(Open { connection, control, windows, events, channels })
