@@ -37,7 +37,10 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     let snapshot = sources.status.get();
     let not_ready = snapshot.not_ready();
     let code = if not_ready.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let road = snapshot.road.as_deref().unwrap_or("connected");
+    let connected = snapshot
+        .road_kind
+        .map_or("connected".to_owned(), |k| format!("connected by {}", k.as_str()));
+    let road = snapshot.road.as_deref().unwrap_or(&connected);
     let mut text = if not_ready.is_empty() { "ready\n".to_owned() } else { String::new() };
     for (component, reason) in not_ready {
         text.push_str(&format!("{component}: {reason}\n"));

@@ -17,14 +17,17 @@ use watchkeeper_daemon::clock;
 use watchkeeper_daemon::machine::entropy;
 use watchkeeper_model::Timestamp;
 
-use crate::config::AgentSettings;
+use crate::config::{AgentSettings, RoadSettings};
 use crate::delivery::Delivery;
 use crate::reload::{self, Reloader};
 use crate::sources::{self, SourceSettings, Stored, Wakes};
 use crate::spool::{Move, Opened, Spool, SpoolError, StoredSource};
 use crate::status::Status;
 use crate::telemetry::Telemetry;
+use crate::transports::Transport;
+use crate::transports::amqp::AmqpTransport;
 use crate::transports::grpc::GrpcTransport;
+use crate::transports::several::Several;
 use crate::worker::{Command, Worker};
 use crate::{admin, facts};
 
@@ -75,8 +78,7 @@ impl App {
             }
             built.push(source);
         }
-        let transport = GrpcTransport::build(&settings.grpc)
-            .map_err(|e| anyhow::anyhow!("collector.grpc: {e}"))?;
+        let transport = build_roads(&settings)?;
         let (commands, receiver) = std::sync::mpsc::channel();
         let (new_spool, spool_is_new) = watch::channel(is_new);
         let sealed = Arc::new(Notify::new());
@@ -104,7 +106,7 @@ impl App {
             agent,
             instance: entropy(),
             spool: spool.clone(),
-            transport: Arc::new(transport),
+            transport,
             status: status.clone(),
             sealed,
             sources: Box::new(move |message| {
@@ -173,6 +175,23 @@ impl App {
         serving.abort();
         Ok(())
     }
+}
+
+/// The roads of the file, in its order.
+fn build_roads(settings: &AgentSettings) -> anyhow::Result<Arc<dyn Transport>> {
+    let mut roads: Vec<Arc<dyn Transport>> = Vec::new();
+    for road in &settings.roads {
+        roads.push(match road {
+            RoadSettings::Grpc(grpc) => Arc::new(
+                GrpcTransport::build(grpc).map_err(|e| anyhow::anyhow!("collector.grpc: {e}"))?,
+            ),
+            RoadSettings::Amqp(amqp) => Arc::new(
+                AmqpTransport::build(amqp, settings.id.clone())
+                    .map_err(|e| anyhow::anyhow!("collector.amqp: {e}"))?,
+            ),
+        });
+    }
+    Ok(Several::of(roads))
 }
 
 /// Tells the spool which sources there are, as a reload does, and gets what is stored of them.

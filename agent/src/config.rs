@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchkeeper_agent_core::observe::RedactSettings;
+use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_config::{
-    Document, Environment, Fields, Located, Node, Problems, Reader, Secret, load, read,
+    Document, Environment, Fields, Located, Node, Problems, Reader, load, read,
 };
 use watchkeeper_model::{AgentId, Labels};
 
@@ -34,10 +35,19 @@ pub struct AgentSettings {
     pub admin: SocketAddr,
     /// What is taken out of events before they leave the host.
     pub redact: RedactSettings,
-    /// The road to the collector.
-    pub grpc: GrpcSettings,
+    /// The roads to the collector, the best first; never empty.
+    pub roads: Vec<RoadSettings>,
     /// What it observes.
     pub sources: Vec<SourceSettings>,
+}
+
+/// A road to the collector.
+#[derive(Clone, Debug)]
+pub enum RoadSettings {
+    /// Directly.
+    Grpc(GrpcSettings),
+    /// By RabbitMQ.
+    Amqp(BrokerSettings),
 }
 
 /// Reads an agent's file, with everything it includes.
@@ -62,7 +72,7 @@ pub fn read(document: &Document, reader: &mut Reader<'_>, insecure: bool) -> Opt
             Some(node) => read_agent(&node, f.reader(), insecure),
             None => AgentSection::default(f.reader(), insecure),
         };
-        let grpc = f.optional("collector", |node, reader| read_collector(node, reader, insecure));
+        let roads = f.optional("collector", |node, reader| read_collector(node, reader, insecure));
         let sources = f.list("sources", sources::read);
         if sources.is_empty() && !f.reader().problems().has_errors() {
             let place = f.place().clone();
@@ -80,7 +90,7 @@ pub fn read(document: &Document, reader: &mut Reader<'_>, insecure: bool) -> Opt
             spool: agent.spool,
             admin: agent.admin,
             redact: agent.redact,
-            grpc: grpc.unwrap_or_else(default_road),
+            roads: roads.unwrap_or_else(|| vec![RoadSettings::Grpc(default_road())]),
             sources,
         })
     })
@@ -176,15 +186,26 @@ fn read_address(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<
     Some(address)
 }
 
-fn read_collector(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<GrpcSettings> {
+/// The roads in the order in which they are written.
+fn read_collector(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    insecure: bool,
+) -> Option<Vec<RoadSettings>> {
     node.fields(reader, &["grpc", "amqp"], |f| {
-        if let Some(amqp) = f.node("amqp") {
-            let place = amqp.place().clone();
+        if !f.has("grpc") && !f.has("amqp") {
+            let place = f.place().clone();
             f.reader()
-                .error(&place, "this version delivers over gRPC only")
-                .help("leave `amqp` out and give `grpc: {endpoint: …}`");
+                .error(&place, "no road to the collector is named")
+                .help("add `grpc: {endpoint: \"http://HOST:7700\"}`, `amqp: {uri: \"amqp://…\"}` or both: the first that works is used");
+            return None;
         }
-        f.required("grpc", |n, r| read_grpc(n, r, insecure))
+        let grpc = f.optional("grpc", |n, r| read_grpc(n, r, insecure)).map(RoadSettings::Grpc);
+        let amqp = f.optional("amqp", |n, r| watchkeeper_amqp::read(n, r, insecure));
+        let amqp = amqp.map(RoadSettings::Amqp);
+        let is_first = node.entries().first().is_some_and(|entry| entry.key == "amqp");
+        let roads = if is_first { [amqp, grpc] } else { [grpc, amqp] };
+        Some(roads.into_iter().flatten().collect())
     })
 }
 
@@ -192,14 +213,14 @@ fn read_grpc(node: &Node, reader: &mut Reader<'_>, insecure: bool) -> Option<Grp
     node.fields(reader, &["endpoint", "token", "tls"], |f| {
         let endpoint = f.required("endpoint", read::located(read::url));
         let token = f.optional("token", read::secret);
-        let tls = f.optional("tls", read_tls).unwrap_or_default();
+        let tls = f.optional("tls", read::client_tls).unwrap_or_default();
         let endpoint = endpoint?;
         check_endpoint(&endpoint, token.is_some(), tls.is_some(), insecure, f)?;
         Some(GrpcSettings {
             endpoint: endpoint.value,
             token,
-            ca_pem: tls.ca,
-            identity_pem: tls.identity,
+            ca_pem: tls.ca_pem,
+            identity_pem: tls.identity_pem,
             server_name: tls.server_name,
         })
     })
@@ -250,49 +271,6 @@ fn is_loopback(authority: &str) -> bool {
     };
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[derive(Default)]
-struct Tls {
-    ca: Option<String>,
-    identity: Option<(String, Secret)>,
-    server_name: Option<String>,
-}
-
-impl Tls {
-    fn is_some(&self) -> bool {
-        self.ca.is_some() || self.identity.is_some() || self.server_name.is_some()
-    }
-}
-
-fn read_tls(node: &Node, reader: &mut Reader<'_>) -> Option<Tls> {
-    node.fields(reader, &["ca", "cert", "key", "server_name"], |f| {
-        let ca = f.optional("ca", read_file);
-        let cert = f.optional("cert", read_file);
-        let key = f.optional("key", read_file);
-        let server_name = f.optional("server_name", read::string);
-        if cert.is_some() != key.is_some() {
-            let place = f.place().clone();
-            f.reader()
-                .error(&place, "`cert` and `key` belong together, and one of them is missing")
-                .help("name both files, or neither");
-            return None;
-        }
-        Some(Tls { ca, identity: cert.zip(key.map(|k| Secret::new(&k))), server_name })
-    })
-}
-
-fn read_file(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
-    let path = read::path(node, reader)?;
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            reader
-                .error(node.place(), format!("{} cannot be read: {error}", path.display()))
-                .help("name a PEM file that this user may read");
-            None
-        }
-    }
 }
 
 fn default_road() -> GrpcSettings {

@@ -110,7 +110,7 @@ impl Delivery {
     /// Says goodbye when all that could be delivered was, and lets it reach the wire.
     async fn part(&self, sender: &mut Sender, mut road: Road) {
         self.handle(sender, &mut road, Input::Leave { farewell: Farewell::Stop });
-        if let Road::Open(Connection { outgoing, mut incoming }) = road {
+        if let Road::Open(Connection { outgoing, mut incoming, .. }) = road {
             drop(outgoing);
             // The collector ends its side when it has taken in ours.
             let end = async { while incoming.recv().await.is_some() {} };
@@ -121,8 +121,8 @@ impl Delivery {
     fn take_in(&self, sender: &mut Sender, road: &mut Road, happened: Happened) {
         match happened {
             Happened::Opened(Ok(connection)) => {
-                facts::connected(&self.transport.describe());
-                self.status.set_road(Ok(()));
+                facts::connected(&connection.road);
+                self.status.set_road(Ok(connection.kind));
                 *road = Road::Open(connection);
                 self.handle(sender, road, Input::Connected);
             }
@@ -153,10 +153,18 @@ impl Delivery {
     }
 
     fn close(&self, sender: &mut Sender, road: &mut Road, reason: &str) {
-        facts::disconnected(&self.transport.describe(), reason);
+        facts::disconnected(&self.name_of(road), reason);
         self.status.set_road(Err(reason.to_owned()));
         *road = Road::Closed;
         self.handle(sender, road, Input::Disconnected { jitter: share() });
+    }
+
+    /// Where the road leads that is open, or would be.
+    fn name_of(&self, road: &Road) -> String {
+        match road {
+            Road::Open(connection) => connection.road.clone(),
+            Road::Closed | Road::Opening(_) => self.transport.describe(),
+        }
     }
 
     fn message(&self, sender: &mut Sender, road: &mut Road, message: v1::ToAgent) {
@@ -235,7 +243,8 @@ impl Delivery {
                 *road = Road::Opening(Box::pin(async move { transport.connect().await }));
             }
             Effect::Hangup { reason } => {
-                facts::disconnected(&self.transport.describe(), reason);
+                facts::disconnected(&self.name_of(road), reason);
+                self.status.set_road(Err(reason.to_owned()));
                 *road = Road::Closed;
                 return Ok(Some(Input::Disconnected { jitter: share() }));
             }
@@ -282,6 +291,7 @@ impl Delivery {
             return Ok(Some(Input::Broken { row }));
         };
         crash::point("agent.before_send");
+        let traceparent = wire::traceparent(&batch.key, batch.digest);
         let stream = batch.key.stream;
         let failed = send(
             road,
@@ -294,6 +304,7 @@ impl Delivery {
                 settled_below: batch.settled_below,
                 format: watchkeeper_proto::FORMAT,
                 body: batch.body.into(),
+                traceparent,
             }),
         );
         crash::point("agent.after_send");

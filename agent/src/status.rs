@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use watchkeeper_agent_core::seal::Stage;
 use watchkeeper_model::{SourceTally, Timestamp};
 
+use crate::transports::RoadKind;
+
 /// So many sources that are gone keep their totals.
 const MAX_TOTALS_OF_GONE: usize = 1_000;
 
@@ -78,6 +80,8 @@ pub struct Snapshot {
     pub lag_bytes: u64,
     /// Why there is no connection, if there is none.
     pub road: Option<String>,
+    /// The road that is open.
+    pub road_kind: Option<RoadKind>,
     /// Why nothing can be sealed, if nothing can.
     pub spool: Option<String>,
     /// How much pressure there is on the spool.
@@ -147,9 +151,12 @@ impl Status {
         self.health.notified().await;
     }
 
-    /// Notes whether the road is open.
-    pub fn set_road(&self, road: Result<(), String>) {
-        self.update(|s| s.road = road.err());
+    /// Notes which road is open, or why none is.
+    pub fn set_road(&self, road: Result<RoadKind, String>) {
+        self.update(|s| {
+            s.road_kind = road.as_ref().ok().copied();
+            s.road = road.err();
+        });
     }
 }
 

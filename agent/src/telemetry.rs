@@ -14,6 +14,7 @@ use watchkeeper_model::SourceTally;
 
 use crate::spool::Spool;
 use crate::status::Status;
+use crate::transports::RoadKind;
 
 /// The agent's metrics.
 pub struct Telemetry {
@@ -73,6 +74,20 @@ impl Telemetry {
             )
             .with_callback(move |o| {
                 o.observe(u64::from(reloads.get().reload.is_successful()), &[]);
+            })
+            .build();
+        let roads = status.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_road_connected")
+            .with_description("1 for the road that is open, by road.")
+            .with_callback(move |o| {
+                let open = roads.get().road_kind;
+                for kind in RoadKind::ALL {
+                    o.observe(
+                        u64::from(open == Some(kind)),
+                        &[KeyValue::new("road", kind.as_str())],
+                    );
+                }
             })
             .build();
         meter

@@ -273,6 +273,14 @@ pub fn bounds_from_wire(bounds: Vec<v1::WantedBounds>) -> Vec<(Service, String, 
     bounds.into_iter().filter_map(|b| Some((Service::new(&b.service)?, b.signal, b.at))).collect()
 }
 
+/// The W3C trace context of a batch (version 00, <https://www.w3.org/TR/trace-context/>): the digest is the trace, which
+/// batch it is the span. Nothing is stored for it, and every repetition is the same trace.
+pub(crate) fn traceparent(key: &BatchKey, digest: Digest) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let span = Digest::of(key.to_string().as_bytes());
+    format!("00-{}-{}-01", hex(&digest.0), hex(&span.0[..8]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! What it costs to take in distributions durably: CPU time and memory of a real collector process under load.
 //!
 //! Owns a benchmark. It starts the `watchkeeper-collector` that lies beside it, with many SLOs, and delivers batches of
-//! many agents over gRPC that were sealed before: 4 labels and 50 values a distribution, 500 of them a batch
+//! many agents that were sealed before, over gRPC, or through the RabbitMQ on this machine whose port is given (`amqp=5672`,
+//! as `guest`): 4 labels and 50 values a distribution, 500 of them a batch
 //! (`batch=20` for fewer). Every one must
 //! be receipted and counted. Run it as
 //! `cargo build --release -p watchkeeper-collector && cargo run --release -p watchkeeper-collector --example intake_load -- agents=100 slos=100 seconds=10`
@@ -15,9 +16,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use watchkeeper_amqp::lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use watchkeeper_amqp::lapin::types::FieldTable;
+use watchkeeper_amqp::lapin::{Confirmation, Connection, ConnectionProperties};
+use watchkeeper_amqp::{MessageKind, Names, properties};
 use watchkeeper_model::{Digest, Histogram, Timestamp};
 use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::intake_client::IntakeClient;
@@ -40,6 +49,8 @@ struct Load {
     age: i64,
     /// Over how many seconds the windows are spread.
     span: i64,
+    /// The broker's port; 0 for gRPC.
+    amqp: usize,
 }
 
 impl Load {
@@ -52,6 +63,7 @@ impl Load {
             ("age".to_owned(), 0),
             ("batch".to_owned(), 500),
             ("span".to_owned(), 0),
+            ("amqp".to_owned(), 0),
         ]);
         for argument in arguments {
             let (name, value) = argument.split_once('=').context("write name=number")?;
@@ -67,6 +79,7 @@ impl Load {
             batch: of("batch").max(1),
             span: i64::try_from(of("span").max(of("seconds")))?,
             age: i64::try_from(of("age"))?,
+            amqp: of("amqp"),
         })
     }
 
@@ -148,6 +161,20 @@ impl Collector {
         Ok(kib / 1024.0)
     }
 
+    /// Waits until it takes in batches from the broker.
+    async fn listens_to_the_broker(&self) -> Result<()> {
+        let url = format!("http://{}/metrics", self.address);
+        let limit = Instant::now() + Duration::from_secs(30);
+        loop {
+            let text = reqwest::get(&url).await?.text().await?;
+            if text.contains("\nwatchkeeper_intake_amqp_connected 1\n") {
+                return Ok(());
+            }
+            ensure!(Instant::now() < limit, "the broker is not there: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// How many observations it says it has of the signal, over all time.
     async fn counted(&self) -> Result<u64> {
         let address = &self.address;
@@ -174,6 +201,10 @@ fn configuration(load: &Load, port: u16, directory: &Path) -> Result<String> {
         "collector: {{listen: \"127.0.0.1:{port}\", data_dir: {}}}\nalerting:\n  route: {{receiver: nobody}}\n  receivers: [{{name: nobody}}]\nslos:\n",
         directory.join("data").display()
     );
+    if load.amqp > 0 {
+        text =
+            format!("intake: {{amqp: {{uri: '{}', prefix: intake_load}}}}\n{text}", uri(load.amqp));
+    }
     for i in 0..load.slos {
         writeln!(
             text,
@@ -200,6 +231,7 @@ fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
         };
         let body = zstd::bulk::compress(&windows.encode_to_vec(), 3)?;
         sealed.push(v1::Batch {
+            traceparent: String::new(),
             epoch: Some(epoch),
             service: "shop".to_owned(),
             kind: v1::Kind::Windows.into(),
@@ -306,6 +338,78 @@ async fn deliver(
     Ok(())
 }
 
+fn uri(port: usize) -> String {
+    format!("amqp://guest:guest@127.0.0.1:{port}")
+}
+
+/// As [`deliver`], through a broker.
+async fn deliver_by_amqp(
+    port: usize,
+    agent: usize,
+    epoch: v1::Epoch,
+    batches: Vec<v1::Batch>,
+    every: Duration,
+) -> Result<()> {
+    let connection = Connection::connect(&uri(port), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let (reply_to, id) = (format!("intake_load.reply.{agent}"), format!("load-{agent}"));
+    let own = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+    channel.queue_declare(reply_to.as_str().into(), own, FieldTable::default()).await?;
+    let no_ack = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let mut answers = channel
+        .basic_consume(reply_to.as_str().into(), "".into(), no_ack, FieldTable::default())
+        .await?;
+    let publish = |kind: MessageKind, key: &'static str, message: v1::to_collector::Message| {
+        let body = v1::ToCollector { message: Some(message) }.encode_to_vec();
+        let properties =
+            properties(kind, &[("agent", id.as_str())]).with_reply_to(reply_to.as_str().into());
+        let channel = channel.clone();
+        async move {
+            let options = BasicPublishOptions { mandatory: true, immediate: false };
+            let exchange = "intake_load".into();
+            channel.basic_publish(exchange, key.into(), options, &body, properties).await?.await
+        }
+    };
+    let hello = v1::Hello {
+        agent: id.clone(),
+        epoch: Some(epoch),
+        instance: 1,
+        version: "load".to_owned(),
+        held: vec![epoch],
+        spool_is_new: false,
+    };
+    let hello = v1::to_collector::Message::Hello(hello);
+    publish(MessageKind::Hello, Names::CONTROL, hello).await?;
+    let (mut flying, mut left, mut waiting) = (0, batches.len(), batches.into_iter());
+    let mut unconfirmed = FuturesUnordered::new();
+    let mut pace = tokio::time::interval(every.max(Duration::from_micros(1)));
+    while left > 0 {
+        tokio::select! {
+            _ = pace.tick(), if flying < IN_FLIGHT && waiting.len() > 0 => {
+                if let Some(batch) = waiting.next() {
+                    let batch = v1::to_collector::Message::Batch(batch);
+                    unconfirmed.push(publish(MessageKind::Batch, Names::WINDOWS, batch));
+                    flying += 1;
+                }
+            }
+            Some(confirmed) = unconfirmed.next() => {
+                let confirmed: Confirmation = confirmed?;
+                ensure!(confirmed == Confirmation::Ack(None), "{confirmed:?}");
+            }
+            answer = answers.next() => {
+                let answer = answer.context("the broker ended the queue of answers")??;
+                let answer = v1::ToAgent::decode(&*answer.data)?;
+                if let Some(v1::to_agent::Message::Receipt(receipt)) = answer.message {
+                    ensure!(receipt.outcome() == v1::Outcome::Durable, "{receipt:?}");
+                    (flying, left) = (flying - 1, left - 1);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let load = Load::parse(std::env::args().skip(1))?;
@@ -318,6 +422,9 @@ async fn main() -> Result<()> {
     let n = n_batches * load.batch;
     let n_bytes: usize = sealed.iter().flatten().map(|batch| batch.body.len()).sum();
     let collector = Collector::start(&load).await?;
+    if load.amqp > 0 {
+        collector.listens_to_the_broker().await?;
+    }
     let (before, begun) = (collector.cpu()?, Instant::now());
     let every = match load.rate {
         0 => Duration::ZERO,
@@ -326,7 +433,13 @@ async fn main() -> Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for (agent, batches) in sealed.into_iter().enumerate() {
         let address = collector.address.clone();
-        tasks.spawn(async move { deliver(&address, agent, epoch(agent), batches, every).await });
+        let amqp = load.amqp;
+        tasks.spawn(async move {
+            if amqp > 0 {
+                return deliver_by_amqp(amqp, agent, epoch(agent), batches, every).await;
+            }
+            deliver(&address, agent, epoch(agent), batches, every).await
+        });
     }
     while let Some(done) = tasks.join_next().await {
         done??;

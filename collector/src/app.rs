@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input};
 use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::Kind;
@@ -20,6 +21,7 @@ use crate::backup::Backups;
 use crate::config::{CollectorSettings, ServerSettings, StorageSettings};
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
+use crate::intake::amqp::AmqpIntake;
 use crate::intake::{self, Intake, IntakeSettings};
 use crate::letters::{KeptLetters, Place, Places};
 use crate::reload::Reloader;
@@ -48,6 +50,8 @@ pub struct App {
     settings: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
     storage: StorageSettings,
+    broker: Option<BrokerSettings>,
+    amqp: Option<AmqpIntake>,
 }
 
 impl App {
@@ -105,6 +109,13 @@ impl App {
             telemetry,
         };
         let state = ApiState::new(parts, clock::now);
+        let amqp = match &settings.amqp {
+            None => None,
+            Some(broker) => {
+                let road = AmqpIntake::build(broker, intake.clone(), readiness.clone(), &meter);
+                Some(road.map_err(|e| anyhow::anyhow!("intake.amqp: {e}"))?)
+            }
+        };
         let grpc = intake::grpc::service(intake, drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);
         let router = server::guarded(router, settings.server.tokens.clone());
@@ -126,6 +137,8 @@ impl App {
             settings: Arc::new(settings_sender),
             server: settings.server,
             storage: settings.storage,
+            broker: settings.amqp,
+            amqp,
         })
     }
 
@@ -136,7 +149,7 @@ impl App {
             self.store.clone(),
             self.dispatch.clone(),
             self.settings.clone(),
-            (self.server.clone(), self.storage),
+            (self.server.clone(), self.storage, self.broker.clone()),
         )
     }
 
@@ -167,12 +180,15 @@ impl App {
             settings,
             server: _,
             storage: _,
+            broker: _,
+            amqp,
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));
         let serving = tokio::spawn(server::serve(listener, tls, router, serve_stop.clone(), DRAIN));
         let upkeep =
             tokio::spawn(keep_up(store.clone(), handle.clone(), readiness.clone(), stop.clone()));
+        let amqp = amqp.map(|road| tokio::spawn(road.run(drain.clone())));
         readiness.ready("collector");
         tokio::select! {
             () = stop.cancelled() => {}
@@ -184,6 +200,9 @@ impl App {
         drain.cancel();
         serve_stop.cancel();
         serving.await?;
+        if let Some(amqp) = amqp {
+            amqp.await?;
+        }
         upkeep.await?;
         // Outcomes are read by the hub while what is being sent comes to its end.
         let n_unsent = dispatch.shutdown(DRAIN).await;

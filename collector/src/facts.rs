@@ -3,7 +3,6 @@
 //!
 //! Owns wording and levels.
 
-use tonic::Status;
 use watchkeeper_collector_core::engine::Fact;
 use watchkeeper_model::{AgentId, BatchKey, Epoch};
 use watchkeeper_proto::v1::Outcome;
@@ -15,29 +14,31 @@ pub(crate) fn agent_connected(agent: &AgentId, version: &str) {
     tracing::info!(%agent, version, "agent connected");
 }
 
-pub(crate) fn agent_gone(agent: &AgentId, ended: &Result<(), Status>) {
-    match ended {
-        Ok(()) => tracing::info!(%agent, "agent disconnected"),
-        Err(status) => {
-            tracing::info!(%agent, reason = status.message(), "agent's connection broke")
-        }
+pub(crate) fn agent_gone(agent: &AgentId, reason: Option<&str>) {
+    match reason {
+        None => tracing::info!(%agent, "agent disconnected"),
+        Some(reason) => tracing::info!(%agent, reason, "agent's connection broke"),
     }
 }
 
-pub(crate) fn batch_answered(key: &BatchKey, reply: &Reply) {
+pub(crate) fn batch_answered(key: &BatchKey, reply: &Reply, traceparent: &str) {
     match reply.outcome {
-        Outcome::Durable => tracing::trace!(%key, "batch counted"),
+        Outcome::Durable => tracing::debug!(%key, traceparent, "batch counted"),
         Outcome::NotYet | Outcome::Damaged => {
-            tracing::warn!(%key, reason = reply.reason, "batch to be offered again");
+            tracing::warn!(%key, traceparent, reason = reply.reason, "batch to be offered again");
         }
         _ => {
-            tracing::error!(%key, outcome = ?reply.outcome, reason = reply.reason, "batch not accepted")
+            tracing::error!(%key, traceparent, outcome = ?reply.outcome, reason = reply.reason, "batch not accepted")
         }
     }
 }
 
 pub(crate) fn intake_failed(key: &BatchKey, error: &StoreError) {
     tracing::error!(%key, %error, "batch could not be stored");
+}
+
+pub(crate) fn dead_letters_uncounted(error: &StoreError) {
+    tracing::error!(%error, "dead letters could not be counted");
 }
 
 pub(crate) fn agent_row_unreadable(agent: &AgentId, error: &serde_json::Error) {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_collector_core::engine::{Input, RestoredSlo};
 use watchkeeper_collector_core::slo::SloSettings;
 use watchkeeper_daemon::clock;
@@ -28,6 +29,7 @@ pub struct Reloader {
     intake: Arc<watch::Sender<IntakeSettings>>,
     server: ServerSettings,
     storage: StorageSettings,
+    broker: Option<BrokerSettings>,
     /// One at a time: two would both recompute what is new, and count it twice.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -38,9 +40,10 @@ impl Reloader {
         store: Store,
         dispatch: Arc<Dispatch>,
         intake: Arc<watch::Sender<IntakeSettings>>,
-        (server, storage): (ServerSettings, StorageSettings),
+        (server, storage, broker): (ServerSettings, StorageSettings, Option<BrokerSettings>),
     ) -> Self {
-        Self { hub, store, dispatch, intake, server, storage, turn: Arc::default() }
+        let turn = Arc::default();
+        Self { hub, store, dispatch, intake, server, storage, broker, turn }
     }
 
     /// Goes over to `settings`. What needs a start (`collector:`, `storage:`) stays as it is; the answer names it.
@@ -103,6 +106,7 @@ impl Reloader {
             ("collector.tokens", old.tokens != new.tokens),
             ("collector.tls", old.tls != new.tls),
             ("storage", self.storage != settings.storage),
+            ("intake.amqp", self.broker != settings.amqp),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
     }

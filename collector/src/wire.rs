@@ -337,6 +337,14 @@ pub fn stream_to_wire(stream: &StreamKey, answered: &SeqSet) -> v1::StreamState 
     }
 }
 
+/// A batch's trace context, for the log; "" if it is none (`00-TRACE-SPAN-FLAGS`, all in hexadecimal digits).
+pub(crate) fn traceparent(batch: &v1::Batch) -> String {
+    let text = &batch.traceparent;
+    let is_one = text.len() == 55
+        && text.bytes().all(|b| b == b'-' || b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if is_one { text.clone() } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,6 +132,9 @@ pub struct Batch {
     /// zstd of an encoded Windows or Events, as `kind` says. Sealed once, never changed.
     #[prost(bytes = "bytes", tag = "8")]
     pub body: ::prost::bytes::Bytes,
+    /// W3C Trace Context: made of the batch's identity, so that every repetition on every road is the same trace.
+    #[prost(string, tag = "9")]
+    pub traceparent: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Receipt {

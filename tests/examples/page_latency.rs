@@ -1,6 +1,7 @@
 //! From the write of a bad line to the request at the receiver.
 //!
-//! `cargo build --release --workspace && cargo run --release -p watchkeeper-tests --example page_latency -- [RUNS]`
+//! `cargo build --release --workspace && cargo run --release -p watchkeeper-tests --example page_latency -- [RUNS] [amqp]`; with `amqp`
+//! through a RabbitMQ that it starts
 //!
 //! Each run writes one line that meets a rule with `group_wait: 0s` in a group of its own, and waits for the request at a
 //! recording receiver. The same run times `fdatasync` on the disk the data lie on: two of them are on the way of a page,
@@ -12,17 +13,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use watchkeeper_tests::fakes::{Flavour, Receiver};
-use watchkeeper_tests::harness::{Site, eventually};
+use watchkeeper_tests::harness::{Road, Site, eventually};
 
 fn agent_file(site: &Site) -> String {
     format!(
         "agent: {{id: web-1, data_dir: {}, admin: '127.0.0.1:{}'}}\n\
-         collector:\n  grpc: {{endpoint: 'http://127.0.0.1:{}'}}\n\
-         sources:\n  - tail:\n      service: shop\n      paths: ['{}']\n      start_at: beginning\n      format: json\n\
+         collector:\n{}sources:\n  - tail:\n      service: shop\n      paths: ['{}']\n      start_at: beginning\n      format: json\n\
          \x20     signals:\n        - {{name: requests, labels: {{status: status, run: run}}}}\n",
         site.path().join("agent").display(),
         site.admin_port,
-        site.port,
+        site.road(None),
         site.logs().join("*.log").display(),
     )
 }
@@ -61,7 +61,12 @@ async fn main() -> anyhow::Result<()> {
          alerting:\n  route: {{receiver: hook, group_by: [alertname, run], group_wait: 0s}}\n  receivers: [{{name: hook, webhook_configs: [{{url: '{}'}}]}}]\n",
         receiver.url("/hook"),
     );
-    let mut site = Site::new(&sections)?;
+    let road = match std::env::args().nth(2).as_deref() {
+        Some("amqp") => Road::Amqp,
+        _ => Road::Grpc,
+    };
+    let site = Site::on(road, &sections).await?;
+    let mut site = site.ok_or_else(|| anyhow::anyhow!("there is no RabbitMQ here"))?;
     std::fs::write(site.path().join("agent.yaml"), agent_file(&site))?;
     site.start_collector(&[]).await?;
     site.start_agent(&[])?;

@@ -18,12 +18,14 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
+    mod rabbitmq;
     mod real_logs;
     mod receivers;
     mod redaction;
     mod reload;
     mod replay;
     mod reports;
+    mod roads;
     mod rotation;
     mod security;
 }

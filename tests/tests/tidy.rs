@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watchkeeper-config", &["watchkeeper-model", "watchkeeper-expr"]),
     ("watchkeeper-proto", &[]),
     ("watchkeeper-daemon", &["watchkeeper-model"]),
+    ("watchkeeper-amqp", &["watchkeeper-config"]),
     ("watchkeeper-agent-core", &["watchkeeper-model", "watchkeeper-expr"]),
     ("watchkeeper-collector-core", &["watchkeeper-model", "watchkeeper-expr"]),
     (
@@ -23,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchkeeper-model",
             "watchkeeper-expr",
             "watchkeeper-config",
+            "watchkeeper-amqp",
             "watchkeeper-proto",
             "watchkeeper-daemon",
             "watchkeeper-agent-core",
@@ -34,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchkeeper-model",
             "watchkeeper-expr",
             "watchkeeper-config",
+            "watchkeeper-amqp",
             "watchkeeper-proto",
             "watchkeeper-daemon",
             "watchkeeper-collector-core",
@@ -45,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "watchkeeper-model",
             "watchkeeper-expr",
             "watchkeeper-config",
+            "watchkeeper-amqp",
             "watchkeeper-agent",
             "watchkeeper-collector",
         ],
@@ -63,8 +67,10 @@ const NOT_IN_CORES: [&str; 8] =
 const NOWHERE: [&str; 5] = ["aws-lc-rs", "openssl-sys", "native-tls", "cmake", "protobuf-src"];
 
 /// Second versions that others bring: ring asks for an older getrandom, and petgraph, under the generator of protobuf
-/// types that only a test runs, for an older hashbrown; HTTP clients and mails ask for different base64.
-const NOT_OURS_TO_CHOOSE: [&str; 3] = ["getrandom", "hashbrown", "base64"];
+/// types that only a test runs, for an older hashbrown; HTTP clients and mails ask for different base64; the TLS that lapin
+/// brings reads PKCS #12, which we never give it, with an older hmac
+/// and sha2.
+const NOT_OURS_TO_CHOOSE: [&str; 5] = ["getrandom", "hashbrown", "base64", "hmac", "sha2"];
 
 /// A file is looked at again past this many lines before its tests.
 const LONGEST_FILE: usize = 600;

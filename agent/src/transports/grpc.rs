@@ -14,7 +14,7 @@ use tonic::{Code, Request, Status};
 use watchkeeper_config::Secret;
 use watchkeeper_proto::v1::intake_client::IntakeClient;
 
-use super::{Connection, OUTGOING, Transport, TransportError};
+use super::{Connection, OUTGOING, RoadKind, Transport, TransportError};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Off by default in HTTP/2, and then a half-open stream hangs for ever.
@@ -126,7 +126,7 @@ impl GrpcTransport {
                 }
             }
         });
-        Ok(Connection { outgoing, incoming })
+        Ok(Connection { outgoing, incoming, road: self.describe(), kind: RoadKind::Grpc })
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Owns what every road offers: a connection that carries messages both ways. Never decides what is sent: the core does.
 
+pub mod amqp;
 pub mod grpc;
+mod parting;
+pub mod several;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,6 +23,32 @@ pub struct Connection {
     pub outgoing: mpsc::Sender<v1::ToCollector>,
     /// What comes in; an error or the end closes the connection.
     pub incoming: mpsc::Receiver<Result<v1::ToAgent, TransportError>>,
+    /// Where it leads, for people and without secrets.
+    pub road: String,
+    /// What it is.
+    pub kind: RoadKind,
+}
+
+/// The kinds of roads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoadKind {
+    /// Directly, by gRPC.
+    Grpc,
+    /// By RabbitMQ.
+    Amqp,
+}
+
+impl RoadKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Grpc, Self::Amqp];
+
+    /// Its word in files and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Amqp => "amqp",
+        }
+    }
 }
 
 /// Why a road is closed.

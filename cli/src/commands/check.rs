@@ -7,11 +7,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use watchkeeper_agent::config::{AgentSettings, RoadSettings};
+use watchkeeper_amqp::Side;
 use watchkeeper_collector::config::{SloFormat, check_slo_file};
 use watchkeeper_config::{
     Document, Environment, Node, Problems, ProcessEnv, Reader, ReportedProblem, load,
 };
 
+use super::connect::{Found, Named};
 use crate::context::{Context, Outcome};
 use crate::scenario;
 use crate::terminal::{Screen, Tone, say};
@@ -25,6 +28,12 @@ pub(crate) struct Args {
     /// Play scenarios, and fail if one does not go as expected; docs/scenarios.md says how to write them
     #[arg(long, num_args = 1.., value_name = "FILE")]
     scenario: Vec<PathBuf>,
+    /// Connect to the brokers that the files name, and say whether queues and permissions fit
+    #[arg(long)]
+    connect: bool,
+    /// Print what would make the broker of a file fit, for `rabbitmqctl import_definitions`, and nothing else
+    #[arg(long, conflicts_with_all = ["connect", "scenario"])]
+    definitions: bool,
     /// Exit with 1 if there are warnings
     #[arg(long)]
     strict: bool,
@@ -37,8 +46,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     let read = |file: &PathBuf| Checked::read(file, args.insecure, &ProcessEnv);
     let play = |file: &PathBuf| Checked::play(file, &ProcessEnv);
-    let checked: Vec<Checked> =
+    let mut checked: Vec<Checked> =
         args.files.iter().map(read).chain(args.scenario.iter().map(play)).collect();
+    if args.definitions {
+        return print_definitions(&checked, context);
+    }
+    if args.connect {
+        for file in checked.iter_mut().filter(|file| file.is_ok(false)) {
+            file.found = file.broker.as_ref().map(Named::look).transpose()?.unwrap_or_default();
+        }
+    }
     let shown = if context.is_json() {
         serde_json::to_string_pretty(&Json::of(&checked, args.strict))? + "\n"
     } else {
@@ -46,6 +63,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<Outcome> {
     };
     context.print(&shown);
     Ok(Outcome::failed_if(checked.iter().any(|file| !file.is_ok(args.strict))))
+}
+
+/// Of the first file that names a broker; what is wrong with the files instead, if anything is.
+fn print_definitions(checked: &[Checked], context: &Context) -> anyhow::Result<Outcome> {
+    let bad = checked.iter().filter(|file| !file.is_ok(false));
+    let problems: String = bad.map(|file| file.draw(false, &context.screen)).collect();
+    if !problems.is_empty() {
+        context.print(&problems);
+        return Ok(Outcome::failed_if(true));
+    }
+    let named = checked.iter().find_map(|file| file.broker.as_ref());
+    let named = named.ok_or_else(|| {
+        anyhow::anyhow!("none of these files names a broker: an agent's does in `collector.amqp`, a collector's in `intake.amqp`")
+    })?;
+    context.print(&(serde_json::to_string_pretty(&named.definitions())? + "\n"));
+    Ok(Outcome::failed_if(false))
 }
 
 /// Whose a file is.
@@ -80,6 +113,10 @@ struct Checked {
     /// `3 sources, 5 signals`.
     contents: String,
     problems: Problems,
+    /// The broker that it names.
+    broker: Option<Named>,
+    /// What was found out about that broker, if it was looked at.
+    found: Vec<Found>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +130,8 @@ struct FileJson<'a> {
     kind: Kind,
     ok: bool,
     problems: Vec<ReportedProblem>,
+    #[serde(skip_serializing_if = "<[Found]>::is_empty")]
+    broker: &'a [Found],
 }
 
 impl<'a> Json<'a> {
@@ -102,6 +141,7 @@ impl<'a> Json<'a> {
             kind: one.kind,
             ok: one.is_ok(strict),
             problems: one.problems.report(),
+            broker: &one.found,
         });
         Self { files: files.collect() }
     }
@@ -117,12 +157,18 @@ impl Checked {
         let kind =
             document.as_ref().map_or(Kind::Unknown, |document| kind_of(document, &mut reader));
         let mut n_slos = None;
+        let mut broker = None;
         let is_read = document.as_ref().and_then(|document| match kind {
             Kind::Agent => {
-                watchkeeper_agent::config::read(document, &mut reader, insecure).map(|_| ())
+                let settings = watchkeeper_agent::config::read(document, &mut reader, insecure);
+                settings.map(|settings| broker = broker_of_agent(settings))
             }
             Kind::Collector => watchkeeper_collector::config::read(document, &mut reader, insecure)
-                .map(|settings| n_slos = Some(settings.engine.slos.len())),
+                .map(|settings| {
+                    n_slos = Some(settings.engine.slos.len());
+                    let named = settings.amqp;
+                    broker = named.map(|settings| Named { side: Side::Collector, settings });
+                }),
             Kind::OpenSlo | Kind::Sloth | Kind::Scenario | Kind::Unknown => None,
         });
         let problems = match reader.finish(is_read) {
@@ -130,7 +176,8 @@ impl Checked {
         };
         let contents = document.map(|document| contents(document.root(), kind, n_slos));
         let file = file.display().to_string();
-        Self { file, kind, contents: contents.unwrap_or_default(), problems }
+        let contents = contents.unwrap_or_default();
+        Self { file, kind, contents, problems, broker, found: Vec::new() }
     }
 
     /// Checks an SLO file of others by itself.
@@ -146,7 +193,8 @@ impl Checked {
             SloFormat::Sloth => Kind::Sloth,
             SloFormat::Other => Kind::Unknown,
         };
-        Self { file: file.display().to_string(), kind, contents, problems }
+        let file = file.display().to_string();
+        Self { file, kind, contents, problems, broker: None, found: Vec::new() }
     }
 
     /// Plays a scenario: what did not go as expected is a problem at the place of the expectation.
@@ -160,16 +208,19 @@ impl Checked {
         let problems = match reader.finish(tried) {
             Ok((_, problems)) | Err(problems) => problems,
         };
-        Self { file: file.display().to_string(), kind: Kind::Scenario, contents, problems }
+        let (file, kind) = (file.display().to_string(), Kind::Scenario);
+        Self { file, kind, contents, problems, broker: None, found: Vec::new() }
     }
 
     fn is_ok(&self, strict: bool) -> bool {
-        if strict { self.problems.is_empty() } else { !self.problems.has_errors() }
+        let is_good = if strict { self.problems.is_empty() } else { !self.problems.has_errors() };
+        is_good && !self.found.iter().any(Found::is_bad)
     }
 
     fn draw(&self, strict: bool, screen: &Screen) -> String {
-        let n_errors = self.problems.n_errors();
-        let n_all = self.problems.iter().count() + self.problems.n_dropped();
+        let n_bad = self.found.iter().filter(|found| found.is_bad()).count();
+        let n_errors = self.problems.n_errors() + n_bad;
+        let n_all = self.problems.iter().count() + self.problems.n_dropped() + n_bad;
         let mut counts = Vec::new();
         for (n, noun) in [(n_errors, "error"), (n_all - n_errors, "warning")] {
             if n > 0 {
@@ -190,8 +241,16 @@ impl Checked {
             kind if self.contents.is_empty() => format!("{}: ", kind.as_str()),
             kind => format!("{}, {}: ", kind.as_str(), self.contents),
         };
-        format!("{}{}: {what}{verdict}\n", self.problems.render(), self.file)
+        let found: String = self.found.iter().map(|found| found.draw(screen)).collect();
+        format!("{}{}: {what}{verdict}\n{found}", self.problems.render(), self.file)
     }
+}
+
+fn broker_of_agent(settings: AgentSettings) -> Option<Named> {
+    settings.roads.into_iter().find_map(|road| match road {
+        RoadSettings::Amqp(settings) => Some(Named { side: Side::Agent, settings }),
+        RoadSettings::Grpc(_) => None,
+    })
 }
 
 /// An agent's, a collector's, or neither, which is a problem.

@@ -7,6 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod alerts;
 pub(crate) mod backup;
 pub(crate) mod check;
+mod connect;
 pub(crate) mod corrections;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;

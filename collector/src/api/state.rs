@@ -80,6 +80,8 @@ pub struct EngineGone;
 #[derive(Debug, Default)]
 pub struct Readiness {
     missing: Mutex<BTreeMap<&'static str, String>>,
+    /// What is worth knowing and keeps nobody from asking.
+    notes: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl Readiness {
@@ -96,6 +98,22 @@ impl Readiness {
     /// What is missing: component and reason.
     pub fn missing(&self) -> Vec<(&'static str, String)> {
         self.lock().iter().map(|(component, reason)| (*component, reason.clone())).collect()
+    }
+
+    /// A part is not as it should be, and the collector is ready all the same.
+    pub fn note(&self, component: &'static str, text: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).insert(component, text.into());
+    }
+
+    /// A part is as it should be.
+    pub fn unnote(&self, component: &'static str) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(component);
+    }
+
+    /// What is worth knowing: component and text.
+    pub fn notes(&self) -> Vec<(&'static str, String)> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.iter().map(|(component, text)| (*component, text.clone())).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, String>> {

@@ -12,13 +12,15 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
+    let lines = |parts: Vec<(&'static str, String)>| -> String {
+        parts.iter().map(|(component, text)| format!("{component}: {text}\n")).collect()
+    };
+    let notes = lines(state.readiness.notes());
     let missing = state.readiness.missing();
     if missing.is_empty() {
-        return "ready\n".into_response();
+        return format!("ready\n{notes}").into_response();
     }
-    let text: String =
-        missing.iter().map(|(component, reason)| format!("{component}: {reason}\n")).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, lines(missing) + &notes).into_response()
 }
 
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, ApiError> {

@@ -20,6 +20,7 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_collector_core::alert::{Builtin, BuiltinSettings};
 use watchkeeper_collector_core::engine;
 use watchkeeper_config::{Document, Environment, Fields, Node, Problems, Reader, load, read};
@@ -36,6 +37,8 @@ pub struct CollectorSettings {
     pub server: ServerSettings,
     /// What it keeps.
     pub storage: StorageSettings,
+    /// The brokers that batches are taken from, beside gRPC.
+    pub amqp: Option<BrokerSettings>,
     /// What the engine goes by.
     pub engine: Arc<engine::Settings>,
     /// How receivers are told.
@@ -79,12 +82,13 @@ pub fn read(
     document.root().fields(reader, &keys, |f| {
         let server = f.optional("collector", |n, r| server::read(n, r, insecure));
         let storage = f.or("storage", StorageSettings::default(), server::read_storage);
-        f.optional("intake", read_intake);
+        let amqp = f.optional("intake", |n, r| read_intake(n, r, insecure)).flatten();
         let server = server.unwrap_or_default();
         let judging = read_judging(f, &server.external_url);
         Some(CollectorSettings {
             server,
             storage,
+            amqp,
             engine: Arc::new(judging.engine),
             integrations: judging.integrations,
         })
@@ -135,16 +139,16 @@ pub fn read_judging(f: &mut Fields<'_, '_, '_>, external_url: &str) -> Judging {
     Judging { engine, integrations: alerting.integrations }
 }
 
-/// `intake.amqp` belongs to the format and not to this version.
-fn read_intake(node: &Node, reader: &mut Reader<'_>) -> Option<()> {
+/// Roads beside gRPC, which is always there.
+fn read_intake(
+    node: &Node,
+    reader: &mut Reader<'_>,
+    insecure: bool,
+) -> Option<Option<BrokerSettings>> {
     node.fields(reader, &["amqp"], |f| {
-        if let Some(amqp) = f.node("amqp") {
-            let place = amqp.place().clone();
-            f.reader()
-                .error(&place, "this version takes in batches over gRPC only")
-                .help("leave `intake.amqp` out; agents reach the collector at `collector.listen`");
-        }
-        Some(())
+        let is_given = f.has("amqp");
+        let amqp = f.optional("amqp", |n, r| watchkeeper_amqp::read(n, r, insecure));
+        (amqp.is_some() || !is_given).then_some(amqp)
     })
 }
 

@@ -4,6 +4,7 @@
 //! wait for the same group commit; what two of them say about one number is settled by the store's transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Intake {
     index: Mutex<Arc<SloIndex>>,
     /// Bytes of bodies that may still be unpacked.
     room: Semaphore,
+    /// Messages that a road has parked where it got them, and that nobody has taken from there.
+    n_parked: AtomicU64,
 }
 
 /// The answer to a batch.
@@ -81,6 +84,7 @@ impl Intake {
             agents: Mutex::default(),
             index: Mutex::new(index),
             room: Semaphore::new(ROOM_BYTES),
+            n_parked: AtomicU64::new(0),
         }
     }
 
@@ -166,6 +170,7 @@ impl Intake {
             Ok(identity) => identity,
             Err(reason) => return Reply::new(v1::Outcome::Refused, reason),
         };
+        let trace = wire::traceparent(&batch);
         let reply = match self.take_in(&key, digest, batch, false).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -173,7 +178,7 @@ impl Intake {
                 Reply::new(v1::Outcome::NotYet, format!("the collector cannot store it: {error}"))
             }
         };
-        facts::batch_answered(&key, &reply);
+        facts::batch_answered(&key, &reply, &trace);
         reply
     }
 
@@ -192,7 +197,8 @@ impl Intake {
         let (body, format) = (sealed.into(), watchkeeper_proto::FORMAT);
         let batch = v1::Batch { format, body, ..v1::Batch::default() };
         let reply = self.take_in(key, digest, batch, true).await?;
-        facts::batch_answered(key, &reply);
+        // Its trace was told when it came from the agent.
+        facts::batch_answered(key, &reply, "");
         Ok(reply)
     }
 
@@ -313,10 +319,24 @@ impl Intake {
         }
         if stored == Stored::Buried {
             self.remember(of, |state| state.buried(of.key.seq, of.digest));
-            let n = self.store.reads().n_dead_letters()?;
-            self.hub.send(Input::DeadLetters(n)).await;
+            self.tell_dead_letters().await?;
         }
         Ok(reply)
+    }
+
+    /// So many messages lie parked where a road got them: they count as dead letters.
+    pub async fn set_parked(&self, n: u64) {
+        if self.n_parked.swap(n, Ordering::Relaxed) != n
+            && let Err(error) = self.tell_dead_letters().await
+        {
+            facts::dead_letters_uncounted(&error);
+        }
+    }
+
+    async fn tell_dead_letters(&self) -> Result<(), StoreError> {
+        let n = self.store.reads().n_dead_letters()? + self.n_parked.load(Ordering::Relaxed);
+        self.hub.send(Input::DeadLetters(n)).await;
+        Ok(())
     }
 
     async fn commit_windows(&self, batch: BatchCommit<WindowsBody>) -> Result<Stored, StoreError> {

@@ -6,6 +6,7 @@ mod http;
 mod journal;
 mod process;
 mod proxy;
+mod rabbit;
 mod site;
 mod writer;
 
@@ -13,7 +14,8 @@ pub use http::{get_json, get_text};
 pub use journal::JournalWriter;
 pub use process::{Process, as_user, binary, find_program, free_port, without_privileges};
 pub use proxy::{Fault, Proxy};
-pub use site::{AgentOptions, Site, Totals};
+pub use rabbit::{Rabbit, uri};
+pub use site::{AgentOptions, Road, Site, Totals};
 pub use writer::LogWriter;
 
 use std::future::Future;

@@ -43,7 +43,15 @@ impl Proxy {
     /// # Errors
     /// If no port is free.
     pub async fn start(to_port: u16) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(0, to_port).await
+    }
+
+    /// Starts a proxy that listens on this port, to a port of loopback.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn start_at(port: u16, to_port: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             fault: Mutex::new(Fault::None),

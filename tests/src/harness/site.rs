@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Process, binary, eventually, free_port, get_json, get_text};
+use super::{Process, Rabbit, binary, eventually, free_port, get_json, get_text};
 
 const STARTING: Duration = Duration::from_secs(30);
 
@@ -31,6 +32,17 @@ pub struct AgentOptions {
     pub extra: String,
     /// Lines under `tail:`, each indented by six.
     pub tail: String,
+    /// Lines under `collector:`, each indented by two, instead of the site's own road.
+    pub collector: Option<String>,
+}
+
+/// How an agent of a site reaches its collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// Directly.
+    Grpc,
+    /// Through a broker that tests share.
+    Amqp,
 }
 
 impl Default for AgentOptions {
@@ -43,6 +55,7 @@ impl Default for AgentOptions {
             paths: Vec::new(),
             extra: String::new(),
             tail: String::new(),
+            collector: None,
         }
     }
 }
@@ -61,6 +74,8 @@ pub struct Site {
     pub collector: Option<Process>,
     /// The agent, if it runs.
     pub agent: Option<Process>,
+    /// The broker between them, if there is one, and how the names of their queues begin.
+    pub rabbit: Option<(Arc<Rabbit>, String)>,
     /// Last, so that it is still there when the processes end and show their logs.
     directory: TempDir,
 }
@@ -79,7 +94,47 @@ impl Site {
         );
         std::fs::write(directory.path().join("collector.yaml"), text)?;
         std::fs::create_dir(directory.path().join("logs"))?;
-        Ok(Self { port, admin_port: free_port(), collector: None, agent: None, directory })
+        let admin_port = free_port();
+        Ok(Self { port, admin_port, collector: None, agent: None, rabbit: None, directory })
+    }
+
+    /// As [`Self::new`], with agent and collector on this road; `None` if a program is missing.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub async fn on(road: Road, sections: &str) -> anyhow::Result<Option<Self>> {
+        if road == Road::Grpc {
+            return Self::new(sections).map(Some);
+        }
+        let Some(rabbit) = Rabbit::shared().await else { return Ok(None) };
+        Self::with_rabbit(rabbit, sections).map(Some)
+    }
+
+    /// As [`Self::new`], with agent and collector on this broker.
+    ///
+    /// # Errors
+    /// If the directory cannot be made.
+    pub fn with_rabbit(rabbit: Arc<Rabbit>, sections: &str) -> anyhow::Result<Self> {
+        // A free port is nobody else's at present, and so is a name with it.
+        let prefix = format!("t{}", free_port());
+        let amqp = format!("intake: {{amqp: {{uri: '{}', prefix: {prefix}}}}}\n", rabbit.uri());
+        let mut site = Self::new(&format!("{amqp}{sections}"))?;
+        site.rabbit = Some((rabbit, prefix));
+        Ok(site)
+    }
+
+    /// Lines under an agent's `collector:`: the site's own road, by this port if one is given.
+    pub fn road(&self, port: Option<u16>) -> String {
+        match &self.rabbit {
+            None => {
+                let port = port.unwrap_or(self.port);
+                format!("  grpc: {{endpoint: \"http://127.0.0.1:{port}\"}}\n")
+            }
+            Some((rabbit, prefix)) => {
+                let uri = super::uri(port.unwrap_or(rabbit.port));
+                format!("  amqp: {{uri: '{uri}', prefix: {prefix}}}\n")
+            }
+        }
     }
 
     /// A site whose collector is ready and whose agent, with default options, has been started.
@@ -109,13 +164,14 @@ impl Site {
     /// # Errors
     /// If the file cannot be written.
     pub fn configure_agent(&self, options: &AgentOptions) -> anyhow::Result<()> {
-        let port = options.collector_port.unwrap_or(self.port);
+        let own = || self.road(options.collector_port);
+        let collector = options.collector.clone().unwrap_or_else(own);
         let data_dir = options.data_dir.clone().unwrap_or_else(|| self.path().join("agent"));
         let default = vec![self.logs().join("*.log").display().to_string()];
         let paths = if options.paths.is_empty() { &default } else { &options.paths };
         let text = format!(
             "agent:\n  id: {}\n  data_dir: {}\n  admin: 127.0.0.1:{}\n  labels: {{env: test}}\n{}\
-             collector:\n  grpc: {{endpoint: \"http://127.0.0.1:{port}\"}}\n\
+             collector:\n{collector}\
              sources:\n  - tail:\n      name: shop-log\n      service: shop\n      paths: {}\n      start_at: {}\n{}\
              \x20     format: json\n      signals:\n        - name: requests\n          value: {{field: duration_ms, unit: ms}}\n\
              \x20         labels: {{status: status, method: method}}\n          bounds: [200ms]\n\
@@ -138,10 +194,10 @@ impl Site {
     pub fn configure_sources(&self, sources: &str) -> anyhow::Result<()> {
         let text = format!(
             "agent: {{id: web-1, data_dir: {}, admin: '127.0.0.1:{}'}}\n\
-             collector:\n  grpc: {{endpoint: 'http://127.0.0.1:{}'}}\nsources:\n{sources}",
+             collector:\n{}sources:\n{sources}",
             self.path().join("agent").display(),
             self.admin_port,
-            self.port,
+            self.road(None),
         );
         Ok(std::fs::write(self.path().join("agent.yaml"), text)?)
     }

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use watchkeeper_tests::harness::{
-    Process, Site, Totals, as_user, eventually, find_program, free_port,
+    Process, Rabbit, Site, Totals, as_user, eventually, find_program, free_port,
 };
 
 use super::amqp_client::{AmqpClient, CHANNEL_CLOSE, DECLARED};
@@ -222,77 +221,12 @@ async fn the_json_log_of_a_postgresql_is_counted_line_for_line() {
     assert_eq!(site.counted_by("lines", "state").await.unwrap(), by(&written, "state_code"));
 }
 
-/// A RabbitMQ of its own with an `epmd` of its own.
-struct Rabbit {
-    server: Process,
-    _epmd: Process,
-    root: PathBuf,
-    port: u16,
-    environment: Vec<(&'static str, String)>,
-    ctl: PathBuf,
-}
-
-impl Rabbit {
-    /// Starts it; `None` if a program is missing.
-    async fn start(site: &Site) -> Option<Self> {
-        let ctl = "rabbitmqctl";
-        let [Some(epmd), Some(ctl), Some(_)] = ["epmd", ctl, "rabbitmq-server"].map(find_program)
-        else {
-            return None;
-        };
-        // What lies in the path is Debian's, which changes user and directory; the server's own lies behind it.
-        let own = Path::new("/usr/lib/rabbitmq/bin");
-        let of = |name: &str, found: PathBuf| {
-            Some(own.join(name)).filter(|p| p.exists()).unwrap_or(found)
-        };
-        let (server, ctl) =
-            (of("rabbitmq-server", find_program("rabbitmq-server")?), of("rabbitmqctl", ctl));
-        let root = site.path().join("rabbit");
-        std::fs::create_dir_all(root.join("log")).unwrap();
-        let (port, distribution, epmd_port) = (free_port(), free_port(), free_port());
-        let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = false\nlog.file = server.log\nlog.file.level = info\n\
-             log.file.formatter = json\nlog.file.rotation.size = 20000\nlog.file.rotation.count = 50\n"
-        );
-        std::fs::write(root.join("rabbitmq.conf"), config).unwrap();
-        std::fs::write(root.join("enabled_plugins"), "[].\n").unwrap();
-        let at = |name: &str| root.join(name).display().to_string();
-        let environment = vec![
-            ("HOME", at("")),
-            ("ERL_EPMD_PORT", epmd_port.to_string()),
-            ("RABBITMQ_NODENAME", format!("watchkeeper-{port}@localhost")),
-            ("RABBITMQ_DIST_PORT", distribution.to_string()),
-            ("RABBITMQ_MNESIA_BASE", at("mnesia")),
-            ("RABBITMQ_LOG_BASE", at("log")),
-            ("RABBITMQ_CONFIG_FILE", at("rabbitmq.conf")),
-            ("RABBITMQ_GENERATED_CONFIG_DIR", at("generated")),
-            ("RABBITMQ_ENABLED_PLUGINS_FILE", at("enabled_plugins")),
-            ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
-            // The script becomes the server, whose process id it then is.
-            ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
-        ];
-        let log = site.path().join("rabbit.log");
-        let number = epmd_port.to_string();
-        let epmd =
-            Process::start(&epmd, &["-port", &number, "-address", "127.0.0.1"], &log).unwrap();
-        let mut command = Command::new(server);
-        let server = Process::start_command(command.envs(environment.clone()), &log).unwrap();
-        let rabbit = Self { server, _epmd: epmd, root, port, environment, ctl };
-        let listening = || async { TcpStream::connect(("127.0.0.1", port)).await.ok() };
-        eventually("RabbitMQ listens", Duration::from_secs(120), listening).await;
-        Some(rabbit)
-    }
-
-    fn ctl(&self, arguments: &[&str]) -> std::process::Output {
-        let mut command = Command::new(&self.ctl);
-        command.envs(self.environment.clone()).args(arguments).output().unwrap()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_json_log_of_a_rabbitmq_is_counted_line_for_line() {
     let mut site = Site::new("").unwrap();
-    let Some(mut rabbit) = Rabbit::start(&site).await else { return };
+    let config = "log.file = server.log\nlog.file.level = info\nlog.file.formatter = json\n\
+                  log.file.rotation.size = 20000\nlog.file.rotation.count = 50\n";
+    let Some(mut rabbit) = Rabbit::start(&site.path().join("rabbit"), config).await else { return };
     let logs = rabbit.root.join("log");
     let sources = format!(
         "  - tail:\n      name: server\n      service: broker\n      paths: ['{}/server.log*']\n      start_at: beginning\n\
