@@ -345,6 +345,9 @@ pub(crate) struct BackedUp {
 pub(crate) struct DeadLetters {
     /// A page of them.
     pub(crate) dead_letters: Vec<DeadLetter>,
+    /// Places that could not be asked, and why.
+    #[serde(default)]
+    pub(crate) unreachable: Vec<String>,
     #[serde(default)]
     pub(crate) next: Next,
 }

@@ -119,8 +119,11 @@ fn pretty(json: &Value) -> String {
 }
 
 fn draw(found: &DeadLetters, screen: &Screen) -> String {
+    let unasked: String =
+        found.unreachable.iter().map(|why| format!("not asked: {why}\n")).collect();
     if found.dead_letters.is_empty() {
-        return "no dead letters: everything that came was counted\n".to_owned();
+        let all = if unasked.is_empty() { ": everything that came was counted" } else { "" };
+        return format!("no dead letters{all}\n{unasked}");
     }
     let mut grid = Grid::new([
         Column::left("ID"),
@@ -146,7 +149,7 @@ fn draw(found: &DeadLetters, screen: &Screen) -> String {
             Cell::new(tone, format!("{asked}{}", letter.reason)),
         ]);
     }
-    grid.draw(screen) + &found.next.0.as_deref().map_or_else(String::new, more)
+    grid.draw(screen) + &found.next.0.as_deref().map_or_else(String::new, more) + &unasked
 }
 
 fn draw_one(shown: &Value, screen: &Screen) -> anyhow::Result<String> {

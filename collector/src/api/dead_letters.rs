@@ -19,6 +19,8 @@ use crate::letters::{Letter, Place, PlaceError, content};
 #[derive(Serialize)]
 pub(super) struct DeadLetters {
     dead_letters: Vec<Letter>,
+    /// Places that can't be asked, and why.
+    unreachable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -49,7 +51,7 @@ pub(super) async fn list(
 ) -> Result<Json<DeadLetters>, ApiError> {
     let params = Params::read(&endpoints::DEAD_LETTERS, query.as_deref())?;
     let limit = params.limit()? as usize;
-    let mut all = state.letters.letters().await?;
+    let (mut all, unreachable) = state.letters.letters().await?;
     if let Some(agent) = params.text("agent") {
         all.retain(|letter| letter.agent == agent);
     }
@@ -60,7 +62,7 @@ pub(super) async fn list(
     }
     let next = (all.len() > limit).then(|| cursor(&all[limit - 1]));
     all.truncate(limit);
-    Ok(Json(DeadLetters { dead_letters: all, next }))
+    Ok(Json(DeadLetters { dead_letters: all, unreachable, next }))
 }
 
 pub(super) async fn one(

@@ -365,6 +365,9 @@ fn schemas() -> Value {
     ];
     let opened = [letter.clone(), vec![("content", json!({"type": "object"}))]].concat();
     let file = object(&[("name", text()), ("bytes", count()), ("sha256", text())]);
+    let mut letters = list("dead_letters", object(&letter));
+    letters["properties"]["unreachable"] = texts();
+    letters["required"] = json!(["dead_letters", "unreachable"]);
     let outcomes = RetryOutcome::ALL.map(RetryOutcome::as_str);
     let step = object(&[
         ("action", one_of(&["open", "close"])),
@@ -411,7 +414,7 @@ fn schemas() -> Value {
             ("ok", flag()),
             ("integrations", array(tested)),
         ]),
-        "DeadLetters": list("dead_letters", object(&letter)),
+        "DeadLetters": letters,
         "DeadLetterOpened": object(&opened),
         "DeadLetterRetried":
             object(&[("id", text()), ("outcome", one_of(&outcomes)), ("reason", text())]),

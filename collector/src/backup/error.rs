@@ -38,7 +38,7 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// One at a time.
-    #[error("{path}: another backup is being made there")]
+    #[error("{path}: not begun: another backup is being made")]
     Busy {
         /// Where.
         path: PathBuf,

@@ -49,17 +49,22 @@ impl Places {
         Self(places)
     }
 
-    /// All letters of all places, the newest first.
+    /// All letters of all places that answer, the newest first, and what keeps the others from it: that they can't be
+    /// reached hides nobody else's letters, and is not silence.
     ///
     /// # Errors
-    /// If a place can't answer: a list without its letters would say that there are none.
-    pub async fn letters(&self) -> Result<Vec<Letter>, PlaceError> {
-        let mut all = Vec::new();
+    /// If the store can't answer.
+    pub async fn letters(&self) -> Result<(Vec<Letter>, Vec<String>), PlaceError> {
+        let (mut all, mut unreachable) = (Vec::new(), Vec::new());
         for place in &self.0 {
-            all.extend(place.letters().await?);
+            match place.letters().await {
+                Ok(letters) => all.extend(letters),
+                Err(error @ PlaceError::Unreachable { .. }) => unreachable.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
         }
         all.sort_by(|a, b| (&b.at, &b.id).cmp(&(&a.at, &a.id)));
-        Ok(all)
+        Ok((all, unreachable))
     }
 
     /// The place of a letter by its id, and the letter's number there.

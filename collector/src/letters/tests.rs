@@ -6,7 +6,9 @@ use prost::Message as _;
 use watchkeeper_model::{AgentId, BatchKey, Digest, Kind, Timestamp};
 use watchkeeper_proto::v1;
 
-use super::{KeptLetters, Place, Places, RetryOutcome};
+use futures_util::future::BoxFuture;
+
+use super::{KeptLetters, Letter, Opened, Place, PlaceError, Places, Retried, RetryOutcome};
 use crate::intake::Intake;
 use crate::store::tests::contract::total;
 use crate::store::tests::parts::{NOW, batch, open, stream};
@@ -76,7 +78,7 @@ impl World {
         let mut letter = batch(Kind::Windows, seq, fate);
         letter.digest = digest;
         self.commit(vec![letter]).await;
-        let letters = self.letters.letters().await.unwrap();
+        let (letters, _) = self.letters.letters().await.unwrap();
         letters.into_iter().find(|letter| letter.seq == seq).unwrap().id
     }
 
@@ -85,13 +87,13 @@ impl World {
         self.store.commit_windows(commit).await.unwrap().batches
     }
 
-    async fn retry(&self, id: &str) -> Option<super::Retried> {
+    async fn retry(&self, id: &str) -> Option<Retried> {
         let (place, number) = self.letters.find(id).unwrap();
         place.retry(number).await.unwrap()
     }
 
     async fn n_letters(&self) -> usize {
-        self.letters.letters().await.unwrap().len()
+        self.letters.letters().await.unwrap().0.len()
     }
 }
 
@@ -101,7 +103,7 @@ async fn an_unreadable_batch_is_kept_and_can_be_looked_at_and_dropped() {
     let body = sealed("furlong", 3);
     let reply = world.intake.batch(&AgentId::new("web-1"), wire(4, &body)).await;
     assert_eq!(reply.outcome, v1::Outcome::Refused);
-    let [letter] = &world.letters.letters().await.unwrap()[..] else { panic!("one letter") };
+    let [letter] = &world.letters.letters().await.unwrap().0[..] else { panic!("one letter") };
     assert_eq!(
         (letter.id.as_str(), letter.place.as_str(), letter.seq),
         ("windows-1", "collector", 4)
@@ -146,7 +148,7 @@ async fn behind_a_fence_no_retry_counts_also_when_the_fence_is_forgotten() {
     assert_eq!(retried.outcome, RetryOutcome::Refused);
     assert!(retried.reason.contains("was read again"), "{}", retried.reason);
     assert_eq!((total(&world.store), world.n_letters().await), (0, 1));
-    assert!(!world.letters.letters().await.unwrap()[0].retryable);
+    assert!(!world.letters.letters().await.unwrap().0[0].retryable);
 }
 
 #[tokio::test]
@@ -167,4 +169,41 @@ async fn ids_that_name_no_place_or_number_are_nobodys() {
     }
     let key = BatchKey { stream: stream(Kind::Windows), seq: 1 };
     assert!(super::Letter::of("x-1".into(), "x", &key, Digest([0; 16]), Timestamp(0)).retryable);
+}
+
+/// A place at the other end of a cable.
+struct Away;
+
+impl Place for Away {
+    fn name(&self) -> &'static str {
+        "broker"
+    }
+
+    fn letters(&self) -> BoxFuture<'_, Result<Vec<Letter>, PlaceError>> {
+        let detail = "connection refused".to_owned();
+        Box::pin(async { Err(PlaceError::Unreachable { place: "broker", detail }) })
+    }
+
+    fn open(&self, _: u64) -> BoxFuture<'_, Result<Option<Opened>, PlaceError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn retry(&self, _: u64) -> BoxFuture<'_, Result<Option<Retried>, PlaceError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn drop_letter(&self, _: u64) -> BoxFuture<'_, Result<bool, PlaceError>> {
+        Box::pin(async { Ok(false) })
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_reached_hides_nobody_elses_letters_and_is_named() {
+    let world = world();
+    world.bury(4, sealed("ms", 5), false).await;
+    let kept = KeptLetters::new(Kind::Windows, world.store.clone(), world.intake.clone());
+    let places = Places::new(vec![Box::new(Away), Box::new(kept)]);
+    let (letters, unreachable) = places.letters().await.unwrap();
+    assert_eq!((letters.len(), places.find("broker-7").is_some()), (1, true));
+    assert_eq!(unreachable, ["dead letters of the broker: connection refused"]);
 }

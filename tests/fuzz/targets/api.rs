@@ -13,10 +13,13 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use watchkeeper_collector::api::{
-    Acknowledged, ApiParts, ApiState, Engine, EngineGone, Readiness, router,
+    Acknowledged, ApiParts, ApiState, Corrected, Engine, EngineGone, Readiness, router,
 };
+use watchkeeper_collector::backup::Backups;
 use watchkeeper_collector::dispatch::{Dispatch, DispatchSettings};
+use watchkeeper_collector::letters::Places;
 use watchkeeper_collector::store::{
     BatchCommit, Fate, JournalRow, OpenSettings, Retention, SeriesKey, Store, WindowsBody,
     WindowsCommit,
@@ -26,6 +29,7 @@ use watchkeeper_collector_core::alert::BuiltinSettings;
 use watchkeeper_collector_core::engine::{Settings, Snapshot};
 use watchkeeper_collector_core::notify::DeliveryRow;
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
+use watchkeeper_collector_core::slo::CorrectionRow;
 use watchkeeper_fuzz::{Feed, NOW};
 use watchkeeper_model::{
     AgentId, Digest, Distribution, Epoch, Kind, Labels, Service, StreamKey, Unit, Window,
@@ -36,8 +40,8 @@ struct Quiet;
 
 impl Engine for Quiet {
     fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot, EngineGone>> {
-        let (alerts, slos, agents) = (Vec::new(), Vec::new(), Vec::new());
-        Box::pin(async { Ok(Snapshot { at: NOW, alerts, slos, agents }) })
+        let (alerts, slos, agents, corrections) = Default::default();
+        Box::pin(async { Ok(Snapshot { at: NOW, alerts, slos, agents, corrections }) })
     }
 
     fn acknowledge(
@@ -52,6 +56,14 @@ impl Engine for Quiet {
     fn record_tests(&self, _rows: Vec<DeliveryRow>) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+
+    fn add_correction(&self, _row: CorrectionRow) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        Box::pin(async { Ok(Corrected::TooMany) })
+    }
+
+    fn end_correction(&self, _id: u64, _by: &str) -> BoxFuture<'_, Result<Corrected, EngineGone>> {
+        Box::pin(async { Ok(Corrected::NoSuchCorrection) })
+    }
 }
 
 /// Nobody is told.
@@ -59,6 +71,7 @@ fn settings() -> Settings {
     Settings {
         slos: Vec::new(),
         rules: Vec::new(),
+        corrections: Vec::new(),
         builtin: BuiltinSettings::default(),
         routes: RouteTree::build(&RouteSettings::default(), "nobody"),
         receivers: Vec::new(),
@@ -108,6 +121,8 @@ static API: LazyLock<(Runtime, Router, Store)> = LazyLock::new(|| {
     let parts = ApiParts {
         engine: Arc::new(Quiet),
         dispatch: Arc::new(dispatch),
+        letters: Arc::new(Places::new(Vec::new())),
+        backups: Arc::new(Backups::new(store.clone(), CancellationToken::new())),
         settings: watch::channel(Arc::new(settings())).1,
         reads: store.reads(),
         readiness: Arc::new(Readiness::default()),
@@ -117,7 +132,8 @@ static API: LazyLock<(Runtime, Router, Store)> = LazyLock::new(|| {
     (runtime, router(state), store)
 });
 
-const PATHS: [&str; 6] = ["query", "events", "alerts", "slos", "agents", "deliveries"];
+const PATHS: [&str; 7] =
+    ["query", "events", "alerts", "slos", "agents", "deliveries", "dead-letters"];
 
 fn answer(request: Request<Body>) -> (StatusCode, String) {
     let (runtime, router, _) = &*API;

@@ -192,3 +192,62 @@ async fn an_incident_opened_after_the_backup_is_named_and_the_next_one_is_anothe
     assert!(!pagerduty.incidents()[0].is_resolved, "closed by hand, as the restore has said");
     assert_eq!(pagerduty.incidents().len(), 2);
 }
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_is_killed_leaves_the_old_data_the_new_ones_or_a_mark() {
+    const ROUNDS: u32 = 12;
+    let mut site = Site::running("").await.unwrap();
+    let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
+    let mut lines = async |site: &Site| {
+        for _ in 0..50 {
+            log.line(200, 12.5).unwrap();
+        }
+        site.wait_counted_once(&log.written, SOON).await;
+        log.written.clone()
+    };
+    let new = lines(&site).await;
+    let (backup, data) = (site.path().join("backup"), site.path().join("collector"));
+    done(&site, &["backup", "--to", shown(&backup)]);
+    let old = lines(&site).await;
+    site.agent.as_mut().unwrap().kill();
+    site.collector.as_mut().unwrap().kill();
+    let saved = site.path().join("saved");
+    copy_directory(&data, &saved);
+    let restore = ["restore", "--from", shown(&backup), "--to", shown(&data), "--force"];
+    let began = std::time::Instant::now();
+    done(&site, &restore);
+    let took = began.elapsed();
+    for round in 0..ROUNDS {
+        std::fs::remove_dir_all(&data).unwrap();
+        copy_directory(&saved, &data);
+        let mut killed = Command::new(binary("watchkeeper")).args(restore).spawn().unwrap();
+        // At another place each time, wherever that is.
+        tokio::time::sleep(took * round / ROUNDS).await;
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        if data.join("restoring").exists() {
+            site.start_collector(&["--log-json"]).await.unwrap();
+            let ended = site.collector.as_mut().unwrap().wait(Duration::from_secs(20)).unwrap();
+            assert!(!ended.success(), "round {round}: half a restore was opened");
+        } else {
+            site.start_collector(&[]).await.unwrap();
+            let counted = site.counted().await.unwrap();
+            assert!(counted == old || counted == new, "round {round}: {counted:?}");
+            site.collector.as_mut().unwrap().kill();
+        }
+        done(&site, &restore);
+    }
+    site.start_collector(&[]).await.unwrap();
+    assert_eq!(site.counted().await.unwrap(), new);
+    // Its agent still has what the backup lacks.
+    site.start_agent(&[]).unwrap();
+    site.wait_counted(&old, SOON).await;
+}
