@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
-    self, AgentState, AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView,
+    self, AgentState, AgentView, AlertView, CorrectionView, PartView, Road, SloView, Snapshot,
+    SourceView,
 };
 use watchkeeper_collector_core::notify::{DeliveryRow, Notification};
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
@@ -175,6 +176,7 @@ fn agent() -> AgentView {
         skew_seconds: -0.5,
         spool_bytes: 5,
         lag_bytes: 6,
+        road: Some(Road::Amqp),
         version: "0.1.0".to_owned(),
         sources: vec![SourceView {
             name: "shop-log".to_owned(),
@@ -418,7 +420,7 @@ async fn answers_have_the_shapes_that_are_promised() {
         api.ok("/api/v1/agents").await,
         json!({"agents": [{
             "id": "web-1", "state": "silent", "last_beat": AT, "epoch": "1-00", "skew_seconds": -0.5,
-            "spool_bytes": 5, "lag_bytes": 6, "version": "0.1.0",
+            "spool_bytes": 5, "lag_bytes": 6, "road": "amqp", "version": "0.1.0",
             "sources": [{
                 "name": "shop-log", "kind": "tail", "state": "ok", "read": 7, "skipped": {"blank": 2},
                 "bytes_abandoned": 0, "bytes_unknown": 0, "redacted": 8, "events_held_back": 9,

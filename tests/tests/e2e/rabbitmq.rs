@@ -14,6 +14,8 @@ use watchkeeper_tests::harness::{
     get_text, uri,
 };
 
+use super::security::certificate;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn client(port: u16) -> (Connection, Channel) {
@@ -556,4 +558,43 @@ async fn a_check_says_what_does_not_fit_and_its_definitions_make_it_fit() {
     );
     let (ok, said) = check(&["check", "--connect", &root]);
     assert!(!ok && said.contains("inequivalent arg"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_are_reached_by_tls_and_the_first_that_answers_is_used() {
+    let mut site = Site::new("").unwrap();
+    assert!(certificate(&site), "openssl is needed to make a certificate");
+    let at = |name: &str| site.path().join(name).display().to_string();
+    let port = free_port();
+    let config = format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {0}\nssl_options.certfile = {0}\n\
+         ssl_options.keyfile = {1}\nssl_options.verify = verify_none\n",
+        at("cert.pem"),
+        at("key.pem")
+    );
+    let Some(_rabbit) = Rabbit::own(&config).await else { return };
+    let dead = free_port();
+    let amqp = |tls: &str| {
+        format!(
+            "amqp: {{uris: ['amqps://guest:guest@127.0.0.1:{dead}', 'amqps://guest:guest@127.0.0.1:{port}']{tls}}}"
+        )
+    };
+    let trusting = amqp(&format!(", tls: {{ca: '{}'}}", at("cert.pem")));
+    let file = site.path().join("collector.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Whoever does not trust the broker does not send it a password.
+    std::fs::write(&file, format!("{text}intake: {{{}}}\n", amqp(""))).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    readyz(&site, "invalid peer certificate").await;
+    site.collector.as_mut().unwrap().kill();
+    std::fs::write(&file, format!("{text}intake: {{{trusting}}}\n")).unwrap();
+    let collector = Some(format!("  {trusting}\n"));
+    site.configure_agent(&AgentOptions { collector, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    for n in 0..100 {
+        log.line(200, f64::from(n)).unwrap();
+    }
+    site.wait_counted(&log.written, LIMIT).await;
 }

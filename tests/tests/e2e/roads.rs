@@ -72,6 +72,8 @@ mod scenarios {
         let metrics = format!("http://127.0.0.1:{}/metrics", site.admin_port);
         let (_, text) = get_text(&metrics).await.unwrap();
         let word = if road == Road::Grpc { "grpc" } else { "amqp" };
+        let agents = site.api("agents").await.unwrap();
+        assert_eq!(agents["agents"][0]["road"], word, "{agents}");
         assert!(
             text.contains(&format!("watchkeeper_road_connected{{road=\"{word}\"}} 1")),
             "{text}"
