@@ -16,6 +16,8 @@ pub const MAX_BODY_BYTES: usize = 2 << 20;
 const HEADER_WIRE: &str = "x-watchkeeper-wire";
 /// How long a message that is only about now may wait, in ms.
 const BRIEFLY_MS: &str = "10000";
+/// A beat says what time it is: one that waited would look like a clock that is wrong. Below what counts as wrong, 2 s.
+const BEAT_MS: &str = "1500";
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +54,6 @@ impl MessageKind {
             Self::Refusal => "refusal",
         }
     }
-
-    /// Whether it has to survive a broker's restart.
-    pub const fn is_durable(self) -> bool {
-        matches!(self, Self::Batch)
-    }
 }
 
 /// Properties of a message of ours; `headers` are added to those that all have.
@@ -72,10 +69,10 @@ pub fn properties(kind: MessageKind, headers: &[(&str, &str)]) -> BasicPropertie
         .with_type(kind.as_str().into())
         .with_app_id("watchkeeper".into())
         .with_headers(table);
-    if kind.is_durable() {
-        properties.with_delivery_mode(2)
-    } else {
-        properties.with_delivery_mode(1).with_expiration(BRIEFLY_MS.into())
+    match kind {
+        MessageKind::Batch => properties.with_delivery_mode(2),
+        MessageKind::Beat => properties.with_delivery_mode(1).with_expiration(BEAT_MS.into()),
+        _ => properties.with_delivery_mode(1).with_expiration(BRIEFLY_MS.into()),
     }
 }
 

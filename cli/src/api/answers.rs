@@ -124,6 +124,8 @@ pub(crate) struct Agent {
     pub(crate) skew_seconds: f64,
     pub(crate) spool_bytes: u64,
     pub(crate) lag_bytes: u64,
+    /// `grpc`, `amqp`; "" before the first beat.
+    pub(crate) road: String,
     pub(crate) version: String,
     pub(crate) sources: Vec<Source>,
 }

@@ -40,6 +40,7 @@ fn draw(agents: &Agents, screen: &Screen) -> String {
         Column::right("SKEW"),
         Column::right("SPOOL"),
         Column::right("LAG"),
+        Column::left("ROAD"),
         Column::left("VERSION").spare(),
         Column::left("SOURCE").wraps(16),
         Column::right("READ"),
@@ -53,7 +54,7 @@ fn draw(agents: &Agents, screen: &Screen) -> String {
         let sources = if agent.sources.is_empty() { &none[..] } else { &agent.sources };
         for source in sources {
             head.extend(tail(source));
-            grid.row(std::mem::replace(&mut head, vec![Cell::from(""); 7]));
+            grid.row(std::mem::replace(&mut head, vec![Cell::from(""); 8]));
         }
     }
     let more = agents.next.0.as_deref().map_or_else(String::new, more);
@@ -76,6 +77,8 @@ fn head(agent: &Agent, screen: &Screen) -> Vec<Cell> {
         unless_zero(say::skew(agent.skew_seconds)).into(),
         say::bytes(agent.spool_bytes).into(),
         unless_zero(say::bytes(agent.lag_bytes)).into(),
+        // The usual one goes without saying.
+        if agent.road == "grpc" { "" } else { agent.road.as_str() }.into(),
         agent.version.as_str().into(),
     ]
 }
@@ -145,7 +148,7 @@ mod tests {
         let shown = draw(&agents, &Screen::plain(None, Timestamp::from_secs(1_795_370_829)));
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines.len(), 4, "{shown}");
-        for unsaid in ["SKEW", "LAG", "HELD BACK"] {
+        for unsaid in ["SKEW", "LAG", "ROAD", "HELD BACK"] {
             assert!(!lines[0].contains(unsaid), "{unsaid}: {shown}");
         }
         for (line, part) in [

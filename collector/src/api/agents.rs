@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
-use watchkeeper_collector_core::engine::{AgentState, AgentView, SourceView};
+use watchkeeper_collector_core::engine::{AgentState, AgentView, Road, SourceView};
 
 use super::endpoints;
 use super::error::ApiError;
@@ -27,6 +27,8 @@ struct AgentJson {
     skew_seconds: Number,
     spool_bytes: u64,
     lag_bytes: u64,
+    /// `grpc`, `amqp`, or "" before the first beat.
+    road: &'static str,
     version: String,
     sources: Vec<SourceJson>,
 }
@@ -69,6 +71,7 @@ impl From<AgentView> for AgentJson {
             skew_seconds: Number(agent.skew_seconds),
             spool_bytes: agent.spool_bytes,
             lag_bytes: agent.lag_bytes,
+            road: agent.road.map_or("", Road::as_str),
             version: agent.version,
             sources: agent.sources.into_iter().map(Into::into).collect(),
         }

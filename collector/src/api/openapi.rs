@@ -297,6 +297,7 @@ fn schemas() -> Value {
         ("skew_seconds", number()),
         ("spool_bytes", count()),
         ("lag_bytes", count()),
+        ("road", one_of(&["grpc", "amqp", ""])),
         ("version", text()),
         ("sources", array(source)),
     ]);

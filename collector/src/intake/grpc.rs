@@ -15,6 +15,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
+use watchkeeper_collector_core::engine::Road;
 use watchkeeper_daemon::machine;
 use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::intake_server::{self, IntakeServer};
@@ -81,7 +82,7 @@ async fn serve(
     // Before the welcome: what changes meanwhile is told after it.
     let mut settings = intake.settings();
     settings.mark_unchanged();
-    let (session, welcome) = Session::greet(intake, &hello).await.map_err(status_of)?;
+    let (session, welcome) = Session::greet(intake, &hello, Road::Grpc).await.map_err(status_of)?;
     let connection = Connection { session: &session, settings, to_agent };
     connection.say(v1::to_agent::Message::Welcome(welcome)).await;
     let ended = connection.run(stream, drain).await;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use watchkeeper_collector_core::engine::{Beat, ByeReason, Hello, Input, SourceHealth};
+use watchkeeper_collector_core::engine::{Beat, ByeReason, Hello, Input, Road, SourceHealth};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Timestamp};
 use watchkeeper_proto::v1;
@@ -34,6 +34,7 @@ pub(super) enum Refusal {
 pub(super) struct Session {
     intake: Arc<Intake>,
     agent: AgentId,
+    road: Road,
 }
 
 impl Session {
@@ -44,8 +45,9 @@ impl Session {
     pub(super) async fn greet(
         intake: &Arc<Intake>,
         hello: &v1::Hello,
+        road: Road,
     ) -> Result<(Self, v1::Welcome), Refusal> {
-        let session = Self::resumed(intake, &hello.agent)?;
+        let session = Self::resumed(intake, &hello.agent, road)?;
         let epoch = wire::epoch_from_wire(hello.epoch.as_ref())
             .ok_or(Refusal::Invalid("a hello names its epoch"))?;
         let agent = session.agent.clone();
@@ -62,14 +64,14 @@ impl Session {
     ///
     /// # Errors
     /// If this is no agent's id.
-    pub(super) fn resumed(intake: &Arc<Intake>, agent: &str) -> Result<Self, Refusal> {
+    pub(super) fn resumed(intake: &Arc<Intake>, agent: &str, road: Road) -> Result<Self, Refusal> {
         let fits = (1..=MAX_ID_BYTES).contains(&agent.len())
             && agent.chars().all(|c| c.is_ascii_graphic());
         if !fits {
             let text = "an agent's id has 1 to 253 printable characters, no spaces";
             return Err(Refusal::Invalid(text));
         }
-        Ok(Self { intake: intake.clone(), agent: AgentId::new(agent) })
+        Ok(Self { intake: intake.clone(), agent: AgentId::new(agent), road })
     }
 
     /// Takes in one batch; the receipt may be sent.
@@ -104,6 +106,7 @@ impl Session {
             spool_bytes: beat.spool_bytes,
             spool_max_bytes: beat.spool_max_bytes,
             lag_bytes: beat.lag_bytes,
+            road: self.road,
             sources: sources
                 .map(|s| SourceHealth {
                     name: s.name,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use watchkeeper_collector_core::engine::Beat;
+use watchkeeper_collector_core::engine::{Beat, Road};
 use watchkeeper_model::{AgentId, Epoch, Timestamp};
 
 /// As live agents do.
@@ -56,6 +56,7 @@ impl Agents {
             spool_bytes: 0,
             spool_max_bytes: 1,
             lag_bytes: 0,
+            road: Road::Grpc,
             sources: Vec::new(),
         })
     }

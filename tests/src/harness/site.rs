@@ -149,6 +149,18 @@ impl Site {
         Ok(site)
     }
 
+    /// As [`Self::running`], on this road; `None` if a program is missing.
+    ///
+    /// # Errors
+    /// If either cannot be configured or started.
+    pub async fn running_on(road: Road, sections: &str) -> anyhow::Result<Option<Self>> {
+        let Some(mut site) = Self::on(road, sections).await? else { return Ok(None) };
+        site.configure_agent(&AgentOptions::default())?;
+        site.start_collector(&[]).await?;
+        site.start_agent(&[])?;
+        Ok(Some(site))
+    }
+
     /// The site's directory.
     pub fn path(&self) -> &Path {
         self.directory.path()

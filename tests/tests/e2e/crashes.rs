@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually, get_text};
+use watchkeeper_tests::harness::{
+    AgentOptions, LogWriter, Road, Site, Totals, eventually, get_text,
+};
 
 /// A repeatable source of chance: the seed is printed when a test fails.
 struct Chance(u64);
@@ -49,11 +51,20 @@ fn out_of_the_glob(path: &Path) -> PathBuf {
 
 #[tokio::test]
 async fn counts_are_exact_through_random_kills_while_three_files_rotate() {
+    random_kills(Road::Grpc).await;
+}
+
+#[tokio::test]
+async fn counts_are_exact_through_random_kills_while_three_files_rotate_by_rabbitmq() {
+    random_kills(Road::Amqp).await;
+}
+
+async fn random_kills(road: Road) {
     let seed = std::env::var("STORM_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x5eed_0001);
     let n_rounds = std::env::var("STORM_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
     println!("STORM_SEED={seed} STORM_ROUNDS={n_rounds}");
     let mut chance = Chance(seed);
-    let mut site = Site::running("").await.unwrap();
+    let Some(mut site) = Site::running_on(road, "").await.unwrap() else { return };
     let open = |name: &str| LogWriter::open(&site.logs().join(name)).unwrap();
     let mut logs = [open("a.log"), open("b.log"), open("c.log")];
     // An agent that never sealed anything knows of no rotation: the storm begins when all three files are known.
@@ -199,6 +210,15 @@ async fn counts_are_exact_through_random_kills_while_rotated_files_are_compresse
 
 #[tokio::test]
 async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
+    named_points(Road::Grpc).await;
+}
+
+#[tokio::test]
+async fn counts_are_exact_when_a_process_dies_at_each_named_point_by_rabbitmq() {
+    named_points(Road::Amqp).await;
+}
+
+async fn named_points(road: Road) {
     let agent_points = [
         "agent.before_seal",
         "spool.before_commit",
@@ -216,7 +236,7 @@ async fn counts_are_exact_when_a_process_dies_at_each_named_point() {
         "collector.after_events_commit",
         "collector.before_receipt",
     ];
-    let mut site = Site::running("").await.unwrap();
+    let Some(mut site) = Site::running_on(road, "").await.unwrap() else { return };
     let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
     log.line(200, 1.0).unwrap();
     site.wait_counted(&log.written, Duration::from_secs(20)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use watchkeeper_tests::fakes::{Flavour, Receiver};
-use watchkeeper_tests::harness::{AgentOptions, LogWriter, Site, Totals, eventually};
+use watchkeeper_tests::harness::{AgentOptions, LogWriter, Road, Site, Totals, eventually};
 
 /// A collector's sections: a rule that one bad line meets, and an SLO over ten minutes; two receivers.
 fn sections(slack: &Receiver, webhook: &Receiver) -> String {
@@ -20,9 +20,19 @@ fn sections(slack: &Receiver, webhook: &Receiver) -> String {
 
 #[tokio::test]
 async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends() {
+    page_and_close(Road::Grpc).await;
+}
+
+#[tokio::test]
+async fn a_bad_line_becomes_a_page_and_the_incident_is_closed_when_it_ends_by_rabbitmq() {
+    page_and_close(Road::Amqp).await;
+}
+
+async fn page_and_close(road: Road) {
     let slack = Receiver::start(Flavour::Slack).await.unwrap();
     let webhook = Receiver::start(Flavour::Webhook).await.unwrap();
-    let site = Site::running(&sections(&slack, &webhook)).await.unwrap();
+    let sections = sections(&slack, &webhook);
+    let Some(site) = Site::running_on(road, &sections).await.unwrap() else { return };
     let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
     for _ in 0..50 {
         log.line(200, 12.5).unwrap();

@@ -14,6 +14,8 @@ use watchkeeper_tests::harness::{
     get_text, uri,
 };
 
+use super::security::certificate;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn client(port: u16) -> (Connection, Channel) {
@@ -489,4 +491,110 @@ async fn a_message_that_kills_its_collector_is_parked_in_the_end() {
     })
     .await;
     channel.queue_purge(dead.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
+}
+
+fn check(arguments: &[&str]) -> (bool, String) {
+    let output =
+        std::process::Command::new(binary("watchkeeper")).args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_says_what_does_not_fit_and_its_definitions_make_it_fit() {
+    let Some(rabbit) = Rabbit::shared().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let prefix = format!("c{}", free_port());
+    let user = format!("u{}", free_port());
+    assert!(rabbit.ctl(&["add_user", &user, "hunter2"]).status.success());
+    let amqp =
+        format!("{{uri: 'amqp://{user}:hunter2@127.0.0.1:{}', prefix: {prefix}}}", rabbit.port);
+    let collector = file(
+        "collector.yaml",
+        &format!("collector: {{listen: '127.0.0.1:7700'}}\nintake: {{amqp: {amqp}}}\n"),
+    );
+    let agent = file("agent.yaml", &format!("sources: []\ncollector: {{amqp: {amqp}}}\n"));
+    // Nothing is there, and nothing is allowed: not even the virtual host.
+    let (ok, said) = check(&["check", "--connect", &collector]);
+    assert!(!ok && said.contains("set_permissions"), "{said}");
+    // May connect, and nothing else.
+    assert!(rabbit.ctl(&["set_permissions", &user, "^$", "^$", "^$"]).status.success());
+    let (ok, said) = check(&["check", "--connect", &collector]);
+    assert!(!ok && said.contains("is missing"), "{said}");
+    assert!(said.contains(&format!("configure, write and read \"^{prefix}(\\\\.|$)\"")), "{said}");
+    // What it prints makes it fit, for the collector's user and then for the agent's.
+    for (whose, own) in [(&collector, "as a collector"), (&agent, "as an agent")] {
+        let (ok, definitions) = check(&["check", "--definitions", whose]);
+        assert!(ok && !definitions.contains("hunter2"), "{definitions}");
+        let imported = file("definitions.json", &definitions);
+        let imported = rabbit.ctl(&["import_definitions", &imported]);
+        assert!(imported.status.success(), "{own}: {}", String::from_utf8_lossy(&imported.stderr));
+        let (ok, said) = check(&["check", "--connect", whose]);
+        assert!(ok, "{own}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let (ok, said) = check(&["check", "--connect", "--output", "json", &agent]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(ok);
+    let found = said["files"][0]["broker"].as_array().unwrap();
+    let listens = found.iter().find(|f| f["text"] == "no collector listens at present").unwrap();
+    assert_eq!(listens["severity"], "note");
+    // Somebody else's queue of that name.
+    let (_connection, channel) = client(rabbit.port).await;
+    let queue = format!("{prefix}.windows");
+    let options = lapin::options::QueueDeleteOptions::default();
+    channel.queue_delete(queue.as_str().into(), options).await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
+    let root = amqp.replace(&format!("{user}:hunter2"), "guest:guest");
+    let root = file(
+        "root.yaml",
+        &format!("collector: {{listen: '127.0.0.1:7700'}}\nintake: {{amqp: {root}}}\n"),
+    );
+    let (ok, said) = check(&["check", "--connect", &root]);
+    assert!(!ok && said.contains("inequivalent arg"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_are_reached_by_tls_and_the_first_that_answers_is_used() {
+    let mut site = Site::new("").unwrap();
+    assert!(certificate(&site), "openssl is needed to make a certificate");
+    let at = |name: &str| site.path().join(name).display().to_string();
+    let port = free_port();
+    let config = format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {0}\nssl_options.certfile = {0}\n\
+         ssl_options.keyfile = {1}\nssl_options.verify = verify_none\n",
+        at("cert.pem"),
+        at("key.pem")
+    );
+    let Some(_rabbit) = Rabbit::own(&config).await else { return };
+    let dead = free_port();
+    let amqp = |tls: &str| {
+        format!(
+            "amqp: {{uris: ['amqps://guest:guest@127.0.0.1:{dead}', 'amqps://guest:guest@127.0.0.1:{port}']{tls}}}"
+        )
+    };
+    let trusting = amqp(&format!(", tls: {{ca: '{}'}}", at("cert.pem")));
+    let file = site.path().join("collector.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Whoever does not trust the broker does not send it a password.
+    std::fs::write(&file, format!("{text}intake: {{{}}}\n", amqp(""))).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    readyz(&site, "invalid peer certificate").await;
+    site.collector.as_mut().unwrap().kill();
+    std::fs::write(&file, format!("{text}intake: {{{trusting}}}\n")).unwrap();
+    let collector = Some(format!("  {trusting}\n"));
+    site.configure_agent(&AgentOptions { collector, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    for n in 0..100 {
+        log.line(200, f64::from(n)).unwrap();
+    }
+    site.wait_counted(&log.written, LIMIT).await;
 }

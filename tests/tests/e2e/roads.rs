@@ -44,11 +44,7 @@ mod scenarios {
     use super::*;
 
     async fn running(road: Road) -> Option<Site> {
-        let mut site = Site::on(road, "").await.unwrap()?;
-        site.configure_agent(&AgentOptions::default()).unwrap();
-        site.start_collector(&[]).await.unwrap();
-        site.start_agent(&[]).unwrap();
-        Some(site)
+        Site::running_on(road, "").await.unwrap()
     }
 
     async fn agent_state(site: &Site, wanted: &str) {
@@ -76,6 +72,8 @@ mod scenarios {
         let metrics = format!("http://127.0.0.1:{}/metrics", site.admin_port);
         let (_, text) = get_text(&metrics).await.unwrap();
         let word = if road == Road::Grpc { "grpc" } else { "amqp" };
+        let agents = site.api("agents").await.unwrap();
+        assert_eq!(agents["agents"][0]["road"], word, "{agents}");
         assert!(
             text.contains(&format!("watchkeeper_road_connected{{road=\"{word}\"}} 1")),
             "{text}"
@@ -124,10 +122,7 @@ mod scenarios {
     }
 
     pub(super) async fn a_backlog_of_many_batches_goes_through(road: Road) {
-        let Some(mut site) = Site::on(road, "").await.unwrap() else { return };
-        site.configure_agent(&AgentOptions::default()).unwrap();
-        site.start_collector(&[]).await.unwrap();
-        site.start_agent(&[]).unwrap();
+        let Some(mut site) = running(road).await else { return };
         let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
         log.line(200, 1.0).unwrap();
         site.wait_counted_once(&log.written, LIMIT).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use watchkeeper_tests::harness::{LogWriter, Site, eventually};
 
 /// A certificate of its own authority for 127.0.0.1.
-fn certificate(site: &Site) -> bool {
+pub(super) fn certificate(site: &Site) -> bool {
     let output = Command::new("openssl")
         .args([
             "req",

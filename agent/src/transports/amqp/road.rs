@@ -86,6 +86,8 @@ impl Carrier {
             tokio::select! {
                 message = from_agent.recv(), if !has_hung_up && unconfirmed.len() < MAX_UNCONFIRMED => match message {
                     None => has_hung_up = true,
+                    // It says what time it is, and would arrive late.
+                    Some(message) if blocked.is_some() && is_beat(&message) => {}
                     Some(message) => if let Some(publish) = self.publish(message) {
                         unconfirmed.push(publish.boxed());
                     },
@@ -204,6 +206,10 @@ impl Carrier {
             _ => Err(odd(format!("{}, {n_bytes} bytes", kind.as_str()))),
         }
     }
+}
+
+fn is_beat(message: &v1::ToCollector) -> bool {
+    matches!(message.message, Some(Message::Beat(_)))
 }
 
 /// Why there is no word of the broker.

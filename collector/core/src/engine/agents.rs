@@ -9,7 +9,7 @@ use watchkeeper_model::{AgentId, Epoch, Labels, Service, SourceTally, Timestamp}
 
 use super::Engine;
 use super::effect::{Effect, Fact};
-use super::input::{AgentRow, AgentState, Beat, ByeReason, Committed, Hello, SourceHealth};
+use super::input::{AgentRow, AgentState, Beat, ByeReason, Committed, Hello, Road, SourceHealth};
 use super::view::{AgentView, SourceView};
 use crate::alert::{Builtin, Condition};
 
@@ -44,6 +44,7 @@ pub(super) struct AgentWatch {
     skew_nanos: i64,
     spool_bytes: u64,
     lag_bytes: u64,
+    road: Option<Road>,
     health: Vec<SourceHealth>,
     totals: BTreeMap<String, SourceTally>,
     n_lost: u64,
@@ -75,6 +76,7 @@ impl AgentWatch {
             skew_nanos: 0,
             spool_bytes: 0,
             lag_bytes: 0,
+            road: None,
             health: Vec::new(),
             totals: BTreeMap::new(),
             n_lost: 0,
@@ -163,6 +165,7 @@ impl Engine {
         agent.skew_nanos = skew;
         agent.spool_bytes = beat.spool_bytes;
         agent.lag_bytes = beat.lag_bytes;
+        agent.road = Some(beat.road);
         agent.health = beat.sources;
         if twice {
             self.forked(&beat.agent, "two agents beat under this name", now);
@@ -356,6 +359,7 @@ impl Engine {
             skew_seconds: agent.skew_nanos as f64 / 1e9,
             spool_bytes: agent.spool_bytes,
             lag_bytes: agent.lag_bytes,
+            road: agent.road,
             version: agent.row.version.clone(),
             sources: agent.sources(),
         });

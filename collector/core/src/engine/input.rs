@@ -149,6 +149,25 @@ pub struct Hello {
     pub version: String,
 }
 
+/// How an agent's messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// Directly, by gRPC.
+    Grpc,
+    /// By RabbitMQ.
+    Amqp,
+}
+
+impl Road {
+    /// Its word in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Amqp => "amqp",
+        }
+    }
+}
+
 /// An agent's beat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat {
@@ -168,6 +187,8 @@ pub struct Beat {
     pub spool_max_bytes: u64,
     /// How much of its files it has still to read.
     pub lag_bytes: u64,
+    /// How it came.
+    pub road: Road,
     /// Its sources.
     pub sources: Vec<SourceHealth>,
 }

@@ -43,7 +43,7 @@ pub use corrections::MOST_CORRECTIONS;
 pub use effect::{Delivery, Effect, Fact};
 pub use input::{
     AgentRow, AgentState, Beat, ByeReason, Committed, Hello, Input, IntegrationSettings,
-    ReceiverSettings, Restored, RestoredSlo, Settings, SourceHealth,
+    ReceiverSettings, Restored, RestoredSlo, Road, Settings, SourceHealth,
 };
 pub use view::{AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use watchkeeper_model::{AgentId, Labels, SkipReason, Timestamp};
 
-use super::input::AgentState;
+use super::input::{AgentState, Road};
 use crate::alert::{AlertState, Fingerprint};
 use crate::slo::{Concerned, CorrectionRow, SloState, When};
 
@@ -145,6 +145,8 @@ pub struct AgentView {
     pub spool_bytes: u64,
     /// How much of its files it has still to read.
     pub lag_bytes: u64,
+    /// How its last beat came; `None` if none has since the start.
+    pub road: Option<Road>,
     /// Its version.
     pub version: String,
     /// Its sources by name.

@@ -52,7 +52,7 @@ async fn answers_have_the_shapes_that_are_promised() {
         api.ok("/api/v1/agents").await,
         json!({"agents": [{
             "id": "web-1", "state": "silent", "last_beat": AT, "epoch": "1-00", "skew_seconds": -0.5,
-            "spool_bytes": 5, "lag_bytes": 6, "version": "0.1.0",
+            "spool_bytes": 5, "lag_bytes": 6, "road": "amqp", "version": "0.1.0",
             "sources": [{
                 "name": "shop-log", "kind": "tail", "state": "ok", "read": 7, "skipped": {"blank": 2},
                 "bytes_abandoned": 0, "bytes_unknown": 0, "redacted": 8, "events_held_back": 9,

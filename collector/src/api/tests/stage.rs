@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use watchkeeper_collector_core::alert::{AlertKey, AlertState, BuiltinSettings};
 use watchkeeper_collector_core::engine::{
-    self, AgentState, AgentView, AlertView, CorrectionView, PartView, SloView, Snapshot, SourceView,
+    self, AgentState, AgentView, AlertView, CorrectionView, PartView, Road, SloView, Snapshot,
+    SourceView,
 };
 use watchkeeper_collector_core::notify::{DeliveryRow, Notification};
 use watchkeeper_collector_core::route::{RouteSettings, RouteTree};
@@ -181,6 +182,7 @@ pub(super) fn agent() -> AgentView {
         skew_seconds: -0.5,
         spool_bytes: 5,
         lag_bytes: 6,
+        road: Some(Road::Amqp),
         version: "0.1.0".to_owned(),
         sources: vec![SourceView {
             name: "shop-log".to_owned(),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use watchkeeper_amqp::lapin::message::Delivery;
 use watchkeeper_amqp::lapin::options::BasicAckOptions;
 use watchkeeper_amqp::{BrokerError, MessageKind, Names, Odd, read_kind, read_text};
+use watchkeeper_collector_core::engine::Road;
 use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::to_agent::Message as Answer;
 use watchkeeper_proto::v1::to_collector::Message;
@@ -91,7 +92,7 @@ impl Desk {
     }
 
     async fn hello(&self, reply_to: &str, hello: &v1::Hello) {
-        match Session::greet(&self.intake, hello).await {
+        match Session::greet(&self.intake, hello, Road::Amqp).await {
             Ok((session, welcome)) => {
                 self.sessions.greeted(reply_to, session, Instant::now());
                 self.answers.say(reply_to, Answer::Welcome(welcome)).await;
@@ -110,7 +111,8 @@ impl Desk {
         }
         let agent = read_text(&delivery.properties, "agent")
             .ok_or("it does not say which agent sent it")?;
-        let session = Session::resumed(&self.intake, &agent).map_err(|e| e.to_string())?;
+        let session =
+            Session::resumed(&self.intake, &agent, Road::Amqp).map_err(|e| e.to_string())?;
         if !reply_to.is_empty() {
             self.sessions.asked(reply_to, session.clone(), now);
             self.answers.say(reply_to, reconnect("the collector was started again")).await;

@@ -13,7 +13,7 @@ use watchkeeper_model::{
 use crate::alert::{AlertState, BuiltinSettings, RuleSettings};
 use crate::engine::{
     Beat, Committed, Delivery, Effect, Engine, Fact, Input, IntegrationSettings, ReceiverSettings,
-    Restored, RestoredSlo, Settings,
+    Restored, RestoredSlo, Road, Settings,
 };
 use crate::notify::{Action, Notification, Reply};
 use crate::route::{GroupBy, Matcher, RouteSettings, RouteTree};
@@ -220,6 +220,7 @@ impl World {
             spool_bytes: 0,
             spool_max_bytes: 1000,
             lag_bytes: 0,
+            road: Road::Grpc,
             sources: Vec::new(),
         };
         change(&mut beat);
