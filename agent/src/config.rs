@@ -335,4 +335,35 @@ mod tests {
             assert_eq!(is_loopback(authority), is_here, "{authority}");
         }
     }
+
+    fn roads(collector: &str) -> Result<Vec<&'static str>, String> {
+        let text = format!("sources: []\ncollector: {collector}\n");
+        let mut reader = Reader::new(&watchkeeper_config::ProcessEnv);
+        let document = watchkeeper_config::load_str("agent.yaml", &text, &mut reader);
+        let settings = document.and_then(|d| super::read(&d, &mut reader, false));
+        let (settings, _) = reader.finish(settings).map_err(|p| p.to_string())?;
+        let word = |road: &RoadSettings| match road {
+            RoadSettings::Grpc(_) => "grpc",
+            RoadSettings::Amqp(_) => "amqp",
+        };
+        Ok(settings.roads.iter().map(word).collect())
+    }
+
+    #[test]
+    fn roads_are_used_in_the_order_in_which_they_are_written() {
+        let grpc = "grpc: {endpoint: 'http://127.0.0.1:7700'}";
+        let amqp = "amqp: {uri: 'amqp://ann:hunter2@127.0.0.1'}";
+        for (collector, wanted) in [
+            (format!("{{{grpc}}}"), vec!["grpc"]),
+            (format!("{{{amqp}}}"), vec!["amqp"]),
+            (format!("{{{grpc}, {amqp}}}"), vec!["grpc", "amqp"]),
+            (format!("{{{amqp}, {grpc}}}"), vec!["amqp", "grpc"]),
+        ] {
+            assert_eq!(roads(&collector), Ok(wanted), "{collector}");
+        }
+        let problems = roads("{}").unwrap_err();
+        assert!(problems.contains("no road to the collector is named"), "{problems}");
+        let problems = roads("{amqp: {uri: 'amqp://ann:hunter2@mq.example'}}").unwrap_err();
+        assert!(problems.contains("unencrypted") && !problems.contains("hunter2"), "{problems}");
+    }
 }

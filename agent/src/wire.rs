@@ -340,4 +340,24 @@ mod tests {
         };
         assert_eq!(labels_from_wire(&series_to_wire(&series).labels), labels);
     }
+
+    #[test]
+    fn every_repetition_of_a_batch_is_the_same_trace() {
+        let stream = StreamKey {
+            agent: watchkeeper_model::AgentId::new("web-1"),
+            epoch: Epoch { created_at: Timestamp(1), random: 2 },
+            service: watchkeeper_model::Service::new("shop").unwrap(),
+            kind: Kind::Windows,
+        };
+        let key = |seq| BatchKey { stream: stream.clone(), seq };
+        let digest = Digest::of(b"body");
+        let one = traceparent(&key(1), digest);
+        assert_eq!(one, traceparent(&key(1), digest));
+        let parts: Vec<&str> = one.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        assert_eq!((parts[0], parts[3], lengths.as_slice()), ("00", "01", &[2, 32, 16, 2][..]));
+        let other = traceparent(&key(2), digest);
+        assert_eq!(other[..36], one[..36], "the body is the trace");
+        assert_ne!(other, one, "which batch it is is the span");
+    }
 }

@@ -490,4 +490,19 @@ mod tests {
         }
         assert!(sum_from_wire(&[0; 17]).is_err());
     }
+
+    #[test]
+    fn only_what_looks_like_a_trace_context_reaches_the_log() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        for (text, is_one) in [
+            (good.to_owned(), true),
+            (String::new(), false),
+            (good.to_uppercase(), false),
+            (format!("{good}-more"), false),
+            (good.replace('0', "\n"), false),
+        ] {
+            let batch = v1::Batch { traceparent: text.clone(), ..v1::Batch::default() };
+            assert_eq!(!traceparent(&batch).is_empty(), is_one, "{text:?}");
+        }
+    }
 }

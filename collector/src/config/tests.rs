@@ -294,3 +294,23 @@ fn a_composite_has_parts_that_are_there_and_no_signal() {
         );
     }
 }
+
+#[test]
+fn brokers_are_read_beside_grpc_and_their_passwords_are_never_shown() {
+    for (intake, expected) in [
+        ("{}", None),
+        ("{amqp: {uri: 'amqp://ann:hunter2@127.0.0.1:5672/%2f'}}", None),
+        ("{amqp: {uri: 'amqp://ann:hunter2@mq.example'}}", Some("unencrypted")),
+        ("{amqp: {}}", Some("no broker is named")),
+        ("{amqp: {uri: 'ann:hunter2'}}", Some("begins with amqp://")),
+        ("{kafka: {}}", Some("unknown key `kafka`")),
+    ] {
+        let (_, problems) = read(&format!("slos: []\nintake: {intake}\n"));
+        let told = problems.join("\n");
+        assert!(!told.contains("hunter2"), "{told}");
+        match expected {
+            None => assert_eq!(told, "", "{intake}"),
+            Some(expected) => assert!(told.contains(expected), "{intake}: {told}"),
+        }
+    }
+}

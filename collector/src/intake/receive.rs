@@ -39,6 +39,9 @@ const MAX_FRONTIERS: usize = 10_000;
 /// as large; one body is at most as large as this.
 const ROOM_BYTES: usize = wire::MAX_BODY_BYTES;
 
+/// No road has counted what it parked: also none is news then, because the process before may have told of some.
+const NOT_COUNTED: u64 = u64::MAX;
+
 /// What the intake goes by; replaced whole at a reload.
 pub type IntakeSettings = Arc<Settings>;
 
@@ -51,7 +54,7 @@ pub struct Intake {
     index: Mutex<Arc<SloIndex>>,
     /// Bytes of bodies that may still be unpacked.
     room: Semaphore,
-    /// Messages that a road has parked where it got them, and that nobody has taken from there.
+    /// Messages that a road has parked where it got them, and that nobody has taken from there; see [`NOT_COUNTED`].
     n_parked: AtomicU64,
 }
 
@@ -84,7 +87,7 @@ impl Intake {
             agents: Mutex::default(),
             index: Mutex::new(index),
             room: Semaphore::new(ROOM_BYTES),
-            n_parked: AtomicU64::new(0),
+            n_parked: AtomicU64::new(NOT_COUNTED),
         }
     }
 
@@ -334,7 +337,11 @@ impl Intake {
     }
 
     async fn tell_dead_letters(&self) -> Result<(), StoreError> {
-        let n = self.store.reads().n_dead_letters()? + self.n_parked.load(Ordering::Relaxed);
+        let n_parked = match self.n_parked.load(Ordering::Relaxed) {
+            NOT_COUNTED => 0,
+            n => n,
+        };
+        let n = self.store.reads().n_dead_letters()?.saturating_add(n_parked);
         self.hub.send(Input::DeadLetters(n)).await;
         Ok(())
     }

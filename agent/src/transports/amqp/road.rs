@@ -96,9 +96,8 @@ impl Carrier {
                 answer = answers.next() => {
                     let answer = self.answer(answer)?;
                     parting.take(&answer);
-                    if to_agent.send(Ok(answer)).await.is_err() {
-                        has_hung_up = true;
-                    }
+                    // An agent that has hung up is noticed below.
+                    let _ = to_agent.send(Ok(answer)).await;
                 }
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => blocked = Some((Instant::now(), reason)),
@@ -108,7 +107,7 @@ impl Carrier {
                     None => return Err(BrokerError::passing("the broker's connection ended")),
                 },
                 () = until(blocked_until) => return Err(stuck(&blocked)),
-                () = to_agent.closed() => has_hung_up = true,
+                () = to_agent.closed(), if !has_hung_up => has_hung_up = true,
                 () = parting.over() => return Ok(()),
             }
         }
