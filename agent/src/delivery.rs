@@ -293,20 +293,20 @@ impl Delivery {
         crash::point("agent.before_send");
         let traceparent = wire::traceparent(&batch.key, batch.digest);
         let stream = batch.key.stream;
-        let failed = send(
-            road,
-            v1::to_collector::Message::Batch(v1::Batch {
-                epoch: Some(wire::epoch_to_wire(stream.epoch)),
-                service: stream.service.as_str().to_owned(),
-                kind: wire::kind_to_wire(stream.kind).into(),
-                seq: batch.key.seq,
-                digest: batch.digest.0.to_vec(),
-                settled_below: batch.settled_below,
-                format: watchkeeper_proto::FORMAT,
-                body: batch.body.into(),
-                traceparent,
-            }),
-        );
+        let mut message = v1::Batch {
+            epoch: Some(wire::epoch_to_wire(stream.epoch)),
+            service: stream.service.as_str().to_owned(),
+            kind: wire::kind_to_wire(stream.kind).into(),
+            seq: batch.key.seq,
+            digest: batch.digest.0.to_vec(),
+            settled_below: batch.settled_below,
+            format: watchkeeper_proto::FORMAT,
+            body: batch.body.into(),
+            traceparent,
+            check: 0,
+        };
+        message.check = watchkeeper_proto::check(self.agent.as_str(), &message);
+        let failed = send(road, v1::to_collector::Message::Batch(message));
         crash::point("agent.after_send");
         Ok(failed)
     }

@@ -240,6 +240,7 @@ fn seal(load: &Load, agent: usize, epoch: v1::Epoch) -> Result<Vec<v1::Batch>> {
             settled_below: 0,
             format: watchkeeper_proto::FORMAT,
             body: body.into(),
+            check: 0,
         });
     }
     Ok(sealed)

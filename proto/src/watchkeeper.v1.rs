@@ -135,6 +135,9 @@ pub struct Batch {
     /// W3C Trace Context: made of the batch's identity, so that every repetition on every road is the same trace.
     #[prost(string, tag = "9")]
     pub traceparent: ::prost::alloc::string::String,
+    /// Over the agent's id and all numbers and names above, for `body` has its digest: `check` in src/lib.rs. 0 of older agents.
+    #[prost(fixed64, tag = "10")]
+    pub check: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Receipt {

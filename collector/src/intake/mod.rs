@@ -7,6 +7,8 @@
 mod agents;
 pub mod amqp;
 pub(crate) mod count;
+#[cfg(test)]
+mod flips;
 pub mod grpc;
 pub(crate) mod known;
 mod receive;

@@ -166,6 +166,14 @@ impl Intake {
 
     /// Takes in one batch; the reply may be sent. While others fill the room, it waits still packed.
     pub async fn batch(&self, agent: &AgentId, batch: v1::Batch) -> Reply {
+        // Before anything it says is believed. Whose answer this is may be wrong as well: what was meant gets none, and is
+        // offered again.
+        if watchkeeper_proto::is_damaged(agent.as_str(), &batch) {
+            return Reply::new(
+                v1::Outcome::Damaged,
+                "what it says of itself was broken on the way",
+            );
+        }
         let needed = wire::unpacked_bytes(&batch.body).clamp(1, ROOM_BYTES);
         // Never closed: without a permit there would be no bound, and no harm.
         let _room = self.room.acquire_many(u32::try_from(needed).unwrap_or(u32::MAX)).await;

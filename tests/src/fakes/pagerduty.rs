@@ -58,6 +58,13 @@ impl PagerDuty {
         lock(&self.account).incidents.clone()
     }
 
+    /// Somebody closes what is open under this key, by hand.
+    pub fn close_by_hand(&self, dedup_key: &str) {
+        let mut account = lock(&self.account);
+        let of_key = account.incidents.iter_mut().filter(|it| it.dedup_key == dedup_key);
+        of_key.for_each(|incident| incident.is_resolved = true);
+    }
+
     /// Events that were taken and had no effect.
     pub fn n_dropped(&self) -> usize {
         lock(&self.account).n_dropped

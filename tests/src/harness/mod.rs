@@ -2,6 +2,7 @@
 //!
 //! Owns no assertion. Waiting is for a condition and bounded; nothing sleeps to win a race.
 
+mod disk;
 mod http;
 mod journal;
 mod process;
@@ -10,6 +11,7 @@ mod rabbit;
 mod site;
 mod writer;
 
+pub use disk::SmallDisk;
 pub use http::{get_json, get_text};
 pub use journal::JournalWriter;
 pub use process::{Process, as_user, binary, find_program, free_port, without_privileges};

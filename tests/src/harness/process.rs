@@ -172,6 +172,18 @@ impl Process {
         self.status_bytes("VmHWM:")
     }
 
+    /// Where its open descriptors lead: files, sockets and the like.
+    pub fn descriptors(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        let all = all.into_iter().flatten().filter_map(Result::ok);
+        all.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok()).collect()
+    }
+
+    /// How many threads it has.
+    pub fn n_threads(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?.count())
+    }
+
     fn status_bytes(&self, key: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find(|l| l.starts_with(key))?;

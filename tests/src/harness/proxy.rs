@@ -1,10 +1,11 @@
-//! A TCP proxy between an agent and its collector that can cut, stall and flip bits.
+//! A TCP proxy between an agent and its collector that can cut, delay, half-open and flip bits.
 //!
 //! Owns only bytes: it knows nothing of what passes through.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +28,9 @@ struct Shared {
     fault: Mutex<Fault>,
     n_faults: AtomicU64,
     cut: Notify,
+    delay_ms: AtomicU64,
+    is_half_open: AtomicBool,
+    half_open: Notify,
 }
 
 /// The proxy; it ends with the value.
@@ -57,13 +61,18 @@ impl Proxy {
             fault: Mutex::new(Fault::None),
             n_faults: AtomicU64::new(0),
             cut: Notify::new(),
+            delay_ms: AtomicU64::new(0),
+            is_half_open: AtomicBool::new(false),
+            half_open: Notify::new(),
         });
         let all = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((agent, _)) = listener.accept().await {
                 let shared = all.clone();
                 tokio::spawn(async move {
-                    if let Ok(collector) = TcpStream::connect(("127.0.0.1", to_port)).await {
+                    if shared.is_half_open.load(Ordering::Relaxed) {
+                        swallow(agent, &shared).await;
+                    } else if let Ok(collector) = TcpStream::connect(("127.0.0.1", to_port)).await {
                         carry(agent, collector, &shared).await;
                     }
                 });
@@ -87,6 +96,21 @@ impl Proxy {
         self.shared.cut.notify_waiters();
     }
 
+    /// What passes, in either direction, takes so much longer from now on.
+    pub fn delay(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_ms.store(by_ms, Ordering::Relaxed);
+    }
+
+    /// Connections stay open and carry nothing, as when a machine on the way is gone. Those of now never do again, even
+    /// when it is over; those that come meanwhile are taken and lead nowhere.
+    pub fn half_open(&self, is_on: bool) {
+        self.shared.is_half_open.store(is_on, Ordering::Relaxed);
+        if is_on {
+            self.shared.half_open.notify_waiters();
+        }
+    }
+
     /// How many faults have happened.
     pub fn n_faults(&self) -> u64 {
         self.shared.n_faults.load(Ordering::Relaxed)
@@ -99,27 +123,60 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(agent: TcpStream, collector: TcpStream, shared: &Shared) {
-    let (mut from_agent, mut to_agent) = agent.into_split();
-    let (mut from_collector, mut to_collector) = collector.into_split();
-    let upward = async {
-        let mut buffer = vec![0; 16 * 1024];
-        loop {
-            let n = from_agent.read(&mut buffer).await.unwrap_or(0);
-            if n == 0 || !shared.pass(&mut buffer[..n], &mut to_collector).await {
-                return;
+async fn carry(mut agent: TcpStream, mut collector: TcpStream, shared: &Shared) {
+    let is_silent = {
+        let (mut from_agent, mut to_agent) = agent.split();
+        let (mut from_collector, mut to_collector) = collector.split();
+        let upward = async {
+            let mut buffer = vec![0; 16 * 1024];
+            loop {
+                let n = from_agent.read(&mut buffer).await.unwrap_or(0);
+                shared.linger().await;
+                if n == 0 || !shared.pass(&mut buffer[..n], &mut to_collector).await {
+                    return;
+                }
             }
+        };
+        let downward = async {
+            let mut buffer = vec![0; 16 * 1024];
+            loop {
+                let n = from_collector.read(&mut buffer).await.unwrap_or(0);
+                shared.linger().await;
+                if n == 0 || to_agent.write_all(&buffer[..n]).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = upward => false,
+            () = downward => false,
+            () = shared.cut.notified() => false,
+            () = shared.half_open.notified() => true,
         }
     };
-    let downward = tokio::io::copy(&mut from_collector, &mut to_agent);
+    if is_silent {
+        swallow(agent, shared).await;
+    }
+}
+
+/// Takes what comes, and answers nothing, until the other side gives up. The collector's side stays open meanwhile.
+async fn swallow(mut agent: TcpStream, shared: &Shared) {
+    let mut buffer = vec![0; 16 * 1024];
+    let taking = async { while agent.read(&mut buffer).await.is_ok_and(|n| n > 0) {} };
     tokio::select! {
-        () = upward => {}
-        _ = downward => {}
+        () = taking => {}
         () = shared.cut.notified() => {}
     }
 }
 
 impl Shared {
+    async fn linger(&self) {
+        let delay = self.delay_ms.load(Ordering::Relaxed);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+    }
+
     /// Passes bytes on as the fault allows; whether the connection lives on.
     async fn pass(&self, bytes: &mut [u8], to: &mut (impl AsyncWriteExt + Unpin)) -> bool {
         let n = bytes.len() as u64;

@@ -219,14 +219,23 @@ impl Site {
     /// # Errors
     /// If it cannot be started.
     pub async fn start_collector(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        self.spawn_collector(arguments)?;
+        if arguments.is_empty() {
+            self.wait_ready(self.port).await;
+        }
+        Ok(())
+    }
+
+    /// Starts the collector and waits for nothing.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn spawn_collector(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
         let config = self.path().join("collector.yaml");
         let mut all = vec!["--config", config.to_str().unwrap_or_default()];
         all.extend(arguments);
         let log = self.path().join("collector.log");
         self.collector = Some(Process::start(&binary("watchkeeper-collector"), &all, &log)?);
-        if arguments.is_empty() {
-            self.wait_ready(self.port).await;
-        }
         Ok(())
     }
 

@@ -1,10 +1,9 @@
 //! A full disk, too few descriptors, a connection cut in the middle of a batch, bits flipped on the way.
 
-use std::process::Command;
 use std::time::Duration;
 
 use watchkeeper_tests::harness::{
-    AgentOptions, Fault, LogWriter, Proxy, Site, eventually, free_port, get_text,
+    AgentOptions, Fault, LogWriter, Proxy, Site, SmallDisk, eventually, free_port, get_text,
 };
 
 #[tokio::test]
@@ -49,40 +48,12 @@ async fn a_bit_flipped_on_the_way_is_noticed_and_nothing_is_lost() {
     site.wait_counted(&log.written, Duration::from_secs(120)).await;
 }
 
-/// A small file system of its own, unmounted at the end.
-struct Tmpfs(std::path::PathBuf);
-
-impl Tmpfs {
-    fn mount(at: std::path::PathBuf, size: &str) -> Option<Self> {
-        std::fs::create_dir_all(&at).ok()?;
-        let size = format!("size={size}");
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(&at)
-            .status()
-            .ok()?;
-        status.success().then_some(Self(at))
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        // Lazily: a process that is being killed may still hold a file.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_stops_reading_and_loses_nothing() {
     let mut site = Site::new("").unwrap();
-    let Some(disk) = Tmpfs::mount(site.path().join("small"), "8m") else {
-        assert!(std::env::var_os("CI").is_none(), "mounting a tmpfs needs root");
-        println!("left out: mounting a tmpfs needs root");
-        return;
-    };
-    let ballast = disk.0.join("somebody-elses-file");
+    let Some(disk) = SmallDisk::mount(&site.path().join("small"), "8m") else { return };
     let dead_port = Some(free_port());
-    let data_dir = Some(disk.0.join("agent"));
+    let data_dir = Some(disk.path().join("agent"));
     let without_collector = AgentOptions {
         collector_port: dead_port,
         data_dir: data_dir.clone(),
@@ -102,8 +73,7 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     let up = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
     eventually("the agent is up", Duration::from_secs(20), up).await;
     // Somebody fills the disk to its last byte.
-    let mut file = std::fs::File::create(&ballast).unwrap();
-    while std::io::Write::write(&mut file, &[7; 4096]).is_ok_and(|n| n > 0) {}
+    disk.fill().unwrap();
     let mut n = 0_u64;
     let full = eventually("the agent says that its disk is full", Duration::from_secs(60), || {
         for _ in 0..500 {
@@ -131,8 +101,7 @@ async fn a_full_disk_stops_reading_and_loses_nothing() {
     };
     eventually("the reload waits", Duration::from_secs(20), says("config: reload of")).await;
     // There is room again: sealing goes on by itself, and with a road everything arrives.
-    drop(file);
-    std::fs::remove_file(&ballast).unwrap();
+    disk.free();
     let ready = || async { get_text(&metrics).await.ok().filter(|(status, _)| *status == 200) };
     eventually("the agent seals again", Duration::from_secs(60), ready).await;
     eventually("it is reloaded", Duration::from_secs(20), says("config: reloaded at")).await;

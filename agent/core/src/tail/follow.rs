@@ -180,6 +180,8 @@ pub struct Tail<D: Disk> {
     pub(super) forget: Vec<FileRef>,
     /// Unknown siblings made after this are read whole; `None` on the very first start.
     pub(super) reference: Option<Timestamp>,
+    /// The same while `reference` is ahead, because the clock was set back: by the clock of now.
+    pub(super) set_back: Option<Timestamp>,
     pub(super) is_first_scan: bool,
     pub(super) waiting: bool,
     pub(super) next_scan: Timestamp,
@@ -211,6 +213,7 @@ impl<D: Disk> Tail<D> {
             closing: Vec::new(),
             forget: Vec::new(),
             reference: stored.looked_at,
+            set_back: None,
             is_first_scan: true,
             waiting: stored.wait,
             next_scan: Timestamp(i64::MIN),

@@ -38,6 +38,7 @@ fn inode_of(stat: &Stat) -> Inode {
 impl<D: Disk> Tail<D> {
     /// Looks through the directories.
     pub(super) fn scan(&mut self, now: Timestamp, sink: &mut impl Sink) {
+        let is_set_back = self.mind_the_clock(now);
         let known = self.behind_links(now);
         let listing = self.disk.list(&known);
         self.problems = listing.problems.into_iter().collect();
@@ -58,7 +59,20 @@ impl<D: Disk> Tail<D> {
         self.tell_damages();
         self.is_first_scan = false;
         self.reference = self.reference.max(Some(now));
+        self.set_back = is_set_back.then_some(now);
         self.next_scan = now + wait.min(MAX_SCAN_WAIT);
+    }
+
+    /// Whether the clock was set back behind the last look. What was there at that look is decided, so what is unknown now
+    /// and was made since then, by either clock, is new. At a start nobody knows what was decided.
+    fn mind_the_clock(&mut self, now: Timestamp) -> bool {
+        let is_set_back = self.reference.is_some_and(|reference| now < reference);
+        let is_seen_first = self.set_back.is_none_or(|last| now < last);
+        if is_set_back && is_seen_first && !self.is_first_scan {
+            let between_looks = i64::try_from(2 * MAX_SCAN_WAIT.as_nanos()).unwrap_or(i64::MAX);
+            self.set_back = Some(now.shifted(-between_looks));
+        }
+        is_set_back
     }
 
     /// Where links lead that lead to what is followed, or led when it was last. What is gone for so long that this was
@@ -357,7 +371,7 @@ impl<D: Disk> Tail<D> {
 
     fn is_fresh(&self, stat: &Stat) -> bool {
         let born = stat.created.unwrap_or(stat.modified) + CLOCK_TICK;
-        self.reference.is_some_and(|reference| born >= reference)
+        [self.reference, self.set_back].into_iter().flatten().any(|since| born >= since)
     }
 
     /// Whether this process followed the file that a compressed one was made of: then its lines are counted.

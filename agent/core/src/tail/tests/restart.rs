@@ -122,3 +122,35 @@ fn a_place_that_was_lost_and_found_before_the_seal_is_stored() {
     agent.crash();
     assert_eq!(settle(&mut agent), wanted(0..5));
 }
+
+#[test]
+fn a_clock_that_was_ahead_and_is_right_again_hides_no_rotated_file() {
+    // Whether it is started again, whether it looks once before anything happens, and by how much the clock was ahead.
+    for (crashes, looks, set_back_secs) in
+        [(true, true, 1_500), (false, false, 1_500), (true, true, 2), (false, true, 2)]
+    {
+        let mut agent = following(3);
+        agent.wait_for(set_back_secs);
+        agent.catch_up();
+        agent.seal();
+        let right = agent.now().shifted(-i64::try_from(set_back_secs * 1_000_000_000).unwrap());
+        agent.world().now = right;
+        if crashes {
+            agent.crash();
+        }
+        if looks {
+            agent.catch_up();
+        }
+        // Faster than anybody looks.
+        for n in 3..6 {
+            agent.world().append("/l/app.log", lines(n..n + 1));
+            agent.world().rename("/l/app.log", &format!("/l/app.log.{n}"));
+            agent.wait_for(1);
+        }
+        agent.world().append("/l/app.log", lines(6..7));
+        let case = format!("set back by {set_back_secs} s, with a crash: {crashes}");
+        assert_eq!(settle(&mut agent), wanted(0..7), "{case}");
+        agent.crash();
+        assert_eq!(settle(&mut agent), wanted(0..7), "{case}");
+    }
+}
