@@ -1,31 +1,10 @@
-//! A full disk, too few descriptors, a connection cut in the middle of a batch, bits flipped on the way.
+//! A full disk, too few descriptors, bits flipped on the way.
 
 use std::time::Duration;
 
 use watchkeeper_tests::harness::{
     AgentOptions, Fault, LogWriter, Proxy, Site, SmallDisk, eventually, free_port, get_text,
 };
-
-#[tokio::test]
-async fn counts_are_exact_through_connections_cut_in_the_middle_of_a_batch() {
-    let mut site = Site::new("").unwrap();
-    let proxy = Proxy::start(site.port).await.unwrap();
-    let collector_port = Some(proxy.port());
-    site.configure_agent(&AgentOptions { collector_port, ..AgentOptions::default() }).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    site.start_agent(&[]).unwrap();
-    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
-    for round in 0..15_u64 {
-        proxy.set(Fault::CutAfter(100 + round * 37));
-        for n in 0..300 {
-            log.line(if n % 7 == 0 { 500 } else { 200 }, n as f64).unwrap();
-        }
-        let faults = round + 1;
-        let cut = || async { (proxy.n_faults() >= faults).then_some(()) };
-        eventually("the connection is cut", Duration::from_secs(60), cut).await;
-    }
-    site.wait_counted(&log.written, Duration::from_secs(90)).await;
-}
 
 #[tokio::test]
 async fn a_bit_flipped_on_the_way_is_noticed_and_nothing_is_lost() {
