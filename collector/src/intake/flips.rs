@@ -7,6 +7,7 @@ use watchkeeper_model::{AgentId, Digest, Kind, Timestamp};
 use watchkeeper_proto::v1;
 
 use super::Intake;
+use super::restoring::settings;
 use crate::store::tests::contract::total;
 use crate::store::tests::parts::{NOW, open, stream};
 
@@ -42,16 +43,7 @@ fn sent(agent: &AgentId, seq: u64) -> v1::Batch {
 async fn a_bit_that_flips_anywhere_in_a_batch_counts_nothing_twice() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
-    let settings = watchkeeper_collector_core::engine::Settings {
-        slos: Vec::new(),
-        rules: Vec::new(),
-        corrections: Vec::new(),
-        builtin: Default::default(),
-        routes: watchkeeper_collector_core::route::RouteTree::build(&Default::default(), ""),
-        receivers: Vec::new(),
-        external_url: String::new(),
-    };
-    let settings = tokio::sync::watch::channel(Arc::new(settings)).1;
+    let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
     let intake = Intake::new(store.clone(), crate::hub::channel().0, settings);
     let agent = AgentId::new("web-1");
     // Numbers of two bytes, so that all messages are of one length.

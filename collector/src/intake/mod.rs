@@ -13,7 +13,7 @@ pub mod grpc;
 pub(crate) mod known;
 mod receive;
 #[cfg(test)]
-mod restoring;
+pub(crate) mod restoring;
 mod session;
 
 pub(crate) use receive::base_values;

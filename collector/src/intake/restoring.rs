@@ -59,7 +59,8 @@ fn slos() -> Vec<SloSettings> {
     all
 }
 
-fn settings(slos: Vec<SloSettings>) -> engine::Settings {
+/// Settings with nothing but these SLOs.
+pub(crate) fn settings(slos: Vec<SloSettings>) -> engine::Settings {
     engine::Settings {
         slos,
         rules: Vec::new(),

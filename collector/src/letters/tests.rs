@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{KeptLetters, Letter, Opened, Place, PlaceError, Places, Retried, RetryOutcome};
 use crate::intake::Intake;
+use crate::intake::restoring::settings;
 use crate::store::tests::contract::total;
 use crate::store::tests::parts::{NOW, batch, open, stream};
 use crate::store::{Fate, Store, Stored, WindowsBody, WindowsCommit};
@@ -24,16 +25,7 @@ struct World {
 fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let settings = watchkeeper_collector_core::engine::Settings {
-        slos: Vec::new(),
-        rules: Vec::new(),
-        corrections: Vec::new(),
-        builtin: Default::default(),
-        routes: watchkeeper_collector_core::route::RouteTree::build(&Default::default(), ""),
-        receivers: Vec::new(),
-        external_url: String::new(),
-    };
-    let settings = tokio::sync::watch::channel(Arc::new(settings)).1;
+    let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
     let intake = Arc::new(Intake::new(store.clone(), crate::hub::channel().0, settings));
     let kept = |kind| -> Box<dyn Place> {
         Box::new(KeptLetters::new(kind, store.clone(), intake.clone()))
