@@ -173,6 +173,11 @@ impl Delivery {
             Some(Message::Welcome(welcome)) => {
                 let bounds = wire::bounds_from_wire(welcome.bounds);
                 (self.sources)(ForSources::Bounds(bounds));
+                let newest = self.spool.newest_row().unwrap_or_else(|error| {
+                    // Then all goes in the order of sealing.
+                    facts::spool_failed(&error);
+                    0
+                });
                 let input = Input::Welcome {
                     incarnation: welcome.incarnation,
                     streams: wire::answers_from_wire(&self.agent, welcome.streams),
@@ -181,6 +186,7 @@ impl Delivery {
                         .into_iter()
                         .map(wire::frontier_from_wire)
                         .collect(),
+                    newest,
                 };
                 self.handle(sender, road, input);
             }
@@ -259,8 +265,8 @@ impl Delivery {
                 let bye = wire::farewell_to_wire(farewell);
                 return Ok(send(road, v1::to_collector::Message::Bye(bye)));
             }
-            Effect::Load { lane, after, limit } => {
-                let (offers, complete) = self.spool.pending(lane, after, limit)?;
+            Effect::Load { lane, rows, limit } => {
+                let (offers, complete) = self.spool.pending(lane, rows, limit)?;
                 return Ok(Some(Input::Loaded { lane, offers, complete }));
             }
             Effect::Send { row } => return self.send_batch(row, road),
