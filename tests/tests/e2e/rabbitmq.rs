@@ -16,16 +16,16 @@ use watchkeeper_tests::harness::{
 
 use super::security::certificate;
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
-async fn client(port: u16) -> (Connection, Channel) {
+pub(super) async fn client(port: u16) -> (Connection, Channel) {
     let connection =
         Connection::connect(&uri(port), ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
 }
 
-async fn publish(
+pub(super) async fn publish(
     channel: &Channel,
     (exchange, key): (&str, &str),
     properties: BasicProperties,
@@ -38,13 +38,13 @@ async fn publish(
 }
 
 /// Messages of a queue without taking them: how many there are.
-async fn n_messages(channel: &Channel, queue: &str) -> u32 {
+pub(super) async fn n_messages(channel: &Channel, queue: &str) -> u32 {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
     queue.map_or(0, |q| q.message_count())
 }
 
-fn ours(kind: &str) -> BasicProperties {
+pub(super) fn ours(kind: &str) -> BasicProperties {
     let mut headers = FieldTable::default();
     headers.insert("x-watchkeeper-wire".into(), AMQPValue::LongUInt(1));
     BasicProperties::default()
@@ -53,7 +53,7 @@ fn ours(kind: &str) -> BasicProperties {
         .with_headers(headers)
 }
 
-async fn readyz(site: &Site, text: &str) {
+pub(super) async fn readyz(site: &Site, text: &str) {
     let url = format!("http://127.0.0.1:{}/readyz", site.port);
     eventually(&format!("{url} says {text}"), LIMIT, || async {
         let (_, said) = get_text(&url).await.ok()?;
@@ -62,20 +62,20 @@ async fn readyz(site: &Site, text: &str) {
     .await;
 }
 
-async fn agent_says(site: &Site, text: &str) {
+pub(super) async fn agent_says(site: &Site, text: &str) {
     eventually(&format!("the agent's log says {text}"), LIMIT, || async {
         site.agent.as_ref()?.log().contains(text).then_some(())
     })
     .await;
 }
 
-async fn has_alert(site: &Site, name: &str) -> Option<bool> {
+pub(super) async fn has_alert(site: &Site, name: &str) -> Option<bool> {
     let alerts = site.api("alerts").await.ok()?;
     let is = |a: &serde_json::Value| a["labels"]["alertname"] == name && a["state"] == "firing";
     Some(alerts["alerts"].as_array()?.iter().any(is))
 }
 
-async fn running(site: &mut Site) {
+pub(super) async fn running(site: &mut Site) {
     site.configure_agent(&AgentOptions::default()).unwrap();
     site.start_collector(&[]).await.unwrap();
     site.start_agent(&[]).unwrap();
@@ -493,7 +493,7 @@ async fn a_message_that_kills_its_collector_is_parked_in_the_end() {
     channel.queue_purge(dead.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
 }
 
-fn check(arguments: &[&str]) -> (bool, String) {
+pub(super) fn check(arguments: &[&str]) -> (bool, String) {
     let output =
         std::process::Command::new(binary("watchkeeper")).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
