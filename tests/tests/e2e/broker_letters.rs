@@ -37,7 +37,7 @@ fn letters(site: &Site) -> Vec<Value> {
     json(&watchkeeper(site.port, &["list"]))["dead_letters"].as_array().unwrap().clone()
 }
 
-async fn listens(site: &Site) {
+pub(super) async fn listens(site: &Site) {
     let url = format!("http://127.0.0.1:{}/metrics", site.port);
     eventually("it listens", LIMIT, || async {
         let (_, text) = get_text(&url).await.ok()?;
@@ -107,7 +107,7 @@ async fn what_the_broker_gave_up_is_shown_with_its_reason_tried_again_once_and_d
     site.agent.as_mut().unwrap().stop(Duration::from_secs(20)).unwrap();
     site.collector.as_mut().unwrap().kill();
     let (queue, dead) = (format!("{prefix}.windows"), format!("{prefix}.dead"));
-    let other = wire::of_epoch(&batch, 77);
+    let other = wire::of_epoch(&batch, 1, 77);
     let foreign = || BasicProperties::default().with_content_type("application/json".into());
     for _ in 0..2 {
         publish(&channel, ("", &queue), properties.clone(), &other).await;

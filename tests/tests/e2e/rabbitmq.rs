@@ -321,55 +321,6 @@ async fn a_broker_without_memory_or_with_a_full_queue_is_waited_for_in_the_spool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_at_the_broker_is_said_with_what_would_be_right() {
-    let Some(rabbit) = Rabbit::shared().await else { return };
-    let port = rabbit.port;
-    let user = format!("u{}", free_port());
-    assert!(rabbit.ctl(&["add_user", &user, "hunter2"]).status.success());
-    let other = format!("o{}", free_port());
-    let (_connection, channel) = client(port).await;
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    let queue = format!("{other}.windows");
-    channel.queue_declare(queue.as_str().into(), durable, FieldTable::default()).await.unwrap();
-    for (amqp, said) in [
-        (format!("{{uri: 'amqp://guest:hunter2@127.0.0.1:{port}'}}"), "its password is wrong"),
-        (format!("{{uri: 'amqp://guest:guest@127.0.0.1:{port}/none'}}"), "add_vhost none"),
-        (format!("{{uri: 'amqp://{user}:hunter2@127.0.0.1:{port}'}}"), "set_permissions"),
-        (
-            format!("{{uri: 'amqp://guest:guest@127.0.0.1:{port}', prefix: {other}}}"),
-            "other arguments",
-        ),
-        (
-            format!("{{uri: 'amqp://guest:guest@127.0.0.1:{}'}}", free_port()),
-            "nobody listens there",
-        ),
-    ] {
-        let mut site = Site::new(&format!("intake: {{amqp: {amqp}}}\n")).unwrap();
-        site.start_collector(&[]).await.unwrap();
-        readyz(&site, said).await;
-        let log = site.collector.as_ref().unwrap().log();
-        assert!(!log.contains("hunter2"), "{log}");
-        let said_of_agent = if amqp.contains("prefix") { "" } else { said };
-        let collector = Some(format!("  amqp: {amqp}\n"));
-        site.configure_agent(&AgentOptions { collector, ..AgentOptions::default() }).unwrap();
-        site.start_agent(&[]).unwrap();
-        agent_says(&site, said_of_agent).await;
-        let log = site.agent.as_ref().unwrap().log();
-        assert!(!log.contains("hunter2"), "{log}");
-    }
-    // May connect, and nothing else.
-    assert!(rabbit.ctl(&["set_permissions", &user, "^$", "^$", "^$"]).status.success());
-    let amqp = format!("{{uri: 'amqp://{user}:hunter2@127.0.0.1:{port}', prefix: {user}}}");
-    let mut site = Site::new(&format!("intake: {{amqp: {amqp}}}\n")).unwrap();
-    site.start_collector(&[]).await.unwrap();
-    readyz(&site, &format!("configure, write and read \"^{user}")).await;
-    let collector = Some(format!("  amqp: {amqp}\n"));
-    site.configure_agent(&AgentOptions { collector, ..AgentOptions::default() }).unwrap();
-    site.start_agent(&[]).unwrap();
-    agent_says(&site, "permissions that fit").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_collector_waits_until_the_first_is_gone() {
     let Some(mut site) = Site::on(Road::Amqp, "").await.unwrap() else { return };
     running(&mut site).await;

@@ -89,11 +89,12 @@ pub(super) fn with_batch(message: &[u8], change: impl FnOnce(&mut Message)) -> V
 }
 
 /// The same batch as an agent of before the check over what it says of itself would send it, of another epoch.
-pub(super) fn of_epoch(message: &[u8], random: u64) -> Vec<u8> {
+pub(super) fn of_epoch(message: &[u8], created_at_ns: i64, random: u64) -> Vec<u8> {
     with_batch(message, |batch| {
         batch.remove(CHECK);
         batch.change(EPOCH, |bytes| {
             let mut epoch = Message::read(bytes);
+            epoch.change(CREATED_AT, |bytes| *bytes = created_at_ns.to_le_bytes().to_vec());
             epoch.change(RANDOM, |bytes| *bytes = random.to_le_bytes().to_vec());
             *bytes = epoch.bytes();
         });
@@ -108,6 +109,7 @@ pub(super) fn outcome_of(message: &[u8]) -> Option<u64> {
 
 const BATCH: u64 = 2;
 const EPOCH: u64 = 1;
+const CREATED_AT: u64 = 1;
 const RANDOM: u64 = 2;
 const CHECK: u64 = 10;
 pub(super) const SEQ: u64 = 4;
