@@ -91,3 +91,71 @@ impl DeadQueue {
         Ok(Reply { outcome: receipt.outcome(), reason: receipt.reason })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use watchkeeper_collector_core::engine::Input;
+    use watchkeeper_model::Kind;
+
+    use super::*;
+    use crate::hub::{HubQueue, channel};
+    use crate::intake::restoring::settings;
+    use crate::store::tests::parts::{batch, open};
+    use crate::store::{Fate, WindowsCommit};
+
+    fn told(hub: &mut HubQueue) -> Vec<(u64, Option<u64>)> {
+        let numbers = |input| match input {
+            Input::DeadLetters { collector, broker } => (collector, broker),
+            other => panic!("{other:?}"),
+        };
+        hub.inputs().into_iter().map(numbers).collect()
+    }
+
+    #[tokio::test]
+    async fn those_here_and_at_the_broker_are_told_together_whoever_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
+        let (handle, mut hub) = channel();
+        let intake = Arc::new(Intake::new(store.clone(), handle, settings));
+        intake.tell_dead_letters().await.unwrap();
+        assert_eq!(told(&mut hub), [(0, Some(0))], "without a broker there are none");
+        let queue = DeadQueue::new(intake.clone());
+        intake.tell_dead_letters().await.unwrap();
+        assert_eq!(told(&mut hub), [(0, None)], "not counted yet");
+        assert_eq!(queue.n_messages(), None);
+        queue.holds(3).await;
+        queue.holds(3).await;
+        assert_eq!((told(&mut hub), queue.n_messages()), (vec![(0, Some(3))], Some(3)));
+        let fate = Fate::Buried { reason: "no such unit".into(), raw: vec![1], fenced: false };
+        let batches = vec![batch(Kind::Windows, 9, fate)];
+        store.commit_windows(WindowsCommit { batches, ..WindowsCommit::default() }).await.unwrap();
+        intake.tell_dead_letters().await.unwrap();
+        store.discard_dead_letter(Kind::Windows, 1).await.unwrap();
+        intake.tell_dead_letters().await.unwrap();
+        assert_eq!(
+            told(&mut hub),
+            [(1, Some(3)), (0, Some(3))],
+            "the end of one place ends nothing"
+        );
+    }
+
+    #[tokio::test]
+    async fn only_one_looks_or_counts_at_a_time_and_only_where_this_collector_listens() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
+        let intake = Arc::new(Intake::new(open(directory.path()), channel().0, settings));
+        let queue = DeadQueue::new(intake);
+        assert!(queue.is_listening().is_err_and(|why| why.contains("not connected yet")));
+        queue.listens();
+        assert_eq!(queue.is_listening(), Ok(()));
+        let looking = queue.look().await;
+        assert!(queue.look_if_nobody_does().is_none());
+        drop(looking);
+        assert!(queue.look_if_nobody_does().is_some());
+        queue.is_silent("another collector listens on this broker");
+        assert!(queue.is_listening().is_err_and(|why| why.contains("another collector")));
+        let refused = queue.offer("no agent", v1::Batch::default()).await;
+        assert!(refused.is_err_and(|why| why.contains("1 to 253")));
+    }
+}
