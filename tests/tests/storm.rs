@@ -7,12 +7,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod storm {
+    mod broker;
+    mod chance;
     mod clock;
     mod faults;
     mod host;
     mod incidents;
+    mod kinds;
     mod plan;
+    mod restoring;
     mod stage;
+    mod tally;
     mod verdict;
     mod weather;
 }
