@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use watchkeeper_agent::sources::{SourceSettings, Stored, Wakes, build, read};
+use watchkeeper_agent::sources::{Beside, SourceSettings, Stored, Wakes, build, read};
 use watchkeeper_agent_core::observe::{Accumulator, Sealed};
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_config::{Reader, load_str};
@@ -250,7 +250,8 @@ fn settings(file: &Path, shape: &Shape) -> Result<SourceSettings> {
 fn tail(file: &Path, shape: &Shape) -> Result<(Counts, usize, usize)> {
     let mut counted = Accumulator::new(AgentId::new("bench"), Labels::new([("env", "bench")]));
     let wakes = Wakes::new();
-    let mut source = build(settings(file, shape)?, Stored::default(), &mut counted, wakes.waker());
+    let beside = Beside::new(wakes.waker());
+    let mut source = build(settings(file, shape)?, Stored::default(), &mut counted, &beside);
     let mut policy = SealPolicy::new(Duration::from_millis(250));
     let (mut counts, mut n_seals, mut n_parts) = (Counts::new(), 0, 0);
     loop {

@@ -20,7 +20,7 @@ use watchkeeper_model::Timestamp;
 use crate::config::{AgentSettings, RoadSettings};
 use crate::delivery::Delivery;
 use crate::reload::{self, Reloader};
-use crate::sources::{self, SourceSettings, Stored, Wakes};
+use crate::sources::{self, Beside, SourceSettings, Stored, Wakes};
 use crate::spool::{Move, Opened, Spool, SpoolError, StoredSource};
 use crate::status::Status;
 use crate::telemetry::Telemetry;
@@ -65,6 +65,7 @@ impl App {
         let spool = Arc::new(spool);
         let status = Arc::new(Status::default());
         let wakes = Wakes::new();
+        let beside = Beside::new(wakes.waker());
         let mut counted = Accumulator::new(settings.id.clone(), settings.labels.clone());
         counted.set_redactor(Redactor::new(&settings.redact));
         let mut stored = configure(&spool, &settings.sources, now)?;
@@ -72,7 +73,7 @@ impl App {
         for source in &settings.sources {
             let stored = stored.remove(source.name()).unwrap_or_default();
             let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
-            let mut source = sources::build(source.clone(), stored, &mut counted, wakes.waker());
+            let mut source = sources::build(source.clone(), stored, &mut counted, &beside);
             if moved {
                 source.epoch_changed();
             }
@@ -96,6 +97,7 @@ impl App {
             status: status.clone(),
             commands: receiver,
             wakes: wakes.clone(),
+            beside,
             spool_is_new: new_spool,
             patience_until: (!is_new).then(|| now + PATIENCE),
             heard: None,

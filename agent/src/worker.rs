@@ -18,7 +18,7 @@ use watchkeeper_model::{Body, Frontier, Kind, Timestamp};
 use crate::config::AgentSettings;
 use crate::delivery::ForSources;
 use crate::reload::Pending;
-use crate::sources::{Checkpoint, Progress, Source, Wakes};
+use crate::sources::{Beside, Checkpoint, Progress, Source, Wakes};
 use crate::spool::{SealRequest, SourceCheckpoint, Spool, SpoolError};
 use crate::status::{SourceStatus, Status};
 use crate::{facts, wire};
@@ -57,6 +57,8 @@ pub struct Worker {
     pub commands: Receiver<Command>,
     /// Wakes the worker.
     pub wakes: Wakes,
+    /// Where sources do what may take long.
+    pub beside: Beside,
     /// Says when this spool has been welcomed.
     pub spool_is_new: watch::Sender<bool>,
     /// After this time without a welcome files are read from where the spool says.

@@ -2,7 +2,8 @@
 //!
 //! Owns the mapping between the model's time and tokio's. The cores are given `now`; everything else asks here.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use watchkeeper_model::Timestamp;
 
@@ -17,6 +18,12 @@ pub fn now() -> Timestamp {
             Timestamp(i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n))
         }
     }
+}
+
+/// For how long this process has been asked, without the time in which the machine slept. Nobody can set it.
+pub fn running() -> Duration {
+    static SINCE: OnceLock<Instant> = OnceLock::new();
+    SINCE.get_or_init(Instant::now).elapsed()
 }
 
 /// When `at` will be, for a timer: not before now, at most an hour ahead.

@@ -1,7 +1,10 @@
 //! What the agent decides: parsing, matching, aggregation, file identity, sealing and delivery, without any I/O.
 
 pub mod deliver;
+pub mod host;
 pub mod journal;
 pub mod observe;
+pub mod polling;
+
 pub mod seal;
 pub mod tail;

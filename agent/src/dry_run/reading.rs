@@ -16,7 +16,7 @@ use watchkeeper_model::{AgentId, Labels, Timestamp};
 use super::gather::Gathered;
 use crate::choice::{Chosen, From};
 use crate::sources::tail::{Pipe, TailSource, TailSourceSettings};
-use crate::sources::{self, Inspection, Source, SourceSettings, Stored, Waker};
+use crate::sources::{self, Beside, Inspection, Source, SourceSettings, Stored, Waker};
 
 /// How often at least what was counted is sealed; more often when there is much.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
@@ -60,8 +60,8 @@ impl Reading {
                 Box::new(source)
             }
             From::Paths | From::Files(_) => {
-                let tail = SourceSettings::Tail(settings.clone());
-                sources::build(tail, Stored::default(), &mut counted, waker)
+                let tail = SourceSettings::new(settings.clone());
+                sources::build(tail, Stored::default(), &mut counted, &Beside::new(waker))
             }
         };
         source.keep_evidence();

@@ -137,8 +137,7 @@ impl Worker {
         now: Timestamp,
     ) -> Box<dyn Source> {
         let stored = Stored { rows: stored.positions, looked_at: stored.looked_at, wait: true };
-        let waker = self.wakes.waker();
-        let mut source = sources::build(settings.clone(), stored, &mut self.counted, waker);
+        let mut source = sources::build(settings.clone(), stored, &mut self.counted, &self.beside);
         // As after a start: it looks what there is, and then hears what the collector knows of it.
         poll_source(source.as_mut(), now, false, &mut self.counted);
         source.adopt(now, self.heard.as_deref().unwrap_or_default());

@@ -1,27 +1,59 @@
 //! The kinds of sources there are: the one place to register another.
 //!
-//! Owns the tags of `sources:`. What stands below a tag is the business of its folder.
+//! Owns the tags of `sources:` and what is the same for every kind: that settings can be compared, named and built without
+//! knowing which they are. What stands below a tag is the business of its folder.
+
+use std::any::Any;
+use std::fmt::Debug;
 
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_config::{Located, Node, Reader};
 use watchkeeper_model::Service;
 
-use super::journal::{JournalSource, JournalSourceSettings};
+use super::beside::Beside;
+use super::host::HostSourceSettings;
+use super::journal::JournalSourceSettings;
 use super::source::{Source, Stored};
-use super::tail::{TailSource, TailSourceSettings};
-use super::wake::Waker;
+use super::tail::TailSourceSettings;
+
+/// Every kind, in the order in which they are named to people.
+const KINDS: [Registered; 3] = [
+    Registered::of::<TailSourceSettings>(),
+    Registered::of::<JournalSourceSettings>(),
+    Registered::of::<HostSourceSettings>(),
+];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 5] = ["probe", "watch", "process", "host", "heartbeat"];
+const LATER: [&str; 4] = ["probe", "watch", "process", "heartbeat"];
+
+/// The settings of one kind of source.
+pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
+    /// Its tag in `sources:`.
+    const TAG: &'static str;
+
+    /// Reads the section below the tag; the name the user gave it, if any, with its place.
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Option<Located<String>>, Self)>;
+
+    /// Its name; empty until it has one.
+    fn name(&self) -> &str;
+
+    /// Names it.
+    fn set_name(&mut self, name: &str);
+
+    /// Whose it is.
+    fn service(&self) -> &Service;
+
+    /// What it reads, in a form that is the same for the same: a line that begins with its kind, then one for each part.
+    /// A source goes on where another one stood that read the same.
+    fn reads(&self) -> String;
+
+    /// Makes the source, going on from what it had stored.
+    fn build(self, stored: Stored, into: &mut Accumulator, beside: &Beside) -> Box<dyn Source>;
+}
 
 /// What one source needs, of whatever kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SourceSettings {
-    /// Lines of files.
-    Tail(TailSourceSettings),
-    /// Entries of systemd's journal.
-    Journal(JournalSourceSettings),
-}
+#[derive(Debug)]
+pub struct SourceSettings(Box<dyn Erased>);
 
 /// One element of `sources:` as it was written.
 #[derive(Clone, Debug)]
@@ -32,27 +64,35 @@ pub struct SourceConfig {
     pub settings: SourceSettings,
 }
 
-/// Reads one element of `sources:`.
-pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
-    let mut tags = vec!["tail", "journal"];
-    tags.extend(LATER);
-    let (tag, inner) = node.variant(reader, &tags)?;
-    match tag {
-        "tail" => {
-            let (given_name, tail) = TailSourceSettings::read(inner, reader)?;
-            Some(SourceConfig { given_name, settings: SourceSettings::Tail(tail) })
-        }
-        "journal" => {
-            let (given_name, journal) = JournalSourceSettings::read(inner, reader)?;
-            Some(SourceConfig { given_name, settings: SourceSettings::Journal(journal) })
-        }
-        later => {
-            reader
-                .error(node.place(), format!("`{later}` sources are not part of this version"))
-                .help("this version observes with `tail` and `journal`");
-            None
+struct Registered {
+    tag: &'static str,
+    read: fn(&Node, &mut Reader<'_>) -> Option<SourceConfig>,
+}
+
+impl Registered {
+    const fn of<K: Kind>() -> Self {
+        Self {
+            tag: K::TAG,
+            read: |node, reader| {
+                let (given_name, kind) = K::read(node, reader)?;
+                Some(SourceConfig { given_name, settings: SourceSettings::new(kind) })
+            },
         }
     }
+}
+
+/// Reads one element of `sources:`.
+pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
+    let tags: Vec<&'static str> = KINDS.iter().map(|kind| kind.tag).chain(LATER).collect();
+    let (tag, inner) = node.variant(reader, &tags)?;
+    if let Some(kind) = KINDS.iter().find(|kind| kind.tag == tag) {
+        return (kind.read)(inner, reader);
+    }
+    let known = KINDS.map(|kind| format!("`{}`", kind.tag)).join(", ");
+    reader
+        .error(node.place(), format!("`{tag}` sources are not part of this version"))
+        .help(format!("this version observes with {known}"));
+    None
 }
 
 /// Makes the source that settings describe, going on from what it had stored.
@@ -60,71 +100,124 @@ pub fn build(
     settings: SourceSettings,
     stored: Stored,
     into: &mut Accumulator,
-    waker: Waker,
+    beside: &Beside,
 ) -> Box<dyn Source> {
-    match settings {
-        SourceSettings::Tail(tail) => Box::new(TailSource::new(tail, stored, into, waker)),
-        SourceSettings::Journal(journal) => {
-            Box::new(JournalSource::new(journal, stored, into, waker))
-        }
-    }
+    settings.0.build(stored, into, beside)
 }
 
 impl SourceSettings {
+    /// Those of one kind.
+    pub fn new<K: Kind>(kind: K) -> Self {
+        Self(Box::new(kind))
+    }
+
     /// What kind it is, as in the configuration.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Tail(_) => "tail",
-            Self::Journal(_) => "journal",
-        }
+        self.0.tag()
+    }
+
+    /// Those of this kind; `None` of any other.
+    pub fn as_kind<K: Kind>(&self) -> Option<&K> {
+        self.0.any().downcast_ref()
     }
 
     /// The settings of a source that tails files; `None` of any other.
     pub fn into_tail(self) -> Option<TailSourceSettings> {
-        match self {
-            Self::Tail(tail) => Some(tail),
-            Self::Journal(_) => None,
-        }
+        self.as_kind().cloned()
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        match self {
-            Self::Tail(tail) => &tail.lines.source,
-            Self::Journal(journal) => &journal.lines.source,
-        }
+        self.0.name()
     }
 
     /// Names it.
     pub fn set_name(&mut self, name: &str) {
-        match self {
-            Self::Tail(tail) => tail.set_name(name),
-            Self::Journal(journal) => journal.set_name(name),
-        }
+        self.0.set_name(name);
     }
 
-    /// What it reads, in a form that is the same for the same: a line that begins with its kind, then one for each part.
-    /// A source goes on where another one stood that read the same.
+    /// What it reads, see [`Kind::reads`].
     pub fn reads(&self) -> String {
-        match self {
-            Self::Tail(tail) => tail.reads(),
-            Self::Journal(journal) => journal.reads(),
-        }
-    }
-
-    /// Those of a `tail`.
-    pub fn as_tail(&self) -> Option<&TailSourceSettings> {
-        match self {
-            Self::Tail(tail) => Some(tail),
-            Self::Journal(_) => None,
-        }
+        self.0.reads()
     }
 
     /// Whose it is.
     pub fn service(&self) -> &Service {
-        match self {
-            Self::Tail(tail) => &tail.lines.service,
-            Self::Journal(journal) => &journal.lines.service,
-        }
+        self.0.service()
+    }
+}
+
+impl Clone for SourceSettings {
+    fn clone(&self) -> Self {
+        Self(self.0.cloned())
+    }
+}
+
+impl PartialEq for SourceSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.equals(&*other.0)
+    }
+}
+
+impl Eq for SourceSettings {}
+
+/// A [`Kind`] of which it is forgotten which it is.
+trait Erased: Debug + Send + Sync {
+    fn tag(&self) -> &'static str;
+    fn any(&self) -> &dyn Any;
+    fn name(&self) -> &str;
+    fn set_name(&mut self, name: &str);
+    fn service(&self) -> &Service;
+    fn reads(&self) -> String;
+    fn cloned(&self) -> Box<dyn Erased>;
+    fn equals(&self, other: &dyn Erased) -> bool;
+    fn build(
+        self: Box<Self>,
+        stored: Stored,
+        into: &mut Accumulator,
+        beside: &Beside,
+    ) -> Box<dyn Source>;
+}
+
+impl<K: Kind> Erased for K {
+    fn tag(&self) -> &'static str {
+        K::TAG
+    }
+
+    fn any(&self) -> &dyn Any {
+        self
+    }
+
+    fn name(&self) -> &str {
+        Kind::name(self)
+    }
+
+    fn set_name(&mut self, name: &str) {
+        Kind::set_name(self, name);
+    }
+
+    fn service(&self) -> &Service {
+        Kind::service(self)
+    }
+
+    fn reads(&self) -> String {
+        Kind::reads(self)
+    }
+
+    fn cloned(&self) -> Box<dyn Erased> {
+        Box::new(self.clone())
+    }
+
+    fn equals(&self, other: &dyn Erased) -> bool {
+        other.any().downcast_ref() == Some(self)
+    }
+
+    fn build(
+        self: Box<Self>,
+        stored: Stored,
+        into: &mut Accumulator,
+        beside: &Beside,
+    ) -> Box<dyn Source> {
+        Kind::build(*self, stored, into, beside)
     }
 }

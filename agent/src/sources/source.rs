@@ -61,18 +61,21 @@ pub trait Source: Send {
     /// Does a bounded piece of work and never waits. While `may_read` is false what can wait is left where it is.
     fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress;
 
-    /// What to store with the seal made right now, which covers everything it has counted.
-    fn checkpoint(&mut self) -> Checkpoint;
+    /// What to store with the seal made right now, which covers everything it has counted. What has no place to go on
+    /// from stores nothing.
+    fn checkpoint(&mut self) -> Checkpoint {
+        Checkpoint::default()
+    }
 
     /// The last checkpoint is durable, since `at`. After a failed seal this is not called, and the next checkpoint
     /// covers everything that the failed one did.
-    fn committed(&mut self, at: Timestamp);
+    fn committed(&mut self, _at: Timestamp) {}
 
     /// What the collector knows of this agent's files, once after a start with a spool that is not the old one.
-    fn adopt(&mut self, now: Timestamp, frontiers: &[Frontier]);
+    fn adopt(&mut self, _now: Timestamp, _frontiers: &[Frontier]) {}
 
     /// From now on its batches are sealed under another epoch.
-    fn epoch_changed(&mut self);
+    fn epoch_changed(&mut self) {}
 
     /// Goes on with other settings, perhaps of another name, without losing or repeating anything; `false`, and then
     /// nothing has changed, if it can't: it is built anew where its last checkpoint stands. Only called when everything
@@ -87,7 +90,9 @@ pub trait Source: Send {
     }
 
     /// Bytes that wait to be read.
-    fn lag_bytes(&self) -> u64;
+    fn lag_bytes(&self) -> u64 {
+        0
+    }
 
     /// How it is.
     fn health(&self) -> Health;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use watchkeeper_agent::sources::SourceSettings;
+use watchkeeper_agent::sources::tail::TailSourceSettings;
 use watchkeeper_agent_core::observe::{Accumulator, LineObserver};
 use watchkeeper_config::Reader;
 use watchkeeper_fuzz::{Allowed, NOW, check_problems, document};
@@ -27,12 +27,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut acc = Accumulator::new(settings.id.clone(), settings.labels.clone());
     for source in &settings.sources {
-        #[allow(unreachable_patterns, reason = "kinds of sources come and go")]
-        let lines = match source {
-            SourceSettings::Tail(tail) => &tail.lines,
-            _ => continue,
-        };
-        let mut lines = LineObserver::new(lines, &mut acc);
+        let Some(tail) = source.as_kind::<TailSourceSettings>() else { continue };
+        let mut lines = LineObserver::new(&tail.lines, &mut acc);
         lines.observe(br#"{"status":500,"msg":"x","level":"error"}"#, NOW, &mut acc);
     }
 });

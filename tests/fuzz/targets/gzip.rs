@@ -8,7 +8,7 @@ use std::time::Duration;
 use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use libfuzzer_sys::fuzz_target;
-use watchkeeper_agent::sources::{SourceSettings, Stored, Wakes, build, read};
+use watchkeeper_agent::sources::{Beside, SourceSettings, Stored, Wakes, build, read};
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealOrder;
 use watchkeeper_agent_core::tail::{Framer, LineForm};
@@ -107,7 +107,7 @@ fuzz_target!(|data: &[u8]| {
     std::fs::write(&path, before).expect("a disk with room");
     let mut acc = Accumulator::new(AgentId::new("web-1"), Labels::default());
     let wakes = Wakes::new();
-    let mut source = build(settings.clone(), Stored::default(), &mut acc, wakes.waker());
+    let mut source = build(settings.clone(), Stored::default(), &mut acc, &Beside::new(wakes.waker()));
     let mut now = NOW;
     for n_looks in 0.. {
         assert!(n_looks < MAX_LOOKS, "it is looked at again and again");

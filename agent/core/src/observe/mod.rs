@@ -6,7 +6,7 @@
 //! what time it was for lines that are read later; `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
 //! its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed; `in_use` says what
 //! of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
-//! body. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
+//! body. `measures` is the way in for what no line says. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
 //! files, and nothing reads a clock.
 
 mod accumulator;
@@ -26,6 +26,7 @@ mod json;
 mod limit;
 mod lines;
 mod logfmt;
+mod measures;
 mod number;
 mod parser;
 mod past;
@@ -52,6 +53,7 @@ pub use flaw::Flaw;
 pub use in_use::InUse;
 pub use limit::EventLimit;
 pub use lines::LineObserver;
+pub use measures::{Happening, MAX_EVENTS, Measure, Measures};
 pub use number::scaled;
 pub use parser::{Format, Parser};
 pub use past::{Outside, Past};

@@ -4,11 +4,13 @@
 
 use std::path::PathBuf;
 
-use watchkeeper_agent_core::observe::{Format, LineSettings, TimeField, TimeFormat};
+use watchkeeper_agent_core::observe::{Accumulator, Format, LineSettings, TimeField, TimeFormat};
 use watchkeeper_agent_core::tail::StartAt;
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
+use watchkeeper_model::Service;
 
-use crate::sources::lines;
+use super::source::JournalSource;
+use crate::sources::{Beside, Kind, Source, Stored, lines};
 
 /// What a `journal` source needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +40,10 @@ const NOT_FOR_JOURNALS: [&str; 2] = ["format", "pattern"];
 /// When journald took an entry, by this machine's clock (systemd.journal-fields(7)).
 const TIME: (&str, TimeFormat) = ("__REALTIME_TIMESTAMP", TimeFormat::UnixUs);
 
-impl JournalSourceSettings {
-    /// Reads the section; the name the user gave it, if any, with its place.
-    pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Option<Located<String>>, Self)> {
+impl Kind for JournalSourceSettings {
+    const TAG: &'static str = "journal";
+
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Option<Located<String>>, Self)> {
         let keys = [&KEYS[..], &lines::KEYS[..]].concat();
         node.fields(reader, &keys, |f| {
             let given_name = f.optional("name", read::located(read::string));
@@ -67,8 +70,7 @@ impl JournalSourceSettings {
         })
     }
 
-    /// What it reads, in a form that is the same for the same; see [`SourceSettings::reads`](crate::sources::SourceSettings::reads).
-    pub(crate) fn reads(&self) -> String {
+    fn reads(&self) -> String {
         let mut parts: Vec<String> = self.units.iter().map(|unit| format!("unit {unit}")).collect();
         parts.extend(self.matches.iter().map(|field| format!("match {field}")));
         parts.extend(self.directory.iter().map(|path| format!("directory {}", path.display())));
@@ -77,9 +79,20 @@ impl JournalSourceSettings {
         parts.join("\n")
     }
 
-    /// Names the source.
-    pub fn set_name(&mut self, name: &str) {
+    fn name(&self) -> &str {
+        &self.lines.source
+    }
+
+    fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.lines.source);
+    }
+
+    fn service(&self) -> &Service {
+        &self.lines.service
+    }
+
+    fn build(self, stored: Stored, into: &mut Accumulator, beside: &Beside) -> Box<dyn Source> {
+        Box::new(JournalSource::new(self, stored, into, beside.waker()))
     }
 }
 

@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use glob::Pattern;
-use watchkeeper_agent_core::observe::LineSettings;
+use watchkeeper_agent_core::observe::{Accumulator, LineSettings};
 use watchkeeper_agent_core::tail::join::{JoinSettings, Multiline, Wrap};
 use watchkeeper_agent_core::tail::{Compressed, StartAt, TailSettings};
 use watchkeeper_config::{Fields, Located, Node, Reader, read};
+use watchkeeper_model::Service;
 
 use super::given::{Given, PathFields};
-use crate::sources::lines;
+use super::source::TailSource;
+use crate::sources::{Beside, Kind, Source, Stored, lines};
 
 /// How long a record of several lines may wait for more.
 const TIMEOUTS: std::ops::RangeInclusive<Duration> =
@@ -47,9 +49,10 @@ const KEYS: [&str; 10] = [
     "path_fields",
 ];
 
-impl TailSourceSettings {
-    /// Reads the section; the name the user gave it, if any, with its place.
-    pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Option<Located<String>>, Self)> {
+impl Kind for TailSourceSettings {
+    const TAG: &'static str = "tail";
+
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<(Option<Located<String>>, Self)> {
         let keys = [&KEYS[..], &lines::KEYS[..]].concat();
         node.fields(reader, &keys, |f| {
             let given_name = f.optional("name", read::located(read::string));
@@ -82,9 +85,8 @@ impl TailSourceSettings {
         })
     }
 
-    /// What it reads, in a form that is the same for the same files: the kind and what is left out, then one line for
-    /// each pattern.
-    pub fn reads(&self) -> String {
+    /// The kind and what is left out, then one line for each pattern.
+    fn reads(&self) -> String {
         let lines = |patterns: &[Pattern]| -> BTreeSet<String> {
             patterns.iter().map(|p| p.as_str().escape_default().to_string()).collect()
         };
@@ -94,10 +96,21 @@ impl TailSourceSettings {
         text
     }
 
-    /// Names the source.
-    pub fn set_name(&mut self, name: &str) {
+    fn name(&self) -> &str {
+        &self.lines.source
+    }
+
+    fn set_name(&mut self, name: &str) {
         name.clone_into(&mut self.lines.source);
         name.clone_into(&mut self.tail.source);
+    }
+
+    fn service(&self) -> &Service {
+        &self.lines.service
+    }
+
+    fn build(self, stored: Stored, into: &mut Accumulator, beside: &Beside) -> Box<dyn Source> {
+        Box::new(TailSource::new(self, stored, into, beside.waker()))
     }
 }
 

@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::sources::tail::{TailSource, TailSourceSettings};
-    use crate::sources::{self, Source, SourceSettings, Stored, Wakes};
+    use crate::sources::{self, Beside, Source, SourceSettings, Stored, Wakes};
 
     #[test]
     fn what_was_written_is_read_wherever_it_is_asked_for() {
@@ -325,8 +325,8 @@ mod tests {
             let settings = settings(&path);
 
             let (mut counted, wakes) = (fresh(), Wakes::new());
-            let tail = SourceSettings::Tail(settings.clone());
-            let mut file = sources::build(tail, Stored::default(), &mut counted, wakes.waker());
+            let tail = SourceSettings::new(settings.clone());
+            let mut file = sources::build(tail, Stored::default(), &mut counted, &Beside::new(wakes.waker()));
             let of_file = tally(&mut *file, &mut counted, now);
 
             let mut counted = fresh();

@@ -228,7 +228,7 @@ impl<D: Places> Source for TailSource<D> {
     }
 
     fn reconfigure(&mut self, settings: &SourceSettings, into: &mut Accumulator) -> bool {
-        let Some(settings) = settings.as_tail() else { return false };
+        let Some(settings) = settings.as_kind::<TailSourceSettings>() else { return false };
         if self.tail.corrupt().is_some() {
             // Its positions may have been repaired.
             return false;

@@ -19,7 +19,7 @@ use watchkeeper_model::{
     AgentId, Body, FileRef, Frontier, Labels, Severity, SkipReason, SourceTally, Timestamp, Unit,
 };
 
-use crate::sources::{Health, Source, SourceSettings, Stored, Wakes, build, read};
+use crate::sources::{Beside, Health, Source, SourceSettings, Stored, Wakes, build, read};
 
 pub(super) fn settings(yaml: &str) -> Result<SourceSettings, Problems> {
     let mut reader = Reader::new(&|_: &str| None);
@@ -52,7 +52,7 @@ fn started(
     wakes: &Wakes,
 ) -> (Accumulator, Box<dyn Source>) {
     let mut acc = Accumulator::new(AgentId::new("web-1"), Labels::default());
-    let source = build(settings.clone(), stored, &mut acc, wakes.waker());
+    let source = build(settings.clone(), stored, &mut acc, &Beside::new(wakes.waker()));
     (acc, source)
 }
 
@@ -504,7 +504,7 @@ tail:
 "#;
     let mut read = settings(yaml).unwrap();
     read.set_name("shop-2");
-    let SourceSettings::Tail(tail) = read else { panic!("not a tail") };
+    let tail = read.into_tail().unwrap();
     assert_eq!((tail.tail.source.as_str(), tail.lines.source.as_str()), ("shop-2", "shop-2"));
     assert_eq!(tail.tail.max_line_bytes, 64 << 10);
     assert_eq!(tail.tail.compressed, Compressed::Read);

@@ -17,7 +17,7 @@ use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{AgentId, Body, Event, FileRef, Frontier, Labels, SourceTally, Timestamp};
 
 use super::super::{JournalSource, JournalSourceSettings};
-use crate::sources::{Source as _, SourceSettings, Stored, Wakes, read};
+use crate::sources::{Source as _, Stored, Wakes, read};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub(super) fn load(yaml: &str) -> Result<JournalSourceSettings, Problems> {
     let settings = load_str("agent.yaml", yaml, &mut reader)
         .and_then(|document| read(document.root(), &mut reader));
     let (config, _) = reader.finish(settings)?;
-    let SourceSettings::Journal(journal) = config.settings else { panic!("not a journal") };
+    let journal = config.settings.as_kind::<JournalSourceSettings>().unwrap().clone();
     Ok(journal)
 }
 
