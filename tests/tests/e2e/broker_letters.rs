@@ -329,12 +329,38 @@ async fn a_broker_that_is_away_hangs_or_takes_in_nothing_hides_no_other_letters(
     for body in [b"one", b"two"] {
         publish(&channel, (&dead, ""), ours("order"), body).await;
     }
+    for _ in 0..5 {
+        assert_eq!(look(&channel, &dead).await.len(), 2);
+        eventually("nobody has them in hand", LIMIT, || async {
+            (n_messages(&channel, &dead).await == 2).then_some(())
+        })
+        .await;
+    }
     // With the alarm on nothing can be published; what is there can be looked at and dropped.
     assert!(rabbit.ctl(&["set_vm_memory_high_watermark", "0.00001"]).status.success());
     let all = letters(&site);
     assert_eq!(all.len(), 2);
     assert!(watchkeeper(site.port, &["drop", all[0]["id"].as_str().unwrap()]).status.success());
+    // What was looked at too often is left alone until it can be published anew.
+    eventually("it could not be renewed", LIMIT, || async {
+        site.collector.as_ref()?.log().contains("could not be renewed").then_some(())
+    })
+    .await;
+    let listed = json(&watchkeeper(site.port, &["list"]));
+    let said = listed["unreachable"][0].as_str().unwrap_or_default();
+    assert!(said.contains("takes in nothing at present"), "{listed}");
     assert!(rabbit.ctl(&["set_vm_memory_high_watermark", "0.4"]).status.success());
+    eventually("it is listed when the alarm is over", LIMIT, || async {
+        let listed = json(&watchkeeper(site.port, &["list"]));
+        (listed["dead_letters"].as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    // What was published during the alarm the broker may take in after it, from a connection that is gone: a second copy.
+    let counts = eventually("nobody has it in hand", LIMIT, || async {
+        Some(look(&channel, &dead).await).filter(|all| !all.is_empty())
+    })
+    .await;
+    assert!(counts.iter().all(|n| *n < 5), "it is renewed: {counts:?}");
 
     rabbit.freeze();
     let began = Instant::now();

@@ -26,8 +26,6 @@ const WAITING: Duration = Duration::from_secs(2);
 const OPENING: Duration = Duration::from_secs(3);
 /// How long one step in an open view may take; looking ends by itself before that.
 const STEP: Duration = Duration::from_secs(4);
-/// How long publishing copies may take.
-const RENEWING: Duration = Duration::from_secs(10);
 /// How often it is looked whether somebody still wants a view.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -78,7 +76,9 @@ impl BrokerLetters {
         let view = match slot.take() {
             Some(view) if view.is_fresh() => view,
             stale => {
-                drop(stale);
+                if let Some(view) = stale {
+                    self.0.give_back(view).await;
+                }
                 let view = self.0.open().await?;
                 tokio::spawn(self.0.clone().give_back_in_time());
                 view
@@ -162,13 +162,11 @@ impl Shared {
 
     async fn renew(&self, view: &mut View) {
         let n_worn = view.worn().count();
-        let copying = async {
-            let renewal = Renewal::open(&self.broker).await.ok()?;
-            let n_copied = renewal.copy(view.worn()).await;
-            renewal.close().await;
-            Some(n_copied)
+        let renewal = tokio::time::timeout(OPENING, Renewal::open(&self.broker)).await;
+        let n_copied = match renewal {
+            Ok(Ok(renewal)) => renewal.copy(view.worn()).await,
+            Ok(Err(_)) | Err(_) => 0,
         };
-        let n_copied = tokio::time::timeout(RENEWING, copying).await.ok().flatten().unwrap_or(0);
         let is_done = n_copied == n_worn;
         self.is_worn.store(!is_done, Ordering::Relaxed);
         if !is_done {

@@ -7,14 +7,17 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use watchkeeper_amqp::lapin::message::Delivery;
 use watchkeeper_amqp::lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use watchkeeper_amqp::lapin::types::FieldTable;
 use watchkeeper_amqp::lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
 use watchkeeper_amqp::{Broker, BrokerError, Names};
 
-/// How long the broker may take to take in a message.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// How long the broker may take to take in a message; below what connecting and asking may take together.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How long all of them may take: others wait meanwhile. The rest has its turn after the next look.
+const DEADLINE_OF_ALL: Duration = Duration::from_secs(10);
 /// What the broker adds by itself, or what would lead a copy elsewhere too.
 const LEFT_OUT: [&str; 3] = ["x-delivery-count", "CC", "BCC"];
 
@@ -36,31 +39,42 @@ impl Renewal {
         Ok(Self { connection: opened.connection, channel, names })
     }
 
-    /// Whether the broker takes in messages at all: one that goes nowhere is confirmed at once.
-    pub(super) async fn probe(&self) -> Result<(), BrokerError> {
+    /// Whether the broker takes in messages at all: those that go nowhere are confirmed at once.
+    pub(super) async fn probe(self) -> Result<(), BrokerError> {
         let nowhere = format!("{}.nowhere", self.names.dead());
-        let options = BasicPublishOptions::default();
-        self.publish(&nowhere, options, &[], BasicProperties::default()).await.map(|_| ())
+        // The first one of a connection may pass: it is what makes the broker block it.
+        for _ in 0..2 {
+            let options = BasicPublishOptions::default();
+            self.publish(&nowhere, options, &[], BasicProperties::default()).await?;
+        }
+        self.close().await;
+        Ok(())
     }
 
     /// Publishes copies of these; the broker holds those of the first so many.
-    pub(super) async fn copy(&self, letters: impl Iterator<Item = &Delivery>) -> usize {
+    pub(super) async fn copy(self, letters: impl Iterator<Item = &Delivery>) -> usize {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let queue = self.names.dead();
+        let began = Instant::now();
         let mut n_copied = 0;
         for letter in letters {
+            if began.elapsed() > DEADLINE_OF_ALL {
+                break;
+            }
             let properties = anew(&letter.properties);
             match self.publish(&queue, options, &letter.data, properties).await {
                 Ok(true) => n_copied += 1,
-                Ok(false) | Err(_) => break,
+                // A connection that is blocked would not even hear a good-bye.
+                Ok(false) | Err(_) => return n_copied,
             }
         }
+        self.close().await;
         n_copied
     }
 
-    /// Says good-bye.
-    pub(super) async fn close(self) {
-        let _ = self.connection.close(200, "published".into()).await;
+    async fn close(self) {
+        let closing = self.connection.close(200, "published".into());
+        let _ = tokio::time::timeout(DEADLINE, closing).await;
     }
 
     /// Publishes to a queue; whether the broker took it.
