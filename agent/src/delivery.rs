@@ -13,7 +13,7 @@ use watchkeeper_agent_core::deliver::{Effect, Farewell, Input, Sender};
 use watchkeeper_daemon::machine::{entropy, share};
 use watchkeeper_daemon::{clock, crash};
 use watchkeeper_model::{AgentId, Frontier, Service, Timestamp};
-use watchkeeper_proto::v1;
+use watchkeeper_proto::{Checked as _, v1};
 
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
@@ -170,6 +170,12 @@ impl Delivery {
     fn message(&self, sender: &mut Sender, road: &mut Road, message: v1::ToAgent) {
         use v1::to_agent::Message;
         match message.message {
+            Some(Message::Welcome(welcome)) if welcome.is_damaged() => {
+                self.close(sender, road, "a welcome was broken on its way");
+            }
+            Some(Message::Receipt(receipt)) if receipt.is_damaged() => {
+                self.close(sender, road, "a receipt was broken on its way");
+            }
             Some(Message::Welcome(welcome)) => {
                 let bounds = wire::bounds_from_wire(welcome.bounds);
                 (self.sources)(ForSources::Bounds(bounds));
@@ -318,14 +324,16 @@ impl Delivery {
     }
 
     fn hello(&self) -> Result<v1::Hello, SpoolError> {
-        Ok(v1::Hello {
+        let hello = v1::Hello {
             agent: self.agent.as_str().to_owned(),
             epoch: Some(wire::epoch_to_wire(self.spool.epoch()?)),
             instance: self.instance,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             held: self.spool.held_epochs()?.into_iter().map(wire::epoch_to_wire).collect(),
             spool_is_new: *self.spool_is_new.borrow(),
-        })
+            check: 0,
+        };
+        Ok(hello.checked())
     }
 
     fn beat(&self, now: Timestamp) -> Result<v1::Beat, SpoolError> {

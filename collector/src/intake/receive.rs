@@ -152,6 +152,7 @@ impl Intake {
             streams,
             bounds: wanted_bounds(&self.settings.borrow()),
             frontiers,
+            check: 0,
         })
     }
 

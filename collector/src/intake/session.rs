@@ -7,8 +7,8 @@ use std::sync::Arc;
 use watchkeeper_collector_core::engine::{Beat, ByeReason, Hello, Input, Road, SourceHealth};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Timestamp};
-use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::to_agent::Message;
+use watchkeeper_proto::{Checked as _, v1};
 
 use super::receive::{Intake, IntakeSettings, Reply, wanted_bounds};
 use crate::{facts, wire};
@@ -51,6 +51,9 @@ impl Session {
         hello: &v1::Hello,
         road: Road,
     ) -> Result<(Self, v1::Welcome), Refusal> {
+        if hello.is_damaged() {
+            return Err(Refusal::Unavailable("the hello was broken on its way".to_owned()));
+        }
         let session = Self::resumed(intake, &hello.agent, road)?;
         let epoch = wire::epoch_from_wire(hello.epoch.as_ref())
             .ok_or(Refusal::Invalid("a hello names its epoch"))?;
@@ -61,7 +64,7 @@ impl Session {
         let (instance, version) = (hello.instance, cut(hello.version.clone(), MAX_VERSION_CHARS));
         let said = Input::Hello(Hello { agent, epoch, instance, version });
         intake.hub().send(said).await;
-        Ok((session, welcome))
+        Ok((session, welcome.checked()))
     }
 
     /// An agent whose hello somebody else took in.
@@ -92,7 +95,7 @@ impl Session {
         watchkeeper_daemon::crash::point("collector.before_receipt");
         receipt.outcome = outcome.into();
         receipt.reason = reason;
-        receipt
+        receipt.checked()
     }
 
     /// Takes in a beat.

@@ -226,7 +226,8 @@ impl Shared {
                 Fault::FlipAfter(left) if left < n => {
                     *fault = Fault::None;
                     self.n_faults.fetch_add(1, Ordering::Relaxed);
-                    bytes[left as usize] ^= 0x10;
+                    // Not always the same one.
+                    bytes[left as usize] ^= 1 << (left % 8);
                     None
                 }
                 Fault::FlipAfter(left) => {
