@@ -125,11 +125,8 @@ impl ProcessObserver {
         self.put(&RESTARTS, RESTARTS.whole(n), now, into);
     }
 
-    /// Keeps what has happened, and counts it if it was started again.
+    /// Keeps what has happened.
     pub fn tell(&mut self, change: &Change, now: Timestamp, into: &mut Accumulator) {
-        if matches!(change, Change::Restarted { .. }) {
-            self.restarts(1, now, into);
-        }
         self.measures.event(happening(&self.name, change, now), now, into);
     }
 

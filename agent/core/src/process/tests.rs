@@ -318,8 +318,7 @@ fn what_happened_is_told_with_before_and_after() {
         Change::Died { process: before, exit: Exit::Unknown, n_left: 4 },
     ];
     changes.iter().for_each(|change| observer.tell(change, now, &mut acc));
-    let (values, events) = sealed(&mut acc);
-    assert_eq!(values["process_restarts"], 1.0);
+    let (_, events) = sealed(&mut acc);
     let shown: Vec<_> = events.iter().map(|e| (e.severity.as_str(), e.message.as_str())).collect();
     assert_eq!(
         shown,

@@ -146,9 +146,9 @@ impl Track {
         self.known.contains_key(&id)
     }
 
-    /// Whether anything has ever been known.
-    pub fn has_looked(&self) -> bool {
-        self.has_looked
+    /// Whether any process has ever been known.
+    pub fn has_known(&self) -> bool {
+        !self.known.is_empty() || self.gone.is_some()
     }
 
     /// One has ended; nothing if it was not known.
