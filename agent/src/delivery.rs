@@ -13,7 +13,7 @@ use watchkeeper_agent_core::deliver::{Effect, Farewell, Input, Sender};
 use watchkeeper_daemon::machine::{entropy, share};
 use watchkeeper_daemon::{clock, crash};
 use watchkeeper_model::{AgentId, Frontier, Service, Timestamp};
-use watchkeeper_proto::v1;
+use watchkeeper_proto::{Checked as _, v1};
 
 use crate::spool::{Spool, SpoolError};
 use crate::status::Status;
@@ -170,9 +170,20 @@ impl Delivery {
     fn message(&self, sender: &mut Sender, road: &mut Road, message: v1::ToAgent) {
         use v1::to_agent::Message;
         match message.message {
+            Some(Message::Welcome(welcome)) if welcome.is_damaged() => {
+                self.close(sender, road, "a welcome was broken on its way");
+            }
+            Some(Message::Receipt(receipt)) if receipt.is_damaged() => {
+                self.close(sender, road, "a receipt was broken on its way");
+            }
             Some(Message::Welcome(welcome)) => {
                 let bounds = wire::bounds_from_wire(welcome.bounds);
                 (self.sources)(ForSources::Bounds(bounds));
+                let newest = self.spool.newest_row().unwrap_or_else(|error| {
+                    // Then all goes in the order of sealing.
+                    facts::spool_failed(&error);
+                    0
+                });
                 let input = Input::Welcome {
                     incarnation: welcome.incarnation,
                     streams: wire::answers_from_wire(&self.agent, welcome.streams),
@@ -181,6 +192,7 @@ impl Delivery {
                         .into_iter()
                         .map(wire::frontier_from_wire)
                         .collect(),
+                    newest,
                 };
                 self.handle(sender, road, input);
             }
@@ -259,8 +271,8 @@ impl Delivery {
                 let bye = wire::farewell_to_wire(farewell);
                 return Ok(send(road, v1::to_collector::Message::Bye(bye)));
             }
-            Effect::Load { lane, after, limit } => {
-                let (offers, complete) = self.spool.pending(lane, after, limit)?;
+            Effect::Load { lane, rows, limit } => {
+                let (offers, complete) = self.spool.pending(lane, rows, limit)?;
                 return Ok(Some(Input::Loaded { lane, offers, complete }));
             }
             Effect::Send { row } => return self.send_batch(row, road),
@@ -312,14 +324,16 @@ impl Delivery {
     }
 
     fn hello(&self) -> Result<v1::Hello, SpoolError> {
-        Ok(v1::Hello {
+        let hello = v1::Hello {
             agent: self.agent.as_str().to_owned(),
             epoch: Some(wire::epoch_to_wire(self.spool.epoch()?)),
             instance: self.instance,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             held: self.spool.held_epochs()?.into_iter().map(wire::epoch_to_wire).collect(),
             spool_is_new: *self.spool_is_new.borrow(),
-        })
+            check: 0,
+        };
+        Ok(hello.checked())
     }
 
     fn beat(&self, now: Timestamp) -> Result<v1::Beat, SpoolError> {

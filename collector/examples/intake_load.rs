@@ -313,6 +313,7 @@ async fn deliver(
         version: "load".to_owned(),
         held: vec![epoch],
         spool_is_new: false,
+        check: 0,
     };
     say.send(v1::ToCollector { message: Some(v1::to_collector::Message::Hello(hello)) }).await?;
     let mut answers =
@@ -379,6 +380,7 @@ async fn deliver_by_amqp(
         version: "load".to_owned(),
         held: vec![epoch],
         spool_is_new: false,
+        check: 0,
     };
     let hello = v1::to_collector::Message::Hello(hello);
     publish(MessageKind::Hello, Names::CONTROL, hello).await?;

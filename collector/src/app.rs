@@ -23,7 +23,7 @@ use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::hub::{self, Hub, HubHandle};
 use crate::intake::amqp::AmqpIntake;
 use crate::intake::{self, Intake, IntakeSettings};
-use crate::letters::{KeptLetters, Place, Places};
+use crate::letters::{BrokerLetters, KeptLetters, Place, Places};
 use crate::reload::Reloader;
 use crate::restore::{commit_recomputed, restore};
 use crate::store::{DEFAULT_BALLAST_BYTES, LetterCounts, OpenSettings, Store};
@@ -43,6 +43,7 @@ pub struct App {
     handle: HubHandle,
     first: Vec<Effect>,
     store: Store,
+    intake: Arc<Intake>,
     dispatch: Arc<Dispatch>,
     readiness: Arc<Readiness>,
     drain: CancellationToken,
@@ -92,9 +93,20 @@ impl App {
         let kept = |kind| -> Box<dyn Place> {
             Box::new(KeptLetters::new(kind, store.clone(), intake.clone()))
         };
-        let letters = Arc::new(Places::new(vec![kept(Kind::Windows), kept(Kind::Events)]));
         let readiness = Arc::new(Readiness::default());
         readiness.not_ready("collector", "starting");
+        let amqp = match &settings.amqp {
+            None => None,
+            Some(broker) => {
+                let road = AmqpIntake::build(broker, intake.clone(), readiness.clone(), &meter);
+                Some(road.map_err(|e| anyhow::anyhow!("intake.amqp: {e}"))?)
+            }
+        };
+        let mut places = vec![kept(Kind::Windows), kept(Kind::Events)];
+        places.extend(amqp.as_ref().map(|road| -> Box<dyn Place> {
+            Box::new(BrokerLetters::new(road.broker(), road.dead_queue()))
+        }));
+        let letters = Arc::new(Places::new(places));
         let drain = CancellationToken::new();
         let backups = Arc::new(Backups::new(store.clone(), drain.clone()));
         telemetry.watch_backups(backups.last_at());
@@ -109,14 +121,7 @@ impl App {
             telemetry,
         };
         let state = ApiState::new(parts, clock::now);
-        let amqp = match &settings.amqp {
-            None => None,
-            Some(broker) => {
-                let road = AmqpIntake::build(broker, intake.clone(), readiness.clone(), &meter);
-                Some(road.map_err(|e| anyhow::anyhow!("intake.amqp: {e}"))?)
-            }
-        };
-        let grpc = intake::grpc::service(intake, drain.clone());
+        let grpc = intake::grpc::service(intake.clone(), drain.clone());
         let router = api::router(state).route_service("/watchkeeper.v1.Intake/{method}", grpc);
         let router = server::guarded(router, settings.server.tokens.clone());
         let tls = settings.server.tls.as_ref().map(server::tls_acceptor).transpose()?;
@@ -131,6 +136,7 @@ impl App {
             handle,
             first,
             store,
+            intake,
             dispatch,
             readiness,
             drain,
@@ -174,6 +180,7 @@ impl App {
             handle,
             first,
             store,
+            intake,
             dispatch,
             readiness,
             drain,
@@ -186,8 +193,8 @@ impl App {
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));
         let serving = tokio::spawn(server::serve(listener, tls, router, serve_stop.clone(), DRAIN));
-        let upkeep =
-            tokio::spawn(keep_up(store.clone(), handle.clone(), readiness.clone(), stop.clone()));
+        let kept = (store.clone(), intake);
+        let upkeep = tokio::spawn(keep_up(kept, handle.clone(), readiness.clone(), stop.clone()));
         let amqp = amqp.map(|road| tokio::spawn(road.run(drain.clone())));
         readiness.ready("collector");
         tokio::select! {
@@ -229,18 +236,26 @@ fn open_store(settings: &CollectorSettings) -> anyhow::Result<Store> {
 }
 
 /// Says what changed about dead letters since the upkeep before: somebody may have looked, or they had to go.
-async fn tell_letters(before: Option<LetterCounts>, now: LetterCounts, hub: &HubHandle) {
+async fn tell_letters(before: Option<LetterCounts>, now: LetterCounts, intake: &Intake) {
     let n_dropped = before.map_or(0, |before| now.n_dropped.saturating_sub(before.n_dropped));
     if n_dropped > 0 {
         facts::letters_dropped(n_dropped);
     }
-    if before.is_none_or(|before| before.n_kept != now.n_kept) {
-        hub.send(Input::DeadLetters(now.n_kept)).await;
+    // Those that a road has parked count with them, or the end of these would be taken for the end of all.
+    if before.is_none_or(|before| before.n_kept != now.n_kept)
+        && let Err(error) = intake.tell_dead_letters().await
+    {
+        facts::dead_letters_uncounted(&error);
     }
 }
 
 /// Once a second: folds, expires, makes room, and tells the engine how full the store is.
-async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: CancellationToken) {
+async fn keep_up(
+    (store, intake): (Store, Arc<Intake>),
+    hub: HubHandle,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+) {
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut letters = None;
@@ -254,7 +269,7 @@ async fn keep_up(store: Store, hub: HubHandle, readiness: Arc<Readiness>, stop: 
         if !report.evicted.is_empty() {
             tracing::warn!(evicted = ?report.evicted, "storage.max_bytes is used up: the oldest were given up");
         }
-        tell_letters(letters.replace(report.letters), report.letters, &hub).await;
+        tell_letters(letters.replace(report.letters), report.letters, &intake).await;
         let health = store.health();
         if health.is_full {
             readiness.not_ready(

@@ -68,6 +68,19 @@ pub fn channel() -> (HubHandle, HubQueue) {
     (HubHandle(sender), HubQueue(receiver))
 }
 
+#[cfg(test)]
+impl HubQueue {
+    /// What the engine would have been told by now.
+    pub(crate) fn inputs(&mut self) -> Vec<Input> {
+        let told = std::iter::from_fn(|| self.0.try_recv().ok());
+        told.filter_map(|message| match message {
+            Message::Input(input) => Some(*input),
+            _ => None,
+        })
+        .collect()
+    }
+}
+
 impl HubHandle {
     /// Tells the engine; waits while its queue is full. After the hub has ended nobody is told.
     pub async fn send(&self, input: Input) {

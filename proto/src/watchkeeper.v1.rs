@@ -61,6 +61,9 @@ pub struct Hello {
     /// The agent has just made its spool and asks how far its files were read.
     #[prost(bool, tag = "6")]
     pub spool_is_new: bool,
+    /// Over everything above but the version: src/check.rs. 0 of older agents. Not 7: one bit from `instance`, which it would be.
+    #[prost(fixed64, tag = "8")]
+    pub check: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Welcome {
@@ -77,6 +80,9 @@ pub struct Welcome {
     /// How far this agent's files were read, as far as the collector was told.
     #[prost(message, repeated, tag = "5")]
     pub frontiers: ::prost::alloc::vec::Vec<Frontier>,
+    /// Over everything above but the version: src/check.rs. 0 of older collectors.
+    #[prost(fixed64, tag = "6")]
+    pub check: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamState {
@@ -135,7 +141,7 @@ pub struct Batch {
     /// W3C Trace Context: made of the batch's identity, so that every repetition on every road is the same trace.
     #[prost(string, tag = "9")]
     pub traceparent: ::prost::alloc::string::String,
-    /// Over the agent's id and all numbers and names above, for `body` has its digest: `check` in src/lib.rs. 0 of older agents.
+    /// Over the agent's id and all numbers and names above, for `body` has its digest: src/check.rs. 0 of older agents.
     #[prost(fixed64, tag = "10")]
     pub check: u64,
 }
@@ -156,6 +162,9 @@ pub struct Receipt {
     /// As in the welcome: a receipt from before a restore says nothing.
     #[prost(fixed64, tag = "7")]
     pub incarnation: u64,
+    /// Over everything above but the reason: src/check.rs. 0 of older collectors.
+    #[prost(fixed64, tag = "8")]
+    pub check: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Notice {

@@ -5,6 +5,8 @@
 mod e2e {
     mod amqp_client;
     mod backup;
+    mod broker_input;
+    mod broker_letters;
     mod budgets;
     mod crashes;
     mod dry_run;
@@ -28,4 +30,5 @@ mod e2e {
     mod roads;
     mod rotation;
     mod security;
+    mod wire;
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use tempfile::TempDir;
+use watchkeeper_agent_core::deliver::RowId;
 use watchkeeper_config::{Problems, Reader, load_str};
 use watchkeeper_model::{FileRef, Frontier, Guard, Kind, Timestamp};
 use watchkeeper_proto::v1;
@@ -136,7 +137,7 @@ impl Agent {
 
     fn bodies(&self) -> Vec<v1::Windows> {
         let spool = &self.worker.as_ref().unwrap().0.spool;
-        let (offers, _) = spool.pending(Kind::Windows, 0, 1_000_000).unwrap();
+        let (offers, _) = spool.pending(Kind::Windows, 1..=RowId::MAX, 1_000_000).unwrap();
         let bodies = offers.iter().map(|o| spool.outgoing(o.row, self.now).unwrap().unwrap().body);
         bodies.map(|b| v1::Windows::decode(&*zstd::decode_all(&*b).unwrap()).unwrap()).collect()
     }

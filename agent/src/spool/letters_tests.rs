@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use watchkeeper_agent_core::deliver::Settled;
+use watchkeeper_agent_core::deliver::{RowId, Settled};
 use watchkeeper_model::{AgentId, Digest, Kind, Service, Timestamp};
 
 use super::schema::lock;
@@ -33,7 +33,7 @@ fn refused(reason: &str) -> Settled {
 }
 
 fn pending(spool: &Spool) -> Vec<(i64, u64)> {
-    let (offers, _) = spool.pending(Kind::Windows, 0, 100).unwrap();
+    let (offers, _) = spool.pending(Kind::Windows, 1..=RowId::MAX, 100).unwrap();
     offers.iter().map(|o| (o.row, o.key.seq)).collect()
 }
 

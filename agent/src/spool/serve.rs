@@ -3,6 +3,7 @@
 //! Owns everything about a batch after it was sealed. Nothing here needs to reach the disk at once: what is lost in a
 //! crash is done again, and the collector recognises a repetition.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -26,7 +27,7 @@ pub struct Outgoing {
 }
 
 impl Spool {
-    /// Pending batches of a lane behind a row, in order, and whether these are all. Events only before the first
+    /// Pending batches of a lane, in order, and whether these are all that lie in `rows`. Events only before the first
     /// pending batch of windows: a body must not be durable at the collector before its counts.
     ///
     /// # Errors
@@ -34,21 +35,21 @@ impl Spool {
     pub fn pending(
         &self,
         lane: Lane,
-        after: RowId,
+        rows: RangeInclusive<RowId>,
         limit: usize,
     ) -> Result<(Vec<Offer>, bool), SpoolError> {
         let connection = lock(&self.serving);
         let sql = "SELECT b.row, s.epoch, s.service, b.seq, b.n_bytes FROM batch b JOIN stream s ON s.id = b.stream \
-                   WHERE b.kind = ?1 AND b.receipted_at IS NULL AND b.row > ?2 AND (?1 = 0 OR b.row < coalesce( \
+                   WHERE b.kind = ?1 AND b.receipted_at IS NULL AND b.row BETWEEN ?2 AND ?3 AND (?1 = 0 OR b.row < coalesce( \
                      (SELECT min(w.row) FROM batch w WHERE w.kind = 0 AND w.receipted_at IS NULL), b.row + 1)) \
-                   ORDER BY b.row LIMIT ?3";
+                   ORDER BY b.row LIMIT ?4";
         let mut statement = connection.prepare_cached(sql)?;
         let limit_plus_one = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let rows = statement.query_map(params![lane as i64, after, limit_plus_one], |r| {
-            Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
-        })?;
+        let wanted = params![lane as i64, rows.start(), rows.end(), limit_plus_one];
+        let found = statement
+            .query_map(wanted, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
         let mut offers = Vec::new();
-        for row in rows {
+        for row in found {
             let (row, epoch, service, seq, n_bytes): (i64, String, String, i64, i64) = row?;
             let key = self.key(&epoch, &service, lane, seq)?;
             offers.push(Offer { row, key, n_bytes: usize::try_from(n_bytes).unwrap_or(0) });
@@ -56,6 +57,16 @@ impl Spool {
         let complete = offers.len() <= limit;
         offers.truncate(limit);
         Ok((offers, complete))
+    }
+
+    /// The row of the batch that was sealed last, whatever became of it; 0 before the first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn newest_row(&self) -> Result<RowId, SpoolError> {
+        // Not the largest row: that one may have been forgotten. SQLite keeps the number for AUTOINCREMENT.
+        let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'batch'), 0)";
+        Ok(lock(&self.serving).prepare_cached(sql)?.query_row([], |r| r.get(0))?)
     }
 
     /// The batch in a row, `None` if it is gone or if its body is not what was sealed; such a row becomes a dead letter,

@@ -1,6 +1,6 @@
 //! The spool through restarts, receipts, forks and broken files.
 
-use watchkeeper_agent_core::deliver::{Settled, StreamAnswer};
+use watchkeeper_agent_core::deliver::{RowId, Settled, StreamAnswer};
 use watchkeeper_model::{Epoch, FileRef, Kind, SeqSet, Service, StreamKey, Timestamp};
 
 use super::*;
@@ -35,7 +35,7 @@ fn request(batches: &[(Kind, &str)]) -> SealRequest {
 }
 
 fn pending(spool: &Spool, lane: Kind) -> Vec<(i64, u64)> {
-    let (offers, complete) = spool.pending(lane, 0, 100).unwrap();
+    let (offers, complete) = spool.pending(lane, 1..=RowId::MAX, 100).unwrap();
     assert!(complete);
     offers.iter().map(|o| (o.row, o.key.seq)).collect()
 }
@@ -127,7 +127,7 @@ fn a_fork_becomes_an_orphan_and_begins_a_new_epoch_once() {
     assert!(second.created_at > first.created_at && second != first);
     spool.rekey(2, 9, T0).unwrap();
     assert_eq!(spool.epoch().unwrap(), second, "its epoch was no longer the current one");
-    let (offers, _) = spool.pending(Kind::Windows, 0, 10).unwrap();
+    let (offers, _) = spool.pending(Kind::Windows, 1..=RowId::MAX, 10).unwrap();
     let orphans: Vec<Epoch> = offers.iter().map(|o| o.key.stream.epoch).collect();
     assert!(offers.iter().all(|o| o.key.seq == 1) && orphans[0] != orphans[1]);
     assert_eq!(spool.held_epochs().unwrap().len(), 3);
@@ -144,7 +144,7 @@ fn a_copy_of_the_file_goes_on_under_a_new_epoch_and_keeps_its_batches() {
     let opened = open(there.path()).unwrap();
     assert!(opened.moved && !opened.is_new);
     assert_ne!(opened.spool.epoch().unwrap(), epoch);
-    let (offers, _) = opened.spool.pending(Kind::Windows, 0, 10).unwrap();
+    let (offers, _) = opened.spool.pending(Kind::Windows, 1..=RowId::MAX, 10).unwrap();
     assert_eq!(
         offers[0].key.stream.epoch, epoch,
         "what waited keeps its identity: the original may deliver it too"

@@ -350,6 +350,9 @@ pub(crate) struct DeadLetters {
     /// Places that could not be asked, and why.
     #[serde(default)]
     pub(crate) unreachable: Vec<String>,
+    /// Places that have more than was looked at.
+    #[serde(default)]
+    pub(crate) left_out: Vec<String>,
     #[serde(default)]
     pub(crate) next: Next,
 }
@@ -370,6 +373,8 @@ pub(crate) struct DeadLetter {
     pub(crate) reason: String,
     pub(crate) at: Option<When>,
     pub(crate) bytes: u64,
+    /// How often it is there.
+    pub(crate) copies: u64,
     pub(crate) retryable: bool,
     /// Of an agent's: offered again, and not answered yet.
     pub(crate) asked: bool,

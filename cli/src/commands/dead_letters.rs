@@ -69,33 +69,33 @@ pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcom
             Ok(Outcome::Done)
         }
         Some(Action::Retry(chosen)) => {
-            let ids = keeper.choose(&chosen.ids).await?;
+            let (ids, missed) = keeper.choose(&chosen.ids).await?;
             let mut retried = Vec::new();
             for id in ids {
                 retried.push(keeper.retry(&id).await?);
             }
             let failed = retried.iter().any(|letter| !is_fine(letter, chosen.all));
-            let json = json!({"retried": retried});
+            let json = json!({"retried": retried, "missed": missed});
             context.print(&match context.is_json() {
                 true => pretty(&json),
-                false => draw_retried(&retried, &context.screen),
+                false => draw_retried(&retried, &context.screen) + &not_all(&missed),
             });
-            Ok(Outcome::failed_if(failed))
+            Ok(Outcome::failed_if(failed || !missed.is_empty()))
         }
         Some(Action::Drop(chosen)) => {
-            let ids = keeper.choose(&chosen.ids).await?;
+            let (ids, missed) = keeper.choose(&chosen.ids).await?;
             let (mut dropped, mut missing) = (Vec::new(), Vec::new());
             for id in ids {
                 let list = if keeper.drop(&id).await? { &mut dropped } else { &mut missing };
                 list.push(id);
             }
-            let json = json!({"dropped": dropped, "missing": missing});
+            let json = json!({"dropped": dropped, "missing": missing, "missed": missed});
             context.print(&match context.is_json() {
                 true => pretty(&json),
-                false => draw_dropped(&dropped, &missing),
+                false => draw_dropped(&dropped, &missing) + &not_all(&missed),
             });
             // Of all that there were, one that is gone by now is what was wanted.
-            Ok(Outcome::failed_if(!chosen.all && !missing.is_empty()))
+            Ok(Outcome::failed_if(!missed.is_empty() || !chosen.all && !missing.is_empty()))
         }
     }
 }
@@ -114,13 +114,19 @@ fn is_fine(letter: &RetriedLetter, all: bool) -> bool {
     }
 }
 
+/// What was asked for all that there are, and could not be.
+fn not_all(missed: &[String]) -> String {
+    missed.iter().map(|why| format!("not all: {why}\n")).collect()
+}
+
 fn pretty(json: &Value) -> String {
     crate::api::pretty(&json.to_string())
 }
 
 fn draw(found: &DeadLetters, screen: &Screen) -> String {
-    let unasked: String =
-        found.unreachable.iter().map(|why| format!("not asked: {why}\n")).collect();
+    let unasked = found.unreachable.iter().map(|why| format!("not asked: {why}\n"));
+    let unshown = found.left_out.iter().map(|what| format!("not shown: {what}\n"));
+    let unasked: String = unasked.chain(unshown).collect();
     if found.dead_letters.is_empty() {
         let all = if unasked.is_empty() { ": everything that came was counted" } else { "" };
         return format!("no dead letters{all}\n{unasked}");
@@ -146,10 +152,15 @@ fn draw(found: &DeadLetters, screen: &Screen) -> String {
             letter.kind.as_str().into(),
             letter.seq.to_string().into(),
             say::bytes(letter.bytes).into(),
-            Cell::new(tone, format!("{asked}{}", letter.reason)),
+            Cell::new(tone, format!("{asked}{}{}", letter.reason, copies(letter))),
         ]);
     }
     grid.draw(screen) + &found.next.0.as_deref().map_or_else(String::new, more) + &unasked
+}
+
+/// How often it is there, if that is more than once.
+fn copies(letter: &DeadLetter) -> String {
+    if letter.copies > 1 { format!(" ({} copies)", letter.copies) } else { String::new() }
 }
 
 fn draw_one(shown: &Value, screen: &Screen) -> anyhow::Result<String> {
@@ -173,7 +184,7 @@ fn draw_one(shown: &Value, screen: &Screen) -> anyhow::Result<String> {
         ("size", &say::bytes(letter.bytes)),
         ("since", &since),
         ("retry", retry),
-        ("reason", &letter.reason),
+        ("reason", &(letter.reason.clone() + &copies(&letter))),
     ] {
         text += &format!("{name:8}  {value}\n");
     }
@@ -221,11 +232,26 @@ mod tests {
         let found: DeadLetters = serde_json::from_str(
             r#"{"dead_letters":[{"id":"windows-3","place":"collector","agent":"web-1","epoch":"1-2","service":"shop",
                 "kind":"windows","seq":7,"digest":"00","reason":"\"furlong\" is no unit","at":"2026-11-22T18:00:00Z",
-                "bytes":2048,"retryable":true}],"next":"x"}"#,
+                "bytes":2048,"retryable":true},
+                {"id":"broker-17","place":"broker","agent":"","epoch":"","service":"","kind":"","seq":0,"digest":"01",
+                "reason":"it is empty","at":null,"bytes":0,"copies":3,"retryable":false}],
+                "unreachable":["the moon: away"],"left_out":["4 more of the broker"],"next":"x"}"#,
         )
         .unwrap();
         let drawn = draw(&found, &screen());
-        for part in ["windows-3", "18:00:00", "web-1", "shop", "2.0 KiB", "furlong", "--after x"] {
+        for part in [
+            "windows-3",
+            "18:00:00",
+            "web-1",
+            "shop",
+            "2.0 KiB",
+            "furlong",
+            "--after x",
+            "broker-17",
+            "(3 copies)",
+            "not asked: the moon",
+            "not shown: 4 more",
+        ] {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
         assert!(draw(&DeadLetters::default(), &screen()).starts_with("no dead letters"));

@@ -49,13 +49,17 @@ impl Keeper {
         }
     }
 
-    /// These, or all there are if none are named.
-    pub(super) async fn choose(&self, ids: &[String]) -> anyhow::Result<Vec<String>> {
+    /// These, or all there are if none are named; then also what is not among them, and why.
+    pub(super) async fn choose(
+        &self,
+        ids: &[String],
+    ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
         if !ids.is_empty() {
-            return Ok(ids.to_vec());
+            return Ok((ids.to_vec(), Vec::new()));
         }
         let (_, found) = self.list(&Pages::default()).await?;
-        Ok(found.dead_letters.into_iter().map(|letter| letter.id).collect())
+        let missed = [found.unreachable, found.left_out].concat();
+        Ok((found.dead_letters.into_iter().map(|letter| letter.id).collect(), missed))
     }
 
     /// One letter as JSON text and as a value, content and all.

@@ -14,13 +14,15 @@ use super::endpoints;
 use super::error::ApiError;
 use super::params::Params;
 use super::state::ApiState;
-use crate::letters::{Letter, Place, PlaceError, content};
+use crate::letters::{Found, Letter, Place, PlaceError, content};
 
 #[derive(Serialize)]
 pub(super) struct DeadLetters {
     dead_letters: Vec<Letter>,
     /// Places that can't be asked, and why.
     unreachable: Vec<String>,
+    /// Places that have more than is looked at, and how many.
+    left_out: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -51,18 +53,19 @@ pub(super) async fn list(
 ) -> Result<Json<DeadLetters>, ApiError> {
     let params = Params::read(&endpoints::DEAD_LETTERS, query.as_deref())?;
     let limit = params.limit()? as usize;
-    let (mut all, unreachable) = state.letters.letters().await?;
+    let Found { letters: mut all, unreachable, left_out } = state.letters.letters().await?;
     if let Some(agent) = params.text("agent") {
         all.retain(|letter| letter.agent == agent);
     }
     // The cursor is the place in the order, so that a letter that was dropped meanwhile is none to miss.
-    let cursor = |letter: &Letter| format!("{}/{}", letter.at, letter.id);
+    let cursor =
+        |letter: &Letter| format!("{}/{}", letter.at.as_deref().unwrap_or_default(), letter.id);
     if let Some(after) = params.text("after") {
         all.retain(|letter| cursor(letter).as_str() < after);
     }
     let next = (all.len() > limit).then(|| cursor(&all[limit - 1]));
     all.truncate(limit);
-    Ok(Json(DeadLetters { dead_letters: all, unreachable, next }))
+    Ok(Json(DeadLetters { dead_letters: all, unreachable, left_out, next }))
 }
 
 pub(super) async fn one(

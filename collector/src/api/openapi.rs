@@ -360,15 +360,17 @@ fn schemas() -> Value {
         ("seq", count()),
         ("digest", text()),
         ("reason", text()),
-        ("at", time()),
+        ("at", maybe(time())),
         ("bytes", count()),
+        ("copies", count()),
         ("retryable", flag()),
     ];
     let opened = [letter.clone(), vec![("content", json!({"type": "object"}))]].concat();
     let file = object(&[("name", text()), ("bytes", count()), ("sha256", text())]);
     let mut letters = list("dead_letters", object(&letter));
     letters["properties"]["unreachable"] = texts();
-    letters["required"] = json!(["dead_letters", "unreachable"]);
+    letters["properties"]["left_out"] = texts();
+    letters["required"] = json!(["dead_letters", "unreachable", "left_out"]);
     let outcomes = RetryOutcome::ALL.map(RetryOutcome::as_str);
     let step = object(&[
         ("action", one_of(&["open", "close"])),

@@ -1,13 +1,16 @@
-//! Bits that flip on the way, in every place of a message: nothing counts twice, nothing is buried, nothing is taken for lost.
+//! Bits that flip on the way, in every place of a message: nothing counts twice, nothing is buried, nothing is taken for
+//! lost, and nobody is welcomed who is not there.
 
 use std::sync::Arc;
 
 use prost::Message as _;
+use watchkeeper_collector_core::engine::Road;
 use watchkeeper_model::{AgentId, Digest, Kind, Timestamp};
-use watchkeeper_proto::v1;
+use watchkeeper_proto::{Checked as _, v1};
 
 use super::Intake;
 use super::restoring::settings;
+use super::session::Session;
 use crate::store::tests::contract::total;
 use crate::store::tests::parts::{NOW, open, stream};
 
@@ -67,4 +70,41 @@ async fn a_bit_that_flips_anywhere_in_a_batch_counts_nothing_twice() {
     let streams = store.reads().streams_of(&agent).unwrap();
     assert_eq!(streams.len(), 1, "no other stream was made: {streams:?}");
     assert_eq!(streams[0].settled_below, first + n_bits - 1, "nothing more is taken for settled");
+}
+
+#[tokio::test]
+async fn a_hello_in_which_a_bit_flipped_is_to_be_said_again_and_answers_can_be_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
+    // Kept: who is welcomed is told to the hub.
+    let (hub, _told) = crate::hub::channel();
+    let intake = Arc::new(Intake::new(store, hub, settings));
+    let epoch = stream(Kind::Windows).epoch;
+    let epoch = v1::Epoch { created_at_ns: epoch.created_at.nanos(), random: epoch.random };
+    // A spool that is new puts up a fence: what is said by mistake buries batches.
+    let hello = v1::Hello {
+        agent: "web-1".into(),
+        epoch: Some(epoch),
+        instance: 5,
+        version: "1".into(),
+        held: vec![epoch],
+        ..v1::Hello::default()
+    }
+    .checked();
+    let whole = hello.encode_to_vec();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let Ok(flipped) = v1::Hello::decode(&*bytes) else { continue };
+        if Session::greet(&intake, &flipped, Road::Grpc).await.is_ok() {
+            // Nothing but what is for people, or the check itself, may be otherwise.
+            let said = v1::Hello { version: "1".into(), ..flipped.saying(hello.check) };
+            assert_eq!(said, hello, "bit {bit}");
+        }
+    }
+    let (session, welcome) = Session::greet(&intake, &hello, Road::Grpc).await.unwrap();
+    assert!(welcome.check != 0 && !welcome.is_damaged(), "{welcome:?}");
+    let receipt = session.receipt_for(sent(&AgentId::new("web-1"), 1)).await;
+    assert!(receipt.check != 0 && !receipt.is_damaged(), "{receipt:?}");
 }

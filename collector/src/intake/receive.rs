@@ -39,7 +39,7 @@ const MAX_FRONTIERS: usize = 10_000;
 /// as large; one body is at most as large as this.
 const ROOM_BYTES: usize = wire::MAX_BODY_BYTES;
 
-/// No road has counted what it parked: also none is news then, because the process before may have told of some.
+/// There is a road that parks, and it has not counted yet: the process before may have told of some, and they may lie there.
 const NOT_COUNTED: u64 = u64::MAX;
 
 /// What the intake goes by; replaced whole at a reload.
@@ -56,6 +56,8 @@ pub struct Intake {
     room: Semaphore,
     /// Messages that a road has parked where it got them, and that nobody has taken from there; see [`NOT_COUNTED`].
     n_parked: AtomicU64,
+    /// One at a time tells how many dead letters there are: who counted first must not speak last.
+    telling: tokio::sync::Mutex<()>,
 }
 
 /// The answer to a batch.
@@ -87,7 +89,8 @@ impl Intake {
             agents: Mutex::default(),
             index: Mutex::new(index),
             room: Semaphore::new(ROOM_BYTES),
-            n_parked: AtomicU64::new(NOT_COUNTED),
+            n_parked: AtomicU64::new(0),
+            telling: tokio::sync::Mutex::default(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Intake {
             streams,
             bounds: wanted_bounds(&self.settings.borrow()),
             frontiers,
+            check: 0,
         })
     }
 
@@ -335,8 +339,13 @@ impl Intake {
         Ok(reply)
     }
 
+    /// There is a road that parks messages: how many there are is not known until it says so.
+    pub(super) fn expect_parked(&self) {
+        self.n_parked.store(NOT_COUNTED, Ordering::Relaxed);
+    }
+
     /// So many messages lie parked where a road got them: they count as dead letters.
-    pub async fn set_parked(&self, n: u64) {
+    pub(super) async fn set_parked(&self, n: u64) {
         if self.n_parked.swap(n, Ordering::Relaxed) != n
             && let Err(error) = self.tell_dead_letters().await
         {
@@ -344,13 +353,15 @@ impl Intake {
         }
     }
 
-    async fn tell_dead_letters(&self) -> Result<(), StoreError> {
-        let n_parked = match self.n_parked.load(Ordering::Relaxed) {
-            NOT_COUNTED => 0,
-            n => n,
-        };
-        let n = self.store.reads().n_dead_letters()?.saturating_add(n_parked);
-        self.hub.send(Input::DeadLetters(n)).await;
+    /// Tells the engine how many dead letters there are, here and where a road has parked some.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn tell_dead_letters(&self) -> Result<(), StoreError> {
+        let _turn = self.telling.lock().await;
+        let broker = Some(self.n_parked.load(Ordering::Relaxed)).filter(|n| *n != NOT_COUNTED);
+        let collector = self.store.reads().n_dead_letters()?;
+        self.hub.send(Input::DeadLetters { collector, broker }).await;
         Ok(())
     }
 

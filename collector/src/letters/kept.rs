@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use watchkeeper_model::{BatchKey, Kind};
-use watchkeeper_proto::v1::Outcome;
 
 use super::letter::{Letter, Opened, Retried, RetryOutcome};
-use super::place::{Place, PlaceError};
+use super::place::{Listed, Place, PlaceError};
 use crate::intake::Intake;
 use crate::store::{DeadLetter, Reads, Store, StoreError};
 
@@ -55,13 +54,7 @@ impl KeptLetters {
             return Ok(Retried { outcome: RetryOutcome::Refused, reason });
         }
         let reply = self.intake.again(&key_of(&letter), letter.digest, sealed).await?;
-        let outcome = match reply.outcome {
-            Outcome::Durable => RetryOutcome::Counted,
-            Outcome::Forked => RetryOutcome::Forked,
-            Outcome::Damaged => RetryOutcome::Damaged,
-            Outcome::NotYet => RetryOutcome::NotYet,
-            Outcome::Refused | Outcome::Unspecified => RetryOutcome::Refused,
-        };
+        let outcome = RetryOutcome::of(reply.outcome);
         if outcome == RetryOutcome::Counted {
             // Nearly always gone with the commit that counted it; left if it was counted by another way.
             self.store.discard_dead_letter(self.kind, letter.id).await?;
@@ -75,11 +68,11 @@ impl Place for KeptLetters {
         self.kind.as_str()
     }
 
-    fn letters(&self) -> BoxFuture<'_, Result<Vec<Letter>, PlaceError>> {
+    fn letters(&self) -> BoxFuture<'_, Result<Listed, PlaceError>> {
         let kind = self.kind;
         Box::pin(async move {
             let all = self.ask(move |reads| reads.dead_letters(kind)).await?;
-            Ok(all.iter().map(letter_of).collect())
+            Ok(Listed { letters: all.iter().map(letter_of).collect(), n_left_out: 0 })
         })
     }
 

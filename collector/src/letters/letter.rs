@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use watchkeeper_model::{BatchKey, Digest, StreamKey, Timestamp};
+use watchkeeper_proto::v1::Outcome;
 
 /// A batch that could not be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +27,12 @@ pub struct Letter {
     pub digest: String,
     /// Why it was not counted.
     pub reason: String,
-    /// Since when it is a dead letter: RFC 3339 in UTC.
-    pub at: String,
+    /// Since when it is a dead letter: RFC 3339 in UTC. Of what others left at a broker that may not be known.
+    pub at: Option<String>,
     /// Size of its sealed content.
     pub bytes: u64,
+    /// How often it is there: a broker may have the same message more than once, and they share one fate.
+    pub copies: u64,
     /// Whether a retry could change anything.
     pub retryable: bool,
 }
@@ -48,8 +51,9 @@ impl Letter {
             seq: key.seq,
             digest: digest.to_string(),
             reason: String::new(),
-            at: at.rfc3339(),
+            at: Some(at.rfc3339()),
             bytes: 0,
+            copies: 1,
             retryable: true,
         }
     }
@@ -92,6 +96,17 @@ impl RetryOutcome {
     /// All of them.
     pub const ALL: [Self; 5] =
         [Self::Counted, Self::Refused, Self::Forked, Self::Damaged, Self::NotYet];
+
+    /// What an answer of the intake says of a letter.
+    pub const fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Durable => Self::Counted,
+            Outcome::Forked => Self::Forked,
+            Outcome::Damaged => Self::Damaged,
+            Outcome::NotYet => Self::NotYet,
+            Outcome::Refused | Outcome::Unspecified => Self::Refused,
+        }
+    }
 
     /// As in answers.
     pub const fn as_str(self) -> &'static str {

@@ -10,12 +10,32 @@ use futures_util::future::BoxFuture;
 use super::letter::{Letter, Opened, Retried};
 use crate::store::StoreError;
 
+/// What one place has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Its letters, without their content.
+    pub letters: Vec<Letter>,
+    /// How many more there are, which it does not look at while there are these.
+    pub n_left_out: u64,
+}
+
+/// What all places have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Their letters, the newest first; those without a time last.
+    pub letters: Vec<Letter>,
+    /// Places that can't be asked, and why.
+    pub unreachable: Vec<String>,
+    /// Places that have more, and how many.
+    pub left_out: Vec<String>,
+}
+
 /// Something that keeps dead letters: not more than some thousands, or [`Place::letters`] leaves the newest out.
 pub trait Place: Send + Sync {
     /// What ids of its letters begin with, before the dash; no other place has it.
     fn name(&self) -> &'static str;
     /// All its letters, without their content.
-    fn letters(&self) -> BoxFuture<'_, Result<Vec<Letter>, PlaceError>>;
+    fn letters(&self) -> BoxFuture<'_, Result<Listed, PlaceError>>;
     /// The letter of this number with its content, if there is one.
     fn open(&self, number: u64) -> BoxFuture<'_, Result<Option<Opened>, PlaceError>>;
     /// Leads it through the intake again; `None` if there is no such letter.
@@ -49,22 +69,32 @@ impl Places {
         Self(places)
     }
 
-    /// All letters of all places that answer, the newest first, and what keeps the others from it: that they can't be
-    /// reached hides nobody else's letters, and is not silence.
+    /// All letters of all places that answer, and what keeps the others from it: that they can't be reached hides nobody
+    /// else's letters, and is not silence.
     ///
     /// # Errors
     /// If the store can't answer.
-    pub async fn letters(&self) -> Result<(Vec<Letter>, Vec<String>), PlaceError> {
-        let (mut all, mut unreachable) = (Vec::new(), Vec::new());
+    pub async fn letters(&self) -> Result<Found, PlaceError> {
+        let mut found = Found::default();
         for place in &self.0 {
             match place.letters().await {
-                Ok(letters) => all.extend(letters),
-                Err(error @ PlaceError::Unreachable { .. }) => unreachable.push(error.to_string()),
+                Ok(Listed { letters, n_left_out }) => {
+                    if n_left_out > 0 {
+                        let (name, n_shown) = (place.name(), letters.len());
+                        found.left_out.push(format!(
+                            "{n_left_out} more of the {name} lie behind these {n_shown}"
+                        ));
+                    }
+                    found.letters.extend(letters);
+                }
+                Err(error @ PlaceError::Unreachable { .. }) => {
+                    found.unreachable.push(error.to_string());
+                }
                 Err(error) => return Err(error),
             }
         }
-        all.sort_by(|a, b| (&b.at, &b.id).cmp(&(&a.at, &a.id)));
-        Ok((all, unreachable))
+        found.letters.sort_by(|a, b| (&b.at, &b.id).cmp(&(&a.at, &a.id)));
+        Ok(found)
     }
 
     /// The place of a letter by its id, and the letter's number there.

@@ -8,7 +8,7 @@ use watchkeeper_proto::v1;
 
 use futures_util::future::BoxFuture;
 
-use super::{KeptLetters, Letter, Opened, Place, PlaceError, Places, Retried, RetryOutcome};
+use super::{KeptLetters, Listed, Opened, Place, PlaceError, Places, Retried, RetryOutcome};
 use crate::intake::Intake;
 use crate::intake::restoring::settings;
 use crate::store::tests::contract::total;
@@ -70,8 +70,8 @@ impl World {
         let mut letter = batch(Kind::Windows, seq, fate);
         letter.digest = digest;
         self.commit(vec![letter]).await;
-        let (letters, _) = self.letters.letters().await.unwrap();
-        letters.into_iter().find(|letter| letter.seq == seq).unwrap().id
+        let found = self.letters.letters().await.unwrap();
+        found.letters.into_iter().find(|letter| letter.seq == seq).unwrap().id
     }
 
     async fn commit(&self, batches: Vec<crate::store::BatchCommit<WindowsBody>>) -> Vec<Stored> {
@@ -85,7 +85,7 @@ impl World {
     }
 
     async fn n_letters(&self) -> usize {
-        self.letters.letters().await.unwrap().0.len()
+        self.letters.letters().await.unwrap().letters.len()
     }
 }
 
@@ -95,7 +95,9 @@ async fn an_unreadable_batch_is_kept_and_can_be_looked_at_and_dropped() {
     let body = sealed("furlong", 3);
     let reply = world.intake.batch(&AgentId::new("web-1"), wire(4, &body)).await;
     assert_eq!(reply.outcome, v1::Outcome::Refused);
-    let [letter] = &world.letters.letters().await.unwrap().0[..] else { panic!("one letter") };
+    let [letter] = &world.letters.letters().await.unwrap().letters[..] else {
+        panic!("one letter")
+    };
     assert_eq!(
         (letter.id.as_str(), letter.place.as_str(), letter.seq),
         ("windows-1", "collector", 4)
@@ -140,7 +142,7 @@ async fn behind_a_fence_no_retry_counts_also_when_the_fence_is_forgotten() {
     assert_eq!(retried.outcome, RetryOutcome::Refused);
     assert!(retried.reason.contains("was read again"), "{}", retried.reason);
     assert_eq!((total(&world.store), world.n_letters().await), (0, 1));
-    assert!(!world.letters.letters().await.unwrap().0[0].retryable);
+    assert!(!world.letters.letters().await.unwrap().letters[0].retryable);
 }
 
 #[tokio::test]
@@ -171,7 +173,7 @@ impl Place for Away {
         "broker"
     }
 
-    fn letters(&self) -> BoxFuture<'_, Result<Vec<Letter>, PlaceError>> {
+    fn letters(&self) -> BoxFuture<'_, Result<Listed, PlaceError>> {
         let detail = "connection refused".to_owned();
         Box::pin(async { Err(PlaceError::Unreachable { place: "broker", detail }) })
     }
@@ -195,7 +197,7 @@ async fn a_place_that_cannot_be_reached_hides_nobody_elses_letters_and_is_named(
     world.bury(4, sealed("ms", 5), false).await;
     let kept = KeptLetters::new(Kind::Windows, world.store.clone(), world.intake.clone());
     let places = Places::new(vec![Box::new(Away), Box::new(kept)]);
-    let (letters, unreachable) = places.letters().await.unwrap();
-    assert_eq!((letters.len(), places.find("broker-7").is_some()), (1, true));
-    assert_eq!(unreachable, ["dead letters of the broker: connection refused"]);
+    let found = places.letters().await.unwrap();
+    assert_eq!((found.letters.len(), places.find("broker-7").is_some()), (1, true));
+    assert_eq!(found.unreachable, ["dead letters of the broker: connection refused"]);
 }

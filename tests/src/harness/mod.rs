@@ -15,7 +15,7 @@ pub use disk::SmallDisk;
 pub use http::{get_json, get_text};
 pub use journal::JournalWriter;
 pub use process::{Process, as_user, binary, find_program, free_port, without_privileges};
-pub use proxy::{Fault, Proxy};
+pub use proxy::{Direction, Fault, Proxy};
 pub use rabbit::{Rabbit, uri};
 pub use site::{AgentOptions, Road, Site, Totals};
 pub use writer::LogWriter;

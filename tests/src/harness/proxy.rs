@@ -1,6 +1,6 @@
-//! A TCP proxy between an agent and its collector that can cut, delay, half-open and flip bits.
+//! A TCP proxy between an agent and its collector, or either and their broker, that can cut, delay, half-open and flip bits.
 //!
-//! Owns only bytes: it knows nothing of what passes through.
+//! Owns only bytes: it knows nothing of what passes through. Upward is from who connected to whom it wanted.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// What happens to bytes towards the collector.
+/// What happens to bytes of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -23,9 +23,19 @@ pub enum Fault {
     FlipAfter(u64),
 }
 
+/// Where bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To whom the connection was made.
+    Up,
+    /// Back to who made it.
+    Down,
+}
+
 #[derive(Debug)]
 struct Shared {
-    fault: Mutex<Fault>,
+    up: Mutex<Fault>,
+    down: Mutex<Fault>,
     n_faults: AtomicU64,
     cut: Notify,
     delay_ms: AtomicU64,
@@ -58,7 +68,8 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            fault: Mutex::new(Fault::None),
+            up: Mutex::new(Fault::None),
+            down: Mutex::new(Fault::None),
             n_faults: AtomicU64::new(0),
             cut: Notify::new(),
             delay_ms: AtomicU64::new(0),
@@ -86,9 +97,14 @@ impl Proxy {
         self.address.port()
     }
 
-    /// Sets what happens next.
+    /// Sets what happens next to what goes up.
     pub fn set(&self, fault: Fault) {
-        *self.shared.fault.lock().expect("no holder panics") = fault;
+        self.set_for(Direction::Up, fault);
+    }
+
+    /// Sets what happens next to what goes in a direction.
+    pub fn set_for(&self, direction: Direction, fault: Fault) {
+        *self.shared.fault(direction).lock().expect("no holder panics") = fault;
     }
 
     /// Cuts every connection now.
@@ -132,7 +148,8 @@ async fn carry(mut agent: TcpStream, mut collector: TcpStream, shared: &Shared) 
             loop {
                 let n = from_agent.read(&mut buffer).await.unwrap_or(0);
                 shared.linger().await;
-                if n == 0 || !shared.pass(&mut buffer[..n], &mut to_collector).await {
+                let bytes = &mut buffer[..n];
+                if n == 0 || !shared.pass(Direction::Up, bytes, &mut to_collector).await {
                     return;
                 }
             }
@@ -142,7 +159,8 @@ async fn carry(mut agent: TcpStream, mut collector: TcpStream, shared: &Shared) 
             loop {
                 let n = from_collector.read(&mut buffer).await.unwrap_or(0);
                 shared.linger().await;
-                if n == 0 || to_agent.write_all(&buffer[..n]).await.is_err() {
+                let bytes = &mut buffer[..n];
+                if n == 0 || !shared.pass(Direction::Down, bytes, &mut to_agent).await {
                     return;
                 }
             }
@@ -177,11 +195,23 @@ impl Shared {
         }
     }
 
+    fn fault(&self, direction: Direction) -> &Mutex<Fault> {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        }
+    }
+
     /// Passes bytes on as the fault allows; whether the connection lives on.
-    async fn pass(&self, bytes: &mut [u8], to: &mut (impl AsyncWriteExt + Unpin)) -> bool {
+    async fn pass(
+        &self,
+        direction: Direction,
+        bytes: &mut [u8],
+        to: &mut (impl AsyncWriteExt + Unpin),
+    ) -> bool {
         let n = bytes.len() as u64;
         let keep = {
-            let mut fault = self.fault.lock().expect("no holder panics");
+            let mut fault = self.fault(direction).lock().expect("no holder panics");
             match *fault {
                 Fault::None => None,
                 Fault::CutAfter(left) if left < n => {
@@ -196,7 +226,8 @@ impl Shared {
                 Fault::FlipAfter(left) if left < n => {
                     *fault = Fault::None;
                     self.n_faults.fetch_add(1, Ordering::Relaxed);
-                    bytes[left as usize] ^= 0x10;
+                    // Not always the same one.
+                    bytes[left as usize] ^= 1 << (left % 8);
                     None
                 }
                 Fault::FlipAfter(left) => {

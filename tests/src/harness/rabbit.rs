@@ -134,19 +134,59 @@ impl Rabbit {
         self.server.signal(Signal::CONT);
     }
 
+    /// Stops it as a service is stopped.
+    ///
+    /// # Errors
+    /// If it did not end in time.
+    pub fn stop(&mut self, limit: Duration) -> anyhow::Result<()> {
+        self.server.stop(limit).map(drop)
+    }
+
+    /// Takes away everything it has on disk; it must not run.
+    ///
+    /// # Errors
+    /// If something can't be deleted.
+    pub fn lose_data(&self) -> std::io::Result<()> {
+        std::fs::remove_dir_all(self.root.join("mnesia"))
+    }
+
     /// Starts it again with what it has on disk.
     ///
     /// # Errors
     /// If it can't be started.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
-        let mut command = Command::new(&self.program);
-        let log = self.root.join("output.log");
-        self.server = Process::start_command(command.envs(self.environment.clone()), &log)?;
+        self.spawn_again()?;
         self.listens().await;
         Ok(())
     }
 
-    async fn listens(&self) {
+    /// As [`Self::start_again`], and waits for nothing.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn spawn_again(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.program);
+        let log = self.root.join("output.log");
+        self.server = Process::start_command(command.envs(self.environment.clone()), &log)?;
+        Ok(())
+    }
+
+    /// Whether a crash would find these quorum queues again. Their registry is a file that is written half a second after
+    /// a queue is made: before that RabbitMQ 3.10 answers for the queue, and has lost it for good once it is killed.
+    pub fn would_keep(&self, queues: &[&str]) -> bool {
+        let nodes = std::fs::read_dir(self.root.join("mnesia")).into_iter().flatten().flatten();
+        let stores = nodes.flat_map(|node| std::fs::read_dir(node.path().join("quorum")));
+        let registries = stores.flatten().flatten().map(|store| store.path().join("names.dets"));
+        let registries: Vec<Vec<u8>> = registries.filter_map(|at| std::fs::read(at).ok()).collect();
+        let holds = |queue: &&str| {
+            let of = |bytes: &Vec<u8>| bytes.windows(queue.len()).any(|w| w == queue.as_bytes());
+            registries.iter().any(of)
+        };
+        queues.iter().all(holds)
+    }
+
+    /// Waits until it takes connections.
+    pub async fn listens(&self) {
         let port = self.port;
         let listening = || async { TcpStream::connect(("127.0.0.1", port)).await.ok() };
         eventually("RabbitMQ listens", STARTING, listening).await;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The writer of one log file.
 #[derive(Debug)]
@@ -86,6 +87,16 @@ impl LogWriter {
         std::fs::copy(&self.path, &rotated)?;
         self.file.set_len(0)?;
         Ok(rotated)
+    }
+
+    /// Puts a rotated file into gzip and deletes it, as logrotate's compress does.
+    ///
+    /// # Errors
+    /// If gzip can't be started, or fails.
+    pub fn compress(rotated: &Path) -> anyhow::Result<()> {
+        let ended = Command::new("gzip").arg(rotated).status()?;
+        anyhow::ensure!(ended.success(), "gzip {}: {ended}", rotated.display());
+        Ok(())
     }
 
     /// How many lines were written.

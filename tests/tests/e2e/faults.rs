@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use watchkeeper_tests::harness::{
-    AgentOptions, Fault, LogWriter, Proxy, Site, SmallDisk, eventually, free_port, get_text,
+    AgentOptions, Direction, Fault, LogWriter, Proxy, Site, SmallDisk, eventually, free_port,
+    get_text,
 };
 
 #[tokio::test]
@@ -25,6 +26,31 @@ async fn a_bit_flipped_on_the_way_is_noticed_and_nothing_is_lost() {
         eventually("a bit is flipped", Duration::from_secs(60), flipped).await;
     }
     site.wait_counted(&log.written, Duration::from_secs(120)).await;
+}
+
+#[tokio::test]
+async fn a_bit_flipped_in_an_answer_is_noticed_and_nothing_is_lost() {
+    let mut site = Site::new("").unwrap();
+    let proxy = Proxy::start(site.port).await.unwrap();
+    let collector_port = Some(proxy.port());
+    site.configure_agent(&AgentOptions { collector_port, ..AgentOptions::default() }).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let mut log = LogWriter::open(&site.logs().join("a.log")).unwrap();
+    for round in 0..8_u64 {
+        // In what is said of HTTP/2, or in the receipt of the next batch.
+        proxy.set_for(Direction::Down, Fault::FlipAfter(5 + round * 13));
+        for n in 0..200 {
+            log.line(200 + (n % 3) as u16, n as f64).unwrap();
+        }
+        site.wait_counted_once(&log.written, Duration::from_secs(120)).await;
+        let faults = round + 1;
+        let flipped = || async { (proxy.n_faults() >= faults).then_some(()) };
+        eventually("a bit is flipped", Duration::from_secs(60), flipped).await;
+    }
+    site.wait_counted(&log.written, Duration::from_secs(120)).await;
+    let agents = site.api("agents").await.unwrap();
+    assert_eq!(agents["agents"].as_array().map(Vec::len), Some(1), "{agents}");
 }
 
 #[tokio::test]

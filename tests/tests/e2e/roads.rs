@@ -40,6 +40,13 @@ on_both_roads!(
     thresholds_of_a_reload_reach_the_agent,
 );
 
+// A broker that outlives its collector keeps the agent's road open: there what was sealed meanwhile is no backlog of a
+// welcome, and goes in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_now_is_counted_before_the_backlog_is() {
+    scenarios::what_happens_now_is_counted_before_the_backlog_is(Road::Grpc).await;
+}
+
 mod scenarios {
     use super::*;
 
@@ -133,6 +140,64 @@ mod scenarios {
         }
         site.start_collector(&[]).await.unwrap();
         site.wait_counted(&log.written, Duration::from_secs(120)).await;
+    }
+
+    pub(super) async fn what_happens_now_is_counted_before_the_backlog_is(road: Road) {
+        const N_SERVICES: usize = 300;
+        let Some(mut site) = Site::on(road, "").await.unwrap() else { return };
+        let port = site.rabbit.as_ref().map_or(site.port, |(rabbit, _)| rabbit.port);
+        let proxy = Proxy::start(port).await.unwrap();
+        let path = |n: usize| site.logs().join(format!("s{n}.log"));
+        let sources: String = (0..N_SERVICES)
+            .map(|n| {
+                format!(
+                    "  - tail: {{service: s{n}, paths: ['{}'], start_at: beginning, format: json, \
+                     signals: [{{name: requests, labels: {{status: status}}}}]}}\n",
+                    path(n).display()
+                )
+            })
+            .collect();
+        site.configure_sources(&sources).unwrap();
+        let file = site.path().join("agent.yaml");
+        let direct = std::fs::read_to_string(&file).unwrap();
+        let by_proxy = direct.replace(&site.road(None), &site.road(Some(proxy.port())));
+        std::fs::write(&file, by_proxy).unwrap();
+        let mut logs: Vec<_> =
+            (0..N_SERVICES).map(|n| LogWriter::open(&path(n)).unwrap()).collect();
+        site.start_collector(&[]).await.unwrap();
+        site.start_agent(&[]).unwrap();
+        logs[0].line(200, 1.0).unwrap();
+        site.wait_counted_once(&logs[0].written, LIMIT).await;
+        site.collector.as_mut().unwrap().kill();
+        logs.iter_mut().for_each(|log| log.line(404, 1.0).unwrap());
+        let metrics = format!("http://127.0.0.1:{}/metrics", site.admin_port);
+        eventually("a batch of every service is sealed", LIMIT, || async {
+            let (_, text) = get_text(&metrics).await.ok()?;
+            let read = |line: &&str| {
+                line.starts_with("watchkeeper_source_lines_total") && !line.ends_with(" 0")
+            };
+            (text.lines().filter(read).count() == N_SERVICES).then_some(())
+        })
+        .await;
+        // Thirty-two batches a second go through.
+        proxy.delay(Duration::from_millis(500));
+        site.start_collector(&[]).await.unwrap();
+        let counted = |status: &'static str| {
+            let site = &site;
+            async move {
+                let counted = site.counted().await.ok()?;
+                counted.get(status).copied().filter(|n| *n > 0)
+            }
+        };
+        eventually("the backlog is on its way", LIMIT, || counted("404")).await;
+        logs[0].line(500, 1.0).unwrap();
+        eventually("what happens now is counted", LIMIT, || counted("500")).await;
+        let n_of_backlog = counted("404").await.unwrap();
+        assert!(n_of_backlog < N_SERVICES as u64, "the backlog came first");
+        proxy.delay(Duration::ZERO);
+        let all = [("200", 1), ("404", N_SERVICES as u64), ("500", 1)];
+        let all = all.map(|(status, n)| (status.to_owned(), n)).into();
+        site.wait_counted(&all, LIMIT).await;
     }
 
     pub(super) async fn counts_are_exact_through_connections_cut_in_the_middle_of_a_batch(

@@ -3,6 +3,7 @@
 //! Owns what survives a crash (file, spool) apart from what does not (sender, cursors).
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use watchkeeper_agent_core::deliver::{
     Effect, Input, Lane, Offer, RowId, Sender, Settled, StreamAnswer,
@@ -133,7 +134,11 @@ impl Spool {
         })
     }
 
-    fn pending(&self, lane: Lane, after: RowId, limit: usize) -> (Vec<Offer>, bool) {
+    pub(crate) fn newest_row(&self) -> RowId {
+        self.next_row - 1
+    }
+
+    fn pending(&self, lane: Lane, rows: RangeInclusive<RowId>, limit: usize) -> (Vec<Offer>, bool) {
         let pending = |r: &Row, lane| !r.receipted && r.key.stream.kind == lane;
         let end = match lane {
             Kind::Windows => RowId::MAX,
@@ -145,7 +150,7 @@ impl Spool {
         };
         let mut offers: Vec<Offer> = self
             .rows
-            .range(after + 1..)
+            .range(rows)
             .filter(|(id, r)| **id < end && pending(r, lane))
             .map(|(&row, r)| Offer {
                 row,
@@ -288,8 +293,8 @@ impl Machine {
                         let Spool { epoch, is_new, .. } = self.spool;
                         wire.push(Upward::Hello { epoch, held: self.spool.held(), is_new });
                     }
-                    Effect::Load { lane, after, limit } => {
-                        let (offers, complete) = self.spool.pending(lane, after, limit.min(3));
+                    Effect::Load { lane, rows, limit } => {
+                        let (offers, complete) = self.spool.pending(lane, rows, limit.min(3));
                         inputs.push_back(Input::Loaded { lane, offers, complete });
                     }
                     Effect::Send { row } => {

@@ -197,7 +197,8 @@ impl World {
             // A welcome belongs to its connection; receipts may come late, as they do through a broker.
             Message::Down(Downward::Welcome { incarnation, streams, frontiers }) => {
                 if self.machines[machine].connection == Some(connection) {
-                    self.feed(machine, Input::Welcome { incarnation, streams, frontiers });
+                    let newest = self.machines[machine].spool.newest_row();
+                    self.feed(machine, Input::Welcome { incarnation, streams, frontiers, newest });
                 }
             }
             Message::Down(Downward::Receipt { incarnation, key, outcome }) => {

@@ -2,15 +2,13 @@
 //!
 //! Owns each kind's doing. When it comes, and how long it lasts, is the plan's.
 
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
-use watchkeeper_tests::harness::{self, Totals, binary, eventually};
+use watchkeeper_tests::harness::{self, Direction, Proxy, Totals, eventually, get_text};
 
 use super::host::{Host, SOON};
-use super::plan::{Fault, Target};
+use super::kinds::{Fault, Link, Target};
 use super::stage::Stage;
 
 /// How something ends that lasts.
@@ -19,7 +17,7 @@ pub(crate) enum Heal {
     /// SIGCONT.
     Thaw(Target),
     /// Bytes pass as they should.
-    Pass(usize),
+    Pass(Link),
     /// The disk has room again.
     Free(Target),
     /// The agent is started with the right clock.
@@ -38,33 +36,36 @@ impl Stage {
                 self.kill_collector();
                 self.start_collector().await;
             }
+            Fault::Kill(Target::Broker) => self.kill_broker().await,
+            Fault::NewBroker => self.broker.as_mut().expect("this road has one").renew().await,
             Fault::Stop(target) => self.stop(target).await,
             Fault::Freeze(target, steps) => self.freeze(target, n + steps),
-            Fault::Cut(a) => self.hosts[a].proxy.cut(),
-            Fault::CutAfter(a, bytes) => {
-                self.hosts[a].proxy.set(harness::Fault::CutAfter(bytes));
+            Fault::Cut(link) => self.proxy(link).cut(),
+            Fault::CutAfter(link, bytes) => {
+                self.proxy(link).set(harness::Fault::CutAfter(bytes));
             }
-            Fault::Delay(a, by_ms, steps) => {
-                self.hosts[a].proxy.delay(Duration::from_millis(by_ms));
-                self.heals.push((n + steps, Heal::Pass(a)));
+            Fault::Delay(link, by_ms, steps) => {
+                self.proxy(link).delay(Duration::from_millis(by_ms));
+                self.heals.push((n + steps, Heal::Pass(link)));
             }
-            Fault::HalfOpen(a, steps) => {
-                self.hosts[a].proxy.half_open(true);
-                self.heals.push((n + steps, Heal::Pass(a)));
+            Fault::HalfOpen(link, steps) => {
+                self.proxy(link).half_open(true);
+                self.heals.push((n + steps, Heal::Pass(link)));
             }
-            Fault::Flip(a, after) => self.hosts[a].proxy.set(harness::Fault::FlipAfter(after)),
+            Fault::Flip(link, after) => self.proxy(link).set(harness::Fault::FlipAfter(after)),
+            Fault::FlipBack(link, after) => {
+                let flip = harness::Fault::FlipAfter(after);
+                self.proxy(link).set_for(Direction::Down, flip);
+            }
             Fault::FullDisk(target, steps) => self.fill(target, n + steps),
             Fault::WrongClock(a, seconds, steps) => {
-                let host = &mut self.hosts[a];
-                host.clock_s = seconds;
-                host.kill();
-                host.start();
+                self.hosts[a].set_clock(seconds);
                 self.heals.push((n + steps, Heal::SetClock(a)));
             }
             Fault::Clone(a, n_lines) => self.clone_spool(a, n_lines).await,
             Fault::Backup => self.back_up().await,
-            Fault::Restore => self.restore().await,
-            Fault::Rush(a, n_rotations, n_lines) => rush(&mut self.hosts[a], n_rotations, n_lines),
+            Fault::Restore(age) => self.restore(age).await,
+            Fault::Rush(a, n_rotations, n_lines) => self.hosts[a].rush(n_rotations, n_lines),
             Fault::Reload(target, variant) => self.reload(target, variant),
             Fault::Calm => self.calm().await,
         }
@@ -80,7 +81,8 @@ impl Stage {
         }
     }
 
-    async fn end(&mut self, heal: Heal) {
+    /// Ends something.
+    pub(crate) async fn end(&mut self, heal: Heal) {
         match heal {
             Heal::Thaw(Target::Agent(a)) => {
                 self.hosts[a].running().signal(Signal::CONT);
@@ -89,9 +91,12 @@ impl Stage {
             Heal::Thaw(Target::Collector) => {
                 self.site.collector.as_ref().unwrap().signal(Signal::CONT);
             }
-            Heal::Pass(a) => {
-                self.hosts[a].proxy.delay(Duration::ZERO);
-                self.hosts[a].proxy.half_open(false);
+            Heal::Thaw(Target::Broker) => {
+                self.broker.iter().for_each(|broker| broker.rabbit.thaw());
+            }
+            Heal::Pass(link) => {
+                self.proxy(link).delay(Duration::ZERO);
+                self.proxy(link).half_open(false);
             }
             Heal::Free(Target::Agent(a)) => {
                 let host = &mut self.hosts[a];
@@ -104,37 +109,63 @@ impl Stage {
                 self.supervise_collector();
                 self.is_full = false;
             }
-            Heal::SetClock(a) => {
-                let host = &mut self.hosts[a];
-                host.clock_s = 0;
-                host.kill();
-                host.start();
-            }
+            Heal::Free(Target::Broker) => unreachable!("its disk is never full"),
+            Heal::SetClock(a) => self.hosts[a].set_clock(0),
+        }
+    }
+
+    fn proxy(&self, link: Link) -> &Proxy {
+        match link {
+            Link::Agent(a, way) => self.hosts[a].way(way),
+            Link::Collector => &self.broker.as_ref().expect("this road has one").proxy,
         }
     }
 
     /// Everything ends now, and the counts are the truth.
     async fn calm(&mut self) {
         self.heal(usize::MAX).await;
-        self.hosts.iter().for_each(|host| host.proxy.set(harness::Fault::None));
+        self.let_pass();
         self.supervise();
+        self.settle_broker().await;
         self.wait_counted(2 * SOON).await;
+        self.purge_broker().await;
+        self.stop_clones();
+        // Those that may not at any moment: everybody has looked, and stored it.
+        for host in self.hosts.iter_mut().filter(|host| !host.may_rotate()) {
+            host.logs[1].rotate_by_rename().unwrap();
+            host.logs[1].line(200, 1.0).unwrap();
+        }
+        self.wait_counted(SOON).await;
         self.hosts.iter().for_each(Host::tidy_logs);
     }
 
+    /// Nothing that is still to come happens to bytes on their way.
+    fn let_pass(&self) {
+        let ways = self.hosts.iter().flat_map(|host| &host.ways).map(|(_, proxy)| proxy);
+        for proxy in ways.chain(self.broker.iter().map(|broker| &broker.proxy)) {
+            proxy.set_for(Direction::Up, harness::Fault::None);
+            proxy.set_for(Direction::Down, harness::Fault::None);
+        }
+    }
+
     /// The collector, and whoever is to reach it, are well: what follows waits for them.
-    async fn heal_collector(&mut self) {
+    pub(crate) async fn heal_collector(&mut self) {
         self.end(Heal::Thaw(Target::Collector)).await;
         self.end(Heal::Free(Target::Collector)).await;
+        if self.broker.is_some() {
+            self.end(Heal::Thaw(Target::Broker)).await;
+            self.end(Heal::Pass(Link::Collector)).await;
+        }
         self.supervise();
         let url = format!("http://127.0.0.1:{}/readyz", self.site.port);
         eventually("the collector is ready", SOON, || async {
-            harness::get_text(&url).await.ok().filter(|(status, _)| *status == 200)
+            get_text(&url).await.ok().filter(|(status, _)| *status == 200)
         })
         .await;
     }
 
-    fn kill_collector(&mut self) {
+    /// As `kill -9` does.
+    pub(crate) fn kill_collector(&mut self) {
         self.site.collector.as_mut().unwrap().kill();
     }
 
@@ -152,6 +183,7 @@ impl Stage {
                 collector.stop(SOON).unwrap();
                 self.start_collector().await;
             }
+            Target::Broker => self.broker.as_mut().expect("this road has one").stop().await,
         }
     }
 
@@ -162,6 +194,7 @@ impl Stage {
                 self.hosts[a].is_frozen = true;
             }
             Target::Collector => self.site.collector.as_ref().unwrap().signal(Signal::STOP),
+            Target::Broker => self.broker.as_ref().expect("this road has one").rabbit.freeze(),
         }
         self.heals.push((until, Heal::Thaw(target)));
     }
@@ -173,6 +206,7 @@ impl Stage {
                 (&host.disk, &mut host.is_full)
             }
             Target::Collector => (&self.disk, &mut self.is_full),
+            Target::Broker => unreachable!("its disk is never full"),
         };
         if let Some(disk) = disk {
             disk.fill().unwrap();
@@ -194,6 +228,7 @@ impl Stage {
                 self.configure_collector();
                 self.site.collector.as_ref().unwrap().signal(Signal::HUP);
             }
+            Target::Broker => unreachable!("it has one configuration"),
         }
     }
 
@@ -201,10 +236,8 @@ impl Stage {
     async fn clone_spool(&mut self, a: usize, n_lines: u64) {
         self.heal_collector().await;
         self.end(Heal::Free(Target::Agent(a))).await;
-        self.n_clones += 1;
-        let name = format!("clone-{}", self.n_clones);
-        let at = self.site.path().join(&name);
-        let mut clone = Host::new(&self.hosts[a].id, &name, &at, self.site.port).await;
+        let name = format!("clone-{}", self.clones.len() + 1);
+        let mut clone = self.new_host(&self.hosts[a].id, &name).await;
         clone.variant = self.hosts[a].variant;
         self.hosts[a].kill();
         copy_files(&self.hosts[a].data(), &clone.data());
@@ -223,50 +256,7 @@ impl Stage {
         };
         eventually(&format!("{name} has delivered"), 2 * SOON, is_counted).await;
         clone.running().stop(SOON).unwrap();
-        self.written_by_clones.extend(clone.written());
-        self.backups.clear();
-    }
-
-    async fn back_up(&mut self) {
-        self.heal_collector().await;
-        self.n_backups += 1;
-        let to = self.site.path().join(format!("backup-{}", self.n_backups));
-        self.watchkeeper(&["backup", "--to", to.to_str().unwrap()]);
-        self.backups.push(to);
-    }
-
-    async fn restore(&mut self) {
-        let Some(from) = self.backups.first().cloned() else { return };
-        self.end(Heal::Free(Target::Collector)).await;
-        self.kill_collector();
-        let data = self.data();
-        let [from, to] = [&from, &data].map(|path| path.to_str().unwrap());
-        let arguments = ["restore", "--from", from, "--to", to, "--force", "--output", "json"];
-        let told: Value = serde_json::from_str(&self.watchkeeper(&arguments)).unwrap();
-        let orphans = told["orphans"].as_array().into_iter().flatten();
-        let keys = orphans.filter_map(|orphan| Some(orphan["dedup_key"].as_str()?.to_owned()));
-        self.receiver.restored(&keys.collect::<Vec<_>>());
-        self.start_collector().await;
-    }
-
-    /// What the command printed; it must succeed.
-    fn watchkeeper(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(binary("watchkeeper"));
-        command.env("WATCHKEEPER_URL", format!("http://127.0.0.1:{}", self.site.port));
-        let output = command.env_remove("WATCHKEEPER_TOKEN").args(arguments).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
-        text(&output.stdout)
-    }
-}
-
-/// More rotations than anybody can watch, with lines in each file.
-fn rush(host: &mut Host, n_rotations: u64, n_lines: u64) {
-    for _ in 0..n_rotations {
-        for n in 0..n_lines {
-            host.logs[1].line(200, n as f64).unwrap();
-        }
-        host.logs[1].rotate_by_rename().unwrap();
+        self.clones.push(clone);
     }
 }
 

@@ -1,16 +1,21 @@
-//! Where the storm goes on: a collector on a disk of its own, agents, and a PagerDuty.
+//! Where the storm goes on: a collector on a disk of its own, agents, a PagerDuty, and a broker if the road needs one.
 //!
 //! Owns the processes and the order of a step. What a fault does is in `faults`, what has to hold in `verdict`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use watchkeeper_tests::harness::{Site, SmallDisk, Totals, get_text};
+use watchkeeper_tests::harness::{Site, SmallDisk, Totals, get_text, uri};
 
+use super::broker::Broker;
+use super::chance::Chance;
 use super::faults::Heal;
 use super::host::{Host, SOON};
 use super::incidents::{ROUTING_KEY, Receiver};
-use super::plan::{Chance, N_AGENTS, Plan, Rotation, Step};
+use super::kinds::{N_AGENTS, Road, Way};
+use super::plan::{Plan, Step};
+use super::restoring::Backup;
+use super::tally::Tally;
 use super::verdict::Level;
 
 /// Everything there is.
@@ -20,6 +25,12 @@ pub(crate) struct Stage {
     pub(crate) receiver: Receiver,
     /// The agents.
     pub(crate) hosts: Vec<Host>,
+    /// Second machines with the spool of one of them. They are stopped, but for a restore that needs them.
+    pub(crate) clones: Vec<Host>,
+    /// By what agents reach the collector.
+    pub(crate) road: Road,
+    /// Between them, if there is one.
+    pub(crate) broker: Option<Broker>,
     /// Collector, and where everything lies.
     pub(crate) site: Site,
     /// What the collector's data lie on.
@@ -28,16 +39,14 @@ pub(crate) struct Stage {
     pub(crate) is_full: bool,
     /// Which of its configurations the collector has.
     pub(crate) variant: u64,
-    /// Lines of clones that are gone.
-    pub(crate) written_by_clones: Totals,
-    /// Clones there were.
-    pub(crate) n_clones: usize,
     /// Backups that may be restored, oldest first.
-    pub(crate) backups: Vec<PathBuf>,
+    pub(crate) backups: Vec<Backup>,
     /// Backups there were.
     pub(crate) n_backups: usize,
     /// What ends when.
     pub(crate) heals: Vec<(usize, Heal)>,
+    /// Figures.
+    pub(crate) tally: Tally,
     /// How the processes were before it began.
     pub(crate) level: Level,
     /// What lines say.
@@ -45,20 +54,26 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Everything runs, and the collector knows every log.
-    pub(crate) async fn start(seed: u64) -> Self {
+    /// Everything runs, and the collector knows every log; `None` if a program is missing.
+    pub(crate) async fn start(seed: u64, road: Road) -> Option<Self> {
+        let broker = match road.has_broker() {
+            true => Some(Broker::start().await?),
+            false => None,
+        };
         let site = Site::new("").unwrap();
         let mut stage = Self {
             receiver: Receiver::start().await,
             hosts: Vec::new(),
+            clones: Vec::new(),
+            road,
+            broker,
             disk: SmallDisk::mount(&site.path().join("collector-disk"), "256m"),
             is_full: false,
             variant: 0,
-            written_by_clones: Totals::new(),
-            n_clones: 0,
             backups: Vec::new(),
             n_backups: 0,
             heals: Vec::new(),
+            tally: Tally::new(seed, road),
             level: Level::default(),
             chance: Chance(!seed),
             site,
@@ -66,8 +81,8 @@ impl Stage {
         stage.configure_collector();
         stage.site.start_collector(&[]).await.unwrap();
         for n in 0..N_AGENTS {
-            let (id, at) = (format!("web-{n}"), stage.site.path().join(format!("web-{n}")));
-            let mut host = Host::new(&id, &id, &at, stage.site.port).await;
+            let id = format!("web-{n}");
+            let mut host = stage.new_host(&id, &id).await;
             host.mount();
             host.configure();
             // An agent that never sealed anything knows of no rotation.
@@ -77,7 +92,18 @@ impl Stage {
         }
         stage.wait_counted(SOON).await;
         stage.level = Level::of(&mut stage);
-        stage
+        Some(stage)
+    }
+
+    /// A machine whose agent has this id; nothing runs yet.
+    pub(crate) async fn new_host(&self, id: &str, name: &str) -> Host {
+        let broker = self.broker.as_ref().map_or(0, |broker| broker.rabbit.port);
+        let port = |way: &Way| match way {
+            Way::Grpc => (Way::Grpc, self.site.port),
+            Way::Amqp => (Way::Amqp, broker),
+        };
+        let to: Vec<(Way, u16)> = self.road.ways().iter().map(port).collect();
+        Host::new(id, name, &self.site.path().join(name), &to).await
     }
 
     /// Where the collector's data lie.
@@ -88,8 +114,11 @@ impl Stage {
     /// Writes the collector's configuration. All variants judge the same.
     pub(crate) fn configure_collector(&self) {
         // Moments stay on for an hour: a copied spool is one, and it is asked for here. Those that must not happen stay.
+        let intake = self.broker.as_ref().map_or(String::new(), |broker| {
+            format!("intake: {{amqp: {{uri: '{}'}}}}\n", uri(broker.proxy.port()))
+        });
         let text = format!(
-            "collector: {{listen: '127.0.0.1:{}', data_dir: '{}'}}\n\
+            "{intake}collector: {{listen: '127.0.0.1:{}', data_dir: '{}'}}\n\
              slos:\n  - name: shop-availability\n    service: shop\n    signal: requests\n    good: 'int(status) < 500'\n\
              \x20   objective: 99\n    window: 10m\n    annotations: {{summary: 'the shop is failing, {}'}}\n\
              builtin: {{Forked: {{off: true}}, LateBreach: {{off: true}}}}\n\
@@ -114,7 +143,9 @@ impl Stage {
             self.heal(n).await;
             self.write(step).await;
             self.meet(n, step.fault).await;
+            self.tally.count(step.fault);
             self.supervise();
+            self.measure();
             // The pace of the plan.
             tokio::time::sleep(Duration::from_millis(step.pause_ms)).await;
         }
@@ -133,23 +164,13 @@ impl Stage {
             }
         }
         let (n, rotation) = step.rotation;
-        let host = &mut self.hosts[n];
-        match rotation {
-            Rotation::No => {}
-            Rotation::CopyTruncate if !host.is_frozen && !host.is_full => {
-                // What is cut before it is read is lost, as everybody knows: logrotate's users wait and hope.
-                host.read_whole().await;
-                host.logs[0].rotate_by_copytruncate().unwrap();
-            }
-            Rotation::Rename | Rotation::CopyTruncate => {
-                host.logs[1].rotate_by_rename().unwrap();
-            }
-        }
+        self.hosts[n].rotate(rotation).await;
     }
 
     /// A service starts again what has ended by itself. That may be only for want of room.
     pub(crate) fn supervise(&mut self) {
         self.hosts.iter_mut().for_each(Host::supervise);
+        self.broker.iter_mut().for_each(Broker::assert_running);
         self.supervise_collector();
     }
 
@@ -176,11 +197,7 @@ impl Stage {
 
     /// Lines that were written, by host and status.
     pub(crate) fn written(&self) -> Totals {
-        let mut all = self.written_by_clones.clone();
-        for host in &self.hosts {
-            all.extend(host.written());
-        }
-        all
+        self.hosts.iter().chain(&self.clones).flat_map(Host::written).collect()
     }
 
     /// What the collector has counted, by host and status.

@@ -4,6 +4,7 @@
 //! the spool or draws a random number: those are effects and inputs.
 
 mod backoff;
+mod lane;
 mod sender;
 
 pub use backoff::Backoff;

@@ -3,12 +3,13 @@
 //! Owns what is in flight and every deadline. Never holds a batch's body: the spool does, and rows are named by their
 //! place in it. Nothing here needs to survive a crash: a batch stays pending in the spool until its receipt is stored.
 
-use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use watchkeeper_model::{BatchKey, Frontier, Kind, SeqSet, StreamKey, Timestamp};
 
 use super::Backoff;
+use super::lane::{LOAD_ROWS, LaneState};
 
 /// How often the agent says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
@@ -20,8 +21,6 @@ const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 const RECEIPT_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest wait before trying again.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// How many rows are asked of the spool at once.
-const LOAD_ROWS: usize = 64;
 
 /// A row of the spool, in the order of sealing.
 pub type RowId = i64;
@@ -107,6 +106,8 @@ pub enum Input {
         streams: Vec<StreamAnswer>,
         /// How far this agent's files were read.
         frontiers: Vec<Frontier>,
+        /// The last row of the spool, 0 if it never had any: what is sealed from now on is sent before what lies there.
+        newest: RowId,
     },
     /// The collector's answer to a batch.
     Receipt {
@@ -169,14 +170,14 @@ pub enum Effect {
         /// Why.
         farewell: Farewell,
     },
-    /// Read pending rows of a lane behind a row, in order. Of events only those before the first pending row of
+    /// Read pending rows of a lane, in order. Of events only those before the first pending row of
     /// windows: a body must never be durable before the counts of the same seal, or a spool lost in between would
     /// have its lines read, and the body sent, again.
     Load {
         /// Which lane.
         lane: Lane,
-        /// Rows behind this one.
-        after: RowId,
+        /// Among these.
+        rows: RangeInclusive<RowId>,
         /// How many at most.
         limit: usize,
     },
@@ -231,67 +232,6 @@ enum Link {
     },
 }
 
-#[derive(Clone, Debug)]
-struct InFlight {
-    row: RowId,
-    sent_at: Timestamp,
-    n_bytes: usize,
-}
-
-/// How much may be without a receipt at once.
-#[derive(Clone, Copy, Debug)]
-struct Quota {
-    n_batches: usize,
-    n_bytes: usize,
-}
-
-impl Quota {
-    const fn of(lane: Lane) -> Self {
-        match lane {
-            Kind::Windows => Self { n_batches: 32, n_bytes: 4 << 20 },
-            Kind::Events => Self { n_batches: 8, n_bytes: 2 << 20 },
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct LaneState {
-    /// Rows up to this one were loaded.
-    cursor: RowId,
-    loading: bool,
-    /// The spool may have more behind the cursor.
-    more: bool,
-    queue: std::collections::VecDeque<Offer>,
-    in_flight: BTreeMap<BatchKey, InFlight>,
-    n_bytes: usize,
-}
-
-impl LaneState {
-    /// Nothing is known to be delivered; everything pending is to be read again.
-    fn reset(&mut self) {
-        *self = Self { more: true, ..Self::default() };
-    }
-
-    /// Some row behind the cursor is to be offered again.
-    fn rewind(&mut self) {
-        self.cursor = 0;
-        self.queue.clear();
-        self.loading = false;
-        self.more = true;
-    }
-
-    fn has_room(&self, quota: Quota) -> bool {
-        self.in_flight.len() < quota.n_batches
-            && (self.n_bytes < quota.n_bytes || self.in_flight.is_empty())
-    }
-
-    fn take(&mut self, key: &BatchKey) -> Option<InFlight> {
-        let taken = self.in_flight.remove(key)?;
-        self.n_bytes = self.n_bytes.saturating_sub(taken.n_bytes);
-        Some(taken)
-    }
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub struct Sender {
@@ -316,8 +256,8 @@ impl Sender {
             link: Link::Down { retry_at: now },
             reconnecting: Backoff::new(Duration::from_millis(200), LONGEST_RETRY),
             retrying: Backoff::new(Duration::from_millis(500), LONGEST_RETRY),
-            windows: LaneState::default(),
-            events: LaneState::default(),
+            windows: LaneState::new(Kind::Windows),
+            events: LaneState::new(Kind::Events),
             reread_at: None,
             leaving: None,
             parting: false,
@@ -332,7 +272,7 @@ impl Sender {
 
     /// How many batches are without a receipt.
     pub fn n_in_flight(&self) -> usize {
-        self.windows.in_flight.len() + self.events.in_flight.len()
+        self.windows.in_flight().count() + self.events.in_flight().count()
     }
 
     /// When to call again at the latest.
@@ -344,7 +284,7 @@ impl Sender {
         };
         let receipts = [&self.windows, &self.events]
             .into_iter()
-            .flat_map(|lane| lane.in_flight.values())
+            .flat_map(|lane| lane.in_flight())
             .map(|b| b.sent_at + RECEIPT_DEADLINE);
         link.into_iter().chain(self.reread_at).chain(receipts.min()).min()
     }
@@ -356,9 +296,9 @@ impl Sender {
         match input {
             Input::Connected => self.connected(now, &mut effects),
             Input::Disconnected { jitter } => self.disconnected(jitter, now),
-            Input::Welcome { incarnation, streams, frontiers } => {
+            Input::Welcome { incarnation, streams, frontiers, newest } => {
                 self.incarnation = incarnation;
-                self.welcomed(streams, frontiers, now, &mut effects);
+                self.welcomed(streams, frontiers, newest, now, &mut effects);
             }
             Input::Receipt { incarnation, key, outcome, reason, jitter } => {
                 if incarnation == self.incarnation {
@@ -368,8 +308,8 @@ impl Sender {
             // The collector ends the stream when it has given the receipts it owes.
             Input::Reconnect => self.parting = true,
             Input::Sealed => {
-                self.windows.more = true;
-                self.events.more = true;
+                self.windows.grew();
+                self.events.grew();
             }
             Input::Changed => self.beat_soon(now),
             Input::Loaded { lane, offers, complete } => self.loaded(lane, offers, complete),
@@ -397,8 +337,8 @@ impl Sender {
     }
 
     fn disconnected(&mut self, jitter: f64, now: Timestamp) {
-        self.windows.reset();
-        self.events.reset();
+        self.windows.reset(0);
+        self.events.reset(0);
         self.reread_at = None;
         self.parting = false;
         self.link = Link::Down { retry_at: now + self.reconnecting.failed(jitter) };
@@ -408,14 +348,15 @@ impl Sender {
         &mut self,
         streams: Vec<StreamAnswer>,
         frontiers: Vec<Frontier>,
+        newest: RowId,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         if !matches!(self.link, Link::Greeting { .. }) {
             return;
         }
-        self.windows.reset();
-        self.events.reset();
+        self.windows.reset(newest);
+        self.events.reset(newest);
         // What the welcome has set going shows in the next one.
         self.link = Link::Open { next_beat: now + SECOND_BEAT };
         effects.push(Effect::Frontiers { frontiers });
@@ -459,30 +400,18 @@ impl Sender {
         }
         self.retrying.succeeded();
         // Bodies whose counts are durable now may follow.
-        self.events.more = true;
+        self.events.grew();
     }
 
     fn loaded(&mut self, lane: Lane, offers: Vec<Offer>, complete: bool) {
-        let open = self.is_open();
-        let state = self.lane(lane);
-        if !open || !state.loading {
-            return;
-        }
-        state.loading = false;
-        // Rows sealed while the spool was read have set `more` again.
-        state.more |= !complete;
-        for offer in offers {
-            state.cursor = state.cursor.max(offer.row);
-            if !state.in_flight.contains_key(&offer.key) {
-                state.queue.push_back(offer);
-            }
+        if self.is_open() {
+            self.lane(lane).loaded(offers, complete);
         }
     }
 
     fn broken(&mut self, row: RowId) {
         for lane in [&mut self.windows, &mut self.events] {
-            let key = lane.in_flight.iter().find(|(_, b)| b.row == row).map(|(key, _)| key.clone());
-            if let Some(key) = key {
+            if let Some(key) = lane.key_of(row) {
                 lane.take(&key);
             }
         }
@@ -516,7 +445,7 @@ impl Sender {
         }
         self.reread_at = self.reread_at.map(|at| at.min(now + LONGEST_RETRY));
         for lane in [&mut self.windows, &mut self.events] {
-            lane.in_flight.values_mut().for_each(|b| b.sent_at = b.sent_at.min(now));
+            lane.mind_the_clock(now);
         }
     }
 
@@ -553,7 +482,7 @@ impl Sender {
     fn receipt_is_overdue(&self, now: Timestamp) -> bool {
         [&self.windows, &self.events]
             .into_iter()
-            .flat_map(|lane| lane.in_flight.values())
+            .flat_map(|lane| lane.in_flight())
             .any(|b| b.sent_at + RECEIPT_DEADLINE <= now)
     }
 
@@ -563,19 +492,12 @@ impl Sender {
             return;
         }
         for kind in [Kind::Windows, Kind::Events] {
-            let quota = Quota::of(kind);
             let lane = self.lane(kind);
-            while lane.has_room(quota) {
-                let Some(offer) = lane.queue.pop_front() else { break };
-                lane.n_bytes += offer.n_bytes;
-                let in_flight = InFlight { row: offer.row, sent_at: now, n_bytes: offer.n_bytes };
-                lane.in_flight.insert(offer.key, in_flight);
-                effects.push(Effect::Send { row: offer.row });
+            while let Some(row) = lane.send(now) {
+                effects.push(Effect::Send { row });
             }
-            if lane.queue.is_empty() && lane.more && !lane.loading {
-                lane.loading = true;
-                lane.more = false;
-                effects.push(Effect::Load { lane: kind, after: lane.cursor, limit: LOAD_ROWS });
+            if let Some(rows) = lane.load() {
+                effects.push(Effect::Load { lane: kind, rows, limit: LOAD_ROWS });
             }
         }
     }
@@ -606,21 +528,28 @@ mod tests {
     }
 
     fn open() -> Sender {
+        opened(0).0
+    }
+
+    /// A sender that was welcomed, with so many rows in the spool, and what it wants to do.
+    fn opened(newest: RowId) -> (Sender, Vec<Effect>) {
         let mut sender = Sender::new(T0);
         assert_eq!(sender.handle(Input::Tick, T0), [Effect::Connect]);
         assert_eq!(sender.handle(Input::Connected, T0), [Effect::SayHello]);
-        let effects = sender
-            .handle(Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![] }, T0);
+        let effects = sender.handle(
+            Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![], newest },
+            T0,
+        );
         assert!(
             effects.contains(&Effect::SendBeat)
                 && effects.contains(&Effect::Reoffer { streams: vec![] })
         );
-        assert!(effects.contains(&Effect::Load {
-            lane: Kind::Windows,
-            after: 0,
-            limit: LOAD_ROWS
-        }));
-        sender
+        assert!(effects.contains(&load(newest + 1..=RowId::MAX)));
+        (sender, effects)
+    }
+
+    fn load(rows: RangeInclusive<RowId>) -> Effect {
+        Effect::Load { lane: Kind::Windows, rows, limit: LOAD_ROWS }
     }
 
     fn loaded(sender: &mut Sender, lane: Kind, rows: std::ops::RangeInclusive<i64>) -> Vec<Effect> {
@@ -684,7 +613,7 @@ mod tests {
         sender.handle(Input::Sealed, T0);
         let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
         let effects = sender.handle(nothing, T0);
-        assert_eq!(effects, [Effect::Load { lane: Kind::Windows, after: 0, limit: LOAD_ROWS }]);
+        assert_eq!(effects, [load(1..=RowId::MAX)]);
     }
 
     #[test]
@@ -718,11 +647,9 @@ mod tests {
         let again = T0 + Duration::from_millis(500);
         assert_eq!(sender.next_deadline(), Some(again));
         let effects = sender.handle(Input::Tick, again);
-        assert!(effects.contains(&Effect::Load {
-            lane: Kind::Windows,
-            after: 0,
-            limit: LOAD_ROWS
-        }));
+        assert!(effects.contains(&load(2..=RowId::MAX)), "what is sealed meanwhile goes first");
+        let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
+        assert_eq!(sender.handle(nothing, again), [load(1..=1)]);
     }
 
     #[test]
@@ -755,6 +682,50 @@ mod tests {
         sender.handle(Input::Disconnected { jitter: 1.0 }, T0 + Duration::from_secs(1 << 30));
         sender.handle(Input::Tick, T0);
         assert!(sender.next_deadline().unwrap() <= T0 + LONGEST_RETRY);
+    }
+
+    #[test]
+    fn what_happens_now_goes_before_what_had_piled_up() {
+        let (mut sender, effects) = opened(1_000);
+        assert!(!effects.contains(&load(1..=1_000)), "one question at a time: {effects:?}");
+        let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
+        assert_eq!(sender.handle(nothing, T0), [load(1..=1_000)]);
+        let old = Input::Loaded {
+            lane: Kind::Windows,
+            offers: offers(Kind::Windows, 1..=64),
+            complete: false,
+        };
+        let sent = |effects: &[Effect]| {
+            let row = |effect: &Effect| match effect {
+                Effect::Send { row } => Some(*row),
+                _ => None,
+            };
+            effects.iter().filter_map(row).collect::<Vec<RowId>>()
+        };
+        assert_eq!(sent(&sender.handle(old, T0)), (1..=32).collect::<Vec<_>>());
+        assert_eq!(sender.handle(Input::Sealed, T0), [load(1_001..=RowId::MAX)]);
+        loaded(&mut sender, Kind::Windows, 1_001..=1_002);
+        let after = [1, 2, 3].map(|seq| sent(&receipt(&mut sender, seq, Outcome::Durable)));
+        assert_eq!(after, [[1_001], [1_002], [33]]);
+    }
+
+    #[test]
+    fn bodies_go_in_the_order_of_sealing() {
+        let (mut sender, effects) = opened(1_000);
+        let bodies = |effects: &[Effect]| {
+            let all = Effect::Load { lane: Kind::Events, rows: 1..=RowId::MAX, limit: LOAD_ROWS };
+            effects.contains(&all)
+        };
+        assert!(bodies(&effects), "{effects:?}");
+        loaded(&mut sender, Kind::Events, 1..=1);
+        let answer = Input::Receipt {
+            incarnation: 7,
+            key: key(Kind::Events, 1),
+            outcome: Outcome::NotYet,
+            reason: String::new(),
+            jitter: 0.0,
+        };
+        assert!(bodies(&sender.handle(answer, T0)));
     }
 
     #[test]

@@ -287,7 +287,12 @@ pub enum Input {
         max_bytes: u64,
     },
     /// How many dead letters there are.
-    DeadLetters(u64),
+    DeadLetters {
+        /// In the collector's own files.
+        collector: u64,
+        /// In the broker's queue; 0 without a broker, `None` while that is not known.
+        broker: Option<u64>,
+    },
     /// What became of an attempt to deliver.
     Delivered {
         /// Which delivery.

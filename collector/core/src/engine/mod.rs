@@ -132,7 +132,9 @@ impl Engine {
             Input::Disconnected { .. } | Input::Tick => {}
             Input::Forked { agent, detail } => self.forked(&agent, &detail, now),
             Input::StorageUsed { bytes, max_bytes } => self.storage_used(bytes, max_bytes, now),
-            Input::DeadLetters(n) => self.dead_letters(n, now),
+            Input::DeadLetters { collector, broker } => {
+                self.dead_letters(collector, broker, now);
+            }
             Input::Delivered { delivery, reply } => self.delivered(delivery, reply, now),
             Input::Acknowledge { fingerprint, by, comment } => {
                 self.acknowledge(fingerprint, by, comment, now);

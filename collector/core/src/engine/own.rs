@@ -86,11 +86,24 @@ impl Engine {
         }
     }
 
-    pub(super) fn dead_letters(&mut self, n: u64, now: Timestamp) {
-        let condition = if n > 0 { Condition::Met } else { Condition::Unmet };
-        let reason = format!("{n} batches could not be read and wait for somebody to look");
-        let value = Some(n as f64);
-        self.own(Builtin::DeadLetters, Labels::default(), condition, value, &reason, now);
+    pub(super) fn dead_letters(&mut self, collector: u64, broker: Option<u64>, now: Timestamp) {
+        let n = collector.saturating_add(broker.unwrap_or(0));
+        let condition = match broker {
+            _ if n > 0 => Condition::Met,
+            Some(_) => Condition::Unmet,
+            // Those that were told of before a restart may still lie there.
+            None => Condition::Unknown,
+        };
+        let of = |n: u64, at: &str| (n > 0).then(|| format!("{n} at the {at}"));
+        let parts = [of(collector, "collector"), of(broker.unwrap_or(0), "broker")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let reason = match parts.as_slice() {
+            [] => "none is known to be left".to_owned(),
+            parts => {
+                format!("{} could not be read and wait for somebody to look", parts.join(" and "))
+            }
+        };
+        self.own(Builtin::DeadLetters, Labels::default(), condition, Some(n as f64), &reason, now);
     }
 
     pub(super) fn storage_used(&mut self, bytes: u64, max_bytes: u64, now: Timestamp) {

@@ -40,13 +40,16 @@ impl Desk {
         let kind = read_kind(&delivery.properties, delivery.data.len());
         let taken = match kind {
             Ok(kind) => self.handle(kind, &delivery).await,
-            Err(odd) => {
-                let refusal = Refusal::Unavailable(odd.to_string());
-                if let (Odd::Newer(_), Some(reply_to)) = (&odd, reply_to(&delivery)) {
+            Err(odd) => match (&odd, reply_to(&delivery)) {
+                // Told, the agent waits for a newer collector with it in its spool. Parked, each of its attempts would be
+                // one more letter, until they push out those of others.
+                (Odd::Newer(_), Some(reply_to)) => {
+                    let refusal = Refusal::Unavailable(odd.to_string());
                     self.answers.refuse(reply_to, &refusal).await;
+                    Ok(())
                 }
-                Err(odd.to_string())
-            }
+                _ => Err(odd.to_string()),
+            },
         };
         if let Err(reason) = taken {
             self.parking.park(&delivery, &reason).await?;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use opentelemetry::metrics::Meter;
 
+use super::dead_queue::DeadQueue;
+
 /// The numbers of one road.
 #[derive(Debug, Default)]
 pub(super) struct Meters {
@@ -26,8 +28,20 @@ type OfMeters = fn(&Meters) -> u64;
 
 impl Meters {
     /// Registers them.
-    pub(super) fn build(meter: &Meter) -> Arc<Self> {
+    pub(super) fn build(meter: &Meter, dead_queue: &Arc<DeadQueue>) -> Arc<Self> {
         let meters = Arc::new(Self::default());
+        let dead = dead_queue.clone();
+        meter
+            .u64_observable_gauge("watchkeeper_intake_amqp_dead_letters")
+            .with_description(
+                "Messages in RabbitMQ's queue of dead letters, when they were counted last.",
+            )
+            .with_callback(move |o| {
+                if let Some(n) = dead.n_messages() {
+                    o.observe(n, &[]);
+                }
+            })
+            .build();
         let connected = meters.clone();
         meter
             .u64_observable_gauge("watchkeeper_intake_amqp_connected")

@@ -16,6 +16,7 @@ use watchkeeper_amqp::lapin::options::{
 use watchkeeper_amqp::lapin::types::{AMQPValue, FieldTable, LongString};
 use watchkeeper_amqp::lapin::{BasicProperties, Channel, Confirmation, Connection};
 use watchkeeper_amqp::{BrokerError, MAX_BODY_BYTES, Names};
+use watchkeeper_daemon::clock;
 use watchkeeper_model::Digest;
 
 use super::facts;
@@ -26,6 +27,17 @@ const KEPT_BYTES: usize = 4 << 10;
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What a message of others may bring with it.
 const MAX_HEADERS: usize = 64;
+
+/// Why it is parked.
+pub(crate) const REASON: &str = "x-watchkeeper-reason";
+/// Where it came from.
+pub(crate) const QUEUE: &str = "x-watchkeeper-queue";
+/// Of the whole body, also where only its beginning is kept.
+pub(crate) const DIGEST: &str = "x-watchkeeper-digest";
+/// Of the whole body.
+pub(crate) const BYTES: &str = "x-watchkeeper-bytes";
+/// Since when, in ms since 1970.
+pub(crate) const AT_MS: &str = "x-watchkeeper-at";
 
 /// The way to the queue of dead letters.
 pub(super) struct Parking {
@@ -104,16 +116,20 @@ impl Parking {
 fn properties(delivery: &Delivery, reason: &str) -> BasicProperties {
     let mut headers = FieldTable::default();
     let theirs = delivery.properties.headers().iter().flat_map(|h| h.inner());
+    // These would lead it to other queues as well.
+    let theirs = theirs.filter(|(name, _)| !matches!(name.as_str(), "CC" | "BCC"));
     for (name, value) in theirs.take(MAX_HEADERS) {
         headers.insert(name.clone(), value.clone());
     }
-    let digest: String = Digest::of(&delivery.data).0.iter().map(|b| format!("{b:02x}")).collect();
+    let digest = Digest::of(&delivery.data).to_string();
     let text = |text: &str| AMQPValue::LongString(LongString::from(text));
-    headers.insert("x-watchkeeper-reason".into(), text(reason));
-    headers.insert("x-watchkeeper-queue".into(), text(delivery.routing_key.as_str()));
-    headers.insert("x-watchkeeper-digest".into(), text(&digest));
+    headers.insert(REASON.into(), text(reason));
+    headers.insert(QUEUE.into(), text(delivery.routing_key.as_str()));
+    headers.insert(DIGEST.into(), text(&digest));
     let n_bytes = i64::try_from(delivery.data.len()).unwrap_or(i64::MAX);
-    headers.insert("x-watchkeeper-bytes".into(), AMQPValue::LongLongInt(n_bytes));
+    headers.insert(BYTES.into(), AMQPValue::LongLongInt(n_bytes));
+    let at_ms = clock::now().nanos() / 1_000_000;
+    headers.insert(AT_MS.into(), AMQPValue::LongLongInt(at_ms));
     let mut properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
     if let Some(content_type) = delivery.properties.content_type() {
         properties = properties.with_content_type(content_type.clone());

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use watchkeeper_amqp::{Broker, BrokerError, BrokerSettings};
 use watchkeeper_daemon::machine;
 
+use super::dead_queue::DeadQueue;
 use super::facts;
 use super::meters::Meters;
 use super::serve::Serve;
@@ -28,10 +29,11 @@ const GOOD_LIFE: Duration = Duration::from_secs(10);
 
 /// The intake by RabbitMQ.
 pub struct AmqpIntake {
-    broker: Broker,
+    broker: Arc<Broker>,
     intake: Arc<Intake>,
     readiness: Arc<Readiness>,
     meters: Arc<Meters>,
+    dead_queue: Arc<DeadQueue>,
 }
 
 impl AmqpIntake {
@@ -45,8 +47,20 @@ impl AmqpIntake {
         readiness: Arc<Readiness>,
         meter: &Meter,
     ) -> Result<Self, String> {
-        let broker = Broker::build(settings)?;
-        Ok(Self { broker, intake, readiness, meters: Meters::build(meter) })
+        let broker = Arc::new(Broker::build(settings)?);
+        let dead_queue = Arc::new(DeadQueue::new(intake.clone()));
+        let meters = Meters::build(meter, &dead_queue);
+        Ok(Self { broker, intake, readiness, meters, dead_queue })
+    }
+
+    /// Where its messages come from.
+    pub fn broker(&self) -> Arc<Broker> {
+        self.broker.clone()
+    }
+
+    /// The queue of what can't be used.
+    pub fn dead_queue(&self) -> Arc<DeadQueue> {
+        self.dead_queue.clone()
     }
 
     /// Takes in messages until `drain`.
@@ -58,7 +72,10 @@ impl AmqpIntake {
             let ended = self.serve(&drain).await;
             self.meters.is_connected.store(false, Ordering::Relaxed);
             self.meters.n_sessions.store(0, Ordering::Relaxed);
-            let Err(error) = ended else { return };
+            let Err(error) = ended else {
+                return self.dead_queue.is_silent("the collector is stopping");
+            };
+            self.dead_queue.is_silent(&error.message);
             if began.elapsed() > GOOD_LIFE {
                 wait = FIRST_WAIT;
                 said.clear();
@@ -80,6 +97,7 @@ impl AmqpIntake {
     async fn serve(&self, drain: &CancellationToken) -> Result<(), BrokerError> {
         let is_listening = || {
             self.meters.is_connected.store(true, Ordering::Relaxed);
+            self.dead_queue.listens();
             self.readiness.unnote(COMPONENT);
         };
         let mut settings = self.intake.settings();
@@ -88,6 +106,7 @@ impl AmqpIntake {
             broker: &self.broker,
             intake: &self.intake,
             meters: &self.meters,
+            dead_queue: &self.dead_queue,
             settings,
             drain,
             is_listening: &is_listening,

@@ -21,6 +21,7 @@ use watchkeeper_amqp::lapin::{self, Channel, Connection, Consumer};
 use watchkeeper_amqp::{Broker, BrokerError, Names, declare};
 
 use super::answers::Publisher;
+use super::dead_queue::DeadQueue;
 use super::facts;
 use super::message::Desk;
 use super::meters::Meters;
@@ -47,6 +48,7 @@ pub(super) struct Serve<'a> {
     pub(super) broker: &'a Broker,
     pub(super) intake: &'a Arc<Intake>,
     pub(super) meters: &'a Arc<Meters>,
+    pub(super) dead_queue: &'a DeadQueue,
     pub(super) settings: watch::Receiver<IntakeSettings>,
     pub(super) drain: &'a CancellationToken,
     /// Called once messages are taken in.
@@ -160,8 +162,10 @@ impl Serve<'_> {
             session.end(Some("it has not been heard for three beats")).await;
         }
         self.meters.n_sessions.store(desk.sessions.len() as u64, Ordering::Relaxed);
+        // What somebody has in hand the broker does not count: whoever that is tells how many there are.
+        let Some(_nobody_looks) = self.dead_queue.look_if_nobody_does() else { return Ok(()) };
         if let Some(n) = desk.parking.count(count).await? {
-            self.intake.set_parked(n).await;
+            self.dead_queue.holds(n).await;
         }
         Ok(())
     }

@@ -98,3 +98,96 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use watchkeeper_collector_core::engine::Road;
+
+    use super::*;
+    use crate::intake::Intake;
+    use crate::intake::restoring::settings;
+    use crate::store::tests::parts::open;
+
+    struct World {
+        _directory: tempfile::TempDir,
+        intake: Arc<Intake>,
+        sessions: Sessions,
+        start: Instant,
+    }
+
+    fn world() -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = tokio::sync::watch::channel(Arc::new(settings(Vec::new()))).1;
+        let hub = crate::hub::channel().0;
+        let intake = Arc::new(Intake::new(open(directory.path()), hub, settings));
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        World { _directory: directory, intake, sessions, start }
+    }
+
+    impl World {
+        fn session(&self) -> Session {
+            Session::resumed(&self.intake, "web-1", Road::Amqp).unwrap()
+        }
+
+        fn at(&self, secs: u64) -> Instant {
+            self.start + Duration::from_secs(secs)
+        }
+
+        fn knows(&self, queue: &str, secs: u64) -> &'static str {
+            match self.sessions.heard(queue, self.at(secs)) {
+                Known::Greeted(_) => "greeted",
+                Known::Asked(_) => "asked",
+                Known::No => "no",
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_not_heard_for_three_beats_is_gone_and_told_of_only_after_a_hello() {
+        let world = world();
+        world.sessions.greeted("a", world.session(), world.at(0));
+        world.sessions.greeted("b", world.session(), world.at(0));
+        world.sessions.asked("c", world.session(), world.at(0));
+        assert_eq!(world.knows("a", 20), "greeted");
+        assert_eq!(world.sessions.expire(world.at(34)).len(), 0);
+        assert_eq!(world.sessions.len(), 3);
+        assert_eq!(world.sessions.expire(world.at(35)).len(), 1, "b; c never said hello here");
+        assert_eq!((world.sessions.len(), world.knows("a", 54)), (1, "greeted"));
+        assert_eq!((world.knows("b", 54), world.knows("c", 54)), ("no", "no"));
+        assert_eq!(world.sessions.expire(world.at(88)).len(), 0, "heard at 54");
+        assert_eq!(world.sessions.expire(world.at(89)).len(), 1);
+        assert_eq!(world.sessions.expire(world.at(1_000)).len(), 0, "once");
+    }
+
+    #[tokio::test]
+    async fn who_is_asked_to_say_hello_is_asked_once_and_then_greeted() {
+        let world = world();
+        assert_eq!(world.knows("a", 0), "no");
+        world.sessions.asked("a", world.session(), world.at(0));
+        assert_eq!(world.knows("a", 1), "asked");
+        assert!(world.sessions.remove("a").is_none(), "nobody was told that it is there");
+        world.sessions.asked("a", world.session(), world.at(0));
+        world.sessions.greeted("a", world.session(), world.at(2));
+        assert_eq!((world.knows("a", 3), world.sessions.len()), ("greeted", 1));
+        assert_eq!(world.sessions.reply_queues(), ["a"]);
+        assert!(world.sessions.remove("a").is_some());
+        assert!(world.sessions.remove("a").is_none(), "once");
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_newcomers_are_not_remembered_and_those_known_are_changed() {
+        let world = world();
+        for n in 0..=MAX_SESSIONS {
+            world.sessions.asked(&n.to_string(), world.session(), world.at(0));
+        }
+        assert_eq!(world.sessions.len(), MAX_SESSIONS);
+        assert_eq!(world.knows(&MAX_SESSIONS.to_string(), 1), "no");
+        world.sessions.greeted("7", world.session(), world.at(1));
+        assert_eq!((world.knows("7", 1), world.sessions.len()), ("greeted", MAX_SESSIONS));
+        world.sessions.remove("7");
+        world.sessions.greeted("new", world.session(), world.at(1));
+        assert_eq!(world.knows("new", 1), "greeted");
+    }
+}

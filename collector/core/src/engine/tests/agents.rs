@@ -146,15 +146,38 @@ fn overflowed_labels_dead_letters_and_storage_are_told() {
     all.builtin.changed.insert(Builtin::StorageNearlyFull, Some("page".to_owned()));
     let mut world = World::new(all);
     world.input(tallies(|t| t.overflowed = 1, 0));
-    world.input(Input::DeadLetters(2));
+    world.input(Input::DeadLetters { collector: 2, broker: Some(0) });
     world.input(Input::StorageUsed { bytes: 81, max_bytes: 100 });
     for name in ["LabelOverflow", "DeadLetters", "StorageNearlyFull"] {
         assert!(world.is_firing(name), "{name}");
     }
     assert_eq!(world.alert("StorageNearlyFull").map(|a| a.2).as_deref(), Some("page"));
-    world.input(Input::DeadLetters(0));
+    world.input(Input::DeadLetters { collector: 0, broker: Some(0) });
     world.input(Input::StorageUsed { bytes: 70, max_bytes: 100 });
     assert!(!world.is_firing("DeadLetters") && !world.is_firing("StorageNearlyFull"));
+}
+
+#[test]
+fn dead_letters_are_told_with_their_place_and_an_unknown_place_ends_nothing() {
+    let mut all = with(Builtin::DeadLetters);
+    all.builtin.changed.remove(&Builtin::DeadLetters);
+    let mut world = World::new(all);
+    for (sentence, collector, broker, is_firing, reason) in [
+        ("nothing is known and nothing was", 0, None, false, ""),
+        ("of one place", 0, Some(3), true, "3 at the broker could not"),
+        ("of both", 2, Some(3), true, "2 at the collector and 3 at the broker could not"),
+        ("the collector's are gone", 0, Some(3), true, "3 at the broker could not"),
+        ("the broker is away after a restart", 0, None, true, ""),
+        ("some come meanwhile", 1, None, true, "1 at the collector could not"),
+        ("all are gone", 0, Some(0), false, ""),
+    ] {
+        world.input(Input::DeadLetters { collector, broker });
+        assert_eq!(world.is_firing("DeadLetters"), is_firing, "{sentence}");
+        if !reason.is_empty() {
+            let said = world.reason("DeadLetters");
+            assert!(said.contains(reason), "{sentence}: {said}");
+        }
+    }
 }
 
 #[test]

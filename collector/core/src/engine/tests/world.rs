@@ -410,6 +410,12 @@ impl World {
         Some((alert.state, alert.stale, alert.labels.get("severity").to_owned()))
     }
 
+    pub(super) fn reason(&self, name: &str) -> String {
+        let alerts = self.engine.alerts();
+        let alert = alerts.iter().find(|alert| alert.labels.get("alertname") == name);
+        alert.map(|alert| alert.reason.clone()).unwrap_or_default()
+    }
+
     pub(super) fn is_firing(&self, name: &str) -> bool {
         self.alert(name).is_some_and(|(state, ..)| state == AlertState::Firing)
     }
