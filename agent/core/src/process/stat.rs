@@ -38,8 +38,12 @@ impl Stat {
         })
     }
 
-    /// Whether it has ended and only waits for its parent to notice.
+    /// Whether it has ended and only waits for its parent to notice. The first thread of a process may end before the
+    /// others: then it is shown as a zombie, and lives.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x')
+        match self.state {
+            b'Z' => self.threads <= 1,
+            state => matches!(state, b'X' | b'x'),
+        }
     }
 }

@@ -27,6 +27,8 @@ fn a_process_may_be_called_anything() {
     assert_eq!(stat, wanted);
     assert!(!stat.has_ended());
     let zombie = STAT.replace(") S ", ") Z ");
+    assert!(!Stat::read(zombie.as_bytes()).unwrap().has_ended(), "six of its threads go on");
+    let zombie = zombie.replace(" 20 0 7 0 ", " 20 0 1 0 ");
     assert!(Stat::read(zombie.as_bytes()).unwrap().has_ended());
     for bad in ["", "1 (x", "1 (x)", "1 (x) ", "1 (x) S 1 2 3", "no process"] {
         assert_eq!(Stat::read(bad.as_bytes()), None, "{bad:?}");

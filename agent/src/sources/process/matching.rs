@@ -20,6 +20,9 @@ const LOOKS_AT_NEW: u8 = 3;
 /// With every so manieth look all are looked at again.
 const ALL_AGAIN_EVERY: u32 = 16;
 
+/// A look that takes longer than this hangs: the kernel answers for no process while its memory is changed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// All processes, as far as an expression is concerned with them.
 #[derive(Debug)]
 pub(super) struct ByMatch {
@@ -91,6 +94,10 @@ impl Knower for ByMatch {
     }
 
     fn whom(&mut self) -> Whom {
+        if self.errand.as_ref().is_some_and(|errand| errand.age() > PATIENCE) {
+            let why = "processes can't be looked through: the command line of one does not answer";
+            return Whom::Unclear(why.to_owned());
+        }
         self.whom.clone()
     }
 
@@ -131,9 +138,15 @@ impl Scan {
     }
 
     fn ask(&self, pid: u32, before: Option<Known>) -> Option<Known> {
-        let started = self.table.started(pid)?;
-        let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
-        let matches = self.table.command(pid).is_some_and(|line| self.regex.is_match(&line));
-        Some(Known { started, matches, n_looks: n_looks.saturating_add(1) })
+        match self.table.command(pid) {
+            Ok(None) => None,
+            Ok(Some((started, line))) => {
+                let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
+                let matches = !line.is_empty() && self.regex.is_match(&line);
+                Some(Known { started, matches, n_looks: n_looks.saturating_add(1) })
+            }
+            // It is there, and nothing new is known of it.
+            Err(_) => before,
+        }
     }
 }

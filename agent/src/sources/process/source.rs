@@ -9,7 +9,7 @@ use std::time::Duration;
 use watchkeeper_agent_core::observe::{Accumulator, InUse};
 use watchkeeper_agent_core::polling::{Rhythm, Turn};
 use watchkeeper_agent_core::process::{
-    Change, Exit, Identity, ProcessObserver, Restarts, Sample, Total, Track,
+    Change, Exit, Identity, Process, ProcessObserver, Restarts, Sample, Total, Track,
 };
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{FileRef, Service, Timestamp};
@@ -67,7 +67,18 @@ pub struct ProcessSource {
 struct Look {
     total: Total,
     samples: Vec<Sample>,
+    /// Those that were there before and can't be looked at now: an agent without a descriptor left raises no alarm.
+    unseen: Vec<Process>,
+    /// If nobody is there, whether that is known.
+    is_certain: bool,
     health: Health,
+}
+
+impl Look {
+    fn at_nobody(is_up: bool, health: Health) -> Self {
+        let total = Total { is_up, n: 0 };
+        Self { total, samples: Vec::new(), unseen: Vec::new(), is_certain: true, health }
+    }
 }
 
 impl ProcessSource {
@@ -221,17 +232,14 @@ impl ProcessSource {
         if whom == Whom::NotYet {
             return;
         }
-        let knew_any = self.track.has_known();
-        let is_clear = !matches!(whom, Whom::Unclear(_));
         let look = self.look_at(whom, self.table.moment(now));
         self.health = look.health;
-        let seen: Vec<_> = look.samples.iter().map(|sample| sample.process).collect();
-        // Where it can't be told whom to look at, that nobody is there is known only of those that were.
-        if !is_clear && !knew_any {
+        if !look.is_certain && !look.total.is_up {
             self.owed = false;
             return;
         }
-        let changes = self.track.look(&seen, now);
+        let seen: Vec<_> = look.samples.iter().map(|sample| sample.process).collect();
+        let changes = self.track.look(&[seen, look.unseen].concat(), now);
         changes.iter().for_each(|change| self.observer.tell(change, now, into));
         self.count_restarts(&changes, now, into);
         if std::mem::take(&mut self.owed) {
@@ -247,55 +255,61 @@ impl ProcessSource {
 
     /// Looks at those who are meant; where that is not known, at those who were.
     fn look_at(&mut self, whom: Whom, moment: Moment) -> Look {
-        let (pids, n_more, mut health) = match whom {
-            Whom::These { pids, n_more: 0 } => (pids, 0, Health::Ok),
-            Whom::These { pids, n_more } => {
-                let n = pids.len();
-                let why = format!(
-                    "{} processes match, of which {n} are looked at: let the expression match fewer",
-                    n + n_more
-                );
-                (pids, n_more, Health::Failing(why))
-            }
+        match whom {
+            Whom::These { pids, n_more } => self.look_at_these(&pids, n_more, moment),
             Whom::Unclear(problem) => {
-                let known = self.track.known().map(|process| process.id.pid);
-                (known.collect(), 0, Health::Failing(problem))
+                let known: Vec<u32> = self.track.known().map(|process| process.id.pid).collect();
+                let look = self.look_at_these(&known, 0, moment);
+                // That nobody is there is known only of those that were.
+                let is_certain = look.is_certain && self.track.has_known();
+                Look { health: Health::Failing(problem), is_certain, ..look }
             }
-            Whom::Nobody(why) => (Vec::new(), 0, Health::Waiting(why)),
-            Whom::NoProcess => {
-                let total = Total { is_up: true, n: 0 };
-                return Look { total, samples: Vec::new(), health: Health::Ok };
-            }
-            Whom::NotYet => (Vec::new(), 0, Health::Ok),
-        };
-        let mut samples = Vec::new();
-        for pid in &pids {
-            let why = match self.table.look(*pid, moment) {
-                Ok(Some(seen)) => {
-                    match self.knower.accepts(&seen.sample.process, moment) {
-                        Ok(()) => {
-                            samples.push(seen.sample);
-                            seen.closed.map(|error| {
-                            Health::Failing(format!("the files that process {pid} has open can't be counted: {error}"))
-                        })
-                        }
-                        Err(why) => Some(Health::Waiting(why)),
+            Whom::Nobody(why) => Look::at_nobody(false, Health::Waiting(why)),
+            Whom::NoProcess => Look::at_nobody(true, Health::Ok),
+            Whom::NotYet => Look::at_nobody(false, Health::Ok),
+        }
+    }
+
+    fn look_at_these(&mut self, pids: &[u32], n_more: usize, moment: Moment) -> Look {
+        let mut look = Look::at_nobody(false, Health::Ok);
+        let mut problems = Vec::new();
+        if n_more > 0 {
+            let n = pids.len();
+            let all = n + n_more;
+            problems.push(Health::Failing(format!(
+                "{all} processes match, of which {n} are looked at: let the expression match fewer"
+            )));
+        }
+        for &pid in pids {
+            match self.table.look(pid, moment) {
+                Ok(Some(seen)) => match self.knower.accepts(&seen.sample.process, moment) {
+                    Ok(()) => {
+                        look.samples.push(seen.sample);
+                        problems.extend(seen.closed.map(|error| {
+                            Health::Failing(format!(
+                                "the files that process {pid} has open can't be counted: {error}"
+                            ))
+                        }));
                     }
-                }
+                    Err(why) => problems.push(Health::Waiting(why)),
+                },
                 Ok(None) if pids.len() == 1 => {
-                    Some(Health::Waiting(format!("process {pid} does not run")))
+                    problems.push(Health::Waiting(format!("process {pid} does not run")));
                 }
-                Ok(None) => None,
+                Ok(None) => {}
                 Err(error) => {
-                    Some(Health::Failing(format!("process {pid} can't be looked at: {error}")))
+                    let known = self.track.known().find(|known| known.id.pid == pid);
+                    look.is_certain &= known.is_some();
+                    look.unseen.extend(known);
+                    let why = format!("process {pid} can't be looked at: {error}");
+                    problems.push(Health::Failing(why));
                 }
-            };
-            if let (Health::Ok, Some(why)) = (&health, why) {
-                health = why;
             }
         }
-        let n = (samples.len() + n_more) as u64;
-        Look { total: Total { is_up: n > 0, n }, samples, health }
+        let n = (look.samples.len() + look.unseen.len() + n_more) as u64;
+        look.total = Total { is_up: n > 0, n };
+        look.health = problems.into_iter().next().unwrap_or(Health::Ok);
+        look
     }
 
     fn count_restarts(&mut self, changes: &[Change], now: Timestamp, into: &mut Accumulator) {

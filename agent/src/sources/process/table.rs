@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, test_kill_process};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
 use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample, Stat};
 use watchkeeper_model::Timestamp;
 
@@ -106,11 +107,8 @@ impl Table {
     /// How it has ended, as long as its parent has not asked and this user may know.
     pub(super) fn exit(&self, id: Identity) -> Exit {
         let Ok(stat) = self.stat(id.pid) else { return Exit::Unknown };
-        let user = geteuid();
-        let owner = std::fs::metadata(self.proc.join(id.pid.to_string())).map(|m| m.uid()).ok();
-        let may_know = user.is_root() || owner == Some(user.as_raw());
         // Who may not know is told 0.
-        if stat.started_ticks == id.started && stat.has_ended() && may_know {
+        if stat.started_ticks == id.started && stat.has_ended() && self.may_know(id.pid) {
             Exit::of_wait_status(stat.wait_status)
         } else {
             Exit::Unknown
@@ -123,19 +121,29 @@ impl Table {
         Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// When a process began, in its own unit.
-    pub(super) fn started(&self, pid: u32) -> Option<u64> {
-        self.stat(pid).ok().map(|stat| stat.started_ticks)
+    /// When a process began, in its own unit, and its command line, its words with a space between them; empty for what
+    /// has none, such as threads of the kernel. `None` if there is no such process. May wait.
+    pub(super) fn command(&self, pid: u32) -> io::Result<Option<(u64, String)>> {
+        let command = self.stat(pid).and_then(|stat| {
+            let mut bytes = Vec::new();
+            let file = File::open(self.proc.join(format!("{pid}/cmdline")))?;
+            file.take(MAX_COMMAND_BYTES).read_to_end(&mut bytes)?;
+            let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+            let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+            Ok((stat.started_ticks, String::from_utf8_lossy(&spaced).into_owned()))
+        });
+        match command {
+            Err(error) if is_gone(&error) => Ok(None),
+            command => command.map(Some),
+        }
     }
 
-    /// The command line of a process, its words with a space between them; may wait.
-    pub(super) fn command(&self, pid: u32) -> Option<String> {
-        let file = File::open(self.proc.join(format!("{pid}/cmdline"))).ok()?;
-        let mut bytes = Vec::new();
-        file.take(MAX_COMMAND_BYTES).read_to_end(&mut bytes).ok()?;
-        let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
-        let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
-        Some(String::from_utf8_lossy(&spaced).into_owned()).filter(|line| !line.is_empty())
+    /// Whether this user is told how a process ended: its own, or any with the right to trace it (ptrace(2)).
+    fn may_know(&self, pid: u32) -> bool {
+        let owner = std::fs::metadata(self.proc.join(pid.to_string())).map(|told| told.uid());
+        let may_trace = |may: CapabilitySets| may.effective.contains(CapabilitySet::SYS_PTRACE);
+        owner.is_ok_and(|owner| owner == geteuid().as_raw())
+            || capabilities(None).is_ok_and(may_trace)
     }
 
     fn stat(&self, pid: u32) -> io::Result<Stat> {
