@@ -85,9 +85,8 @@ fn settings(dir: &Path, sleepers: &[Sleeper], by_match: bool) -> Result<String> 
         let path = dir.join(format!("{n}.pid"));
         std::fs::write(&path, child.id().to_string())?;
         let path = path.display();
-        yaml += &format!(
-            "  - process: {{name: p{n}, service: bench, every: 1s, pidfile: {path}}}\n"
-        );
+        yaml +=
+            &format!("  - process: {{name: p{n}, service: bench, every: 1s, pidfile: {path}}}\n");
     }
     Ok(yaml)
 }

@@ -5,6 +5,7 @@
 //! and then, because a process may change its own.
 
 use std::collections::HashMap;
+use std::io;
 use std::time::Duration;
 
 use regex::Regex;
@@ -123,30 +124,40 @@ impl Scan {
         self.n_looks = self.n_looks.wrapping_add(1);
         let mut before = std::mem::take(&mut self.known);
         let mut found = Vec::new();
+        let mut unknown: Option<(usize, io::Error)> = None;
         for pid in pids {
             let known = before.remove(&pid);
             let is_settled = known.is_some_and(|known| known.n_looks >= LOOKS_AT_NEW);
-            let known = if is_settled && !looks_at_all { known } else { self.ask(pid, known) };
+            let asked = if is_settled && !looks_at_all { Ok(known) } else { self.ask(pid, known) };
+            // One that can't be asked is there, and nothing new is known of it.
+            let known = asked.unwrap_or_else(|error| {
+                if known.is_none() {
+                    unknown.get_or_insert((0, error)).0 += 1;
+                }
+                known
+            });
             let Some(known) = known else { continue };
             if known.matches && pid != std::process::id() {
                 found.push(pid);
             }
             self.known.insert(pid, known);
         }
-        found.sort_unstable();
-        Ok(found)
+        match unknown {
+            Some((n, error)) if found.is_empty() => {
+                Err(format!("command lines can't be read, {n} of them: {error}"))
+            }
+            _ => {
+                found.sort_unstable();
+                Ok(found)
+            }
+        }
     }
 
-    fn ask(&self, pid: u32, before: Option<Known>) -> Option<Known> {
-        match self.table.command(pid) {
-            Ok(None) => None,
-            Ok(Some((started, line))) => {
-                let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
-                let matches = !line.is_empty() && self.regex.is_match(&line);
-                Some(Known { started, matches, n_looks: n_looks.saturating_add(1) })
-            }
-            // It is there, and nothing new is known of it.
-            Err(_) => before,
-        }
+    fn ask(&self, pid: u32, before: Option<Known>) -> io::Result<Option<Known>> {
+        Ok(self.table.command(pid)?.map(|(started, line)| {
+            let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
+            let matches = !line.is_empty() && self.regex.is_match(&line);
+            Known { started, matches, n_looks: n_looks.saturating_add(1) }
+        }))
     }
 }

@@ -124,6 +124,33 @@ fn files_that_may_not_be_counted_are_told_and_the_rest_observed() {
 }
 
 #[test]
+fn what_can_not_be_looked_at_for_a_while_has_not_died() {
+    let proc = tempfile::tempdir().unwrap();
+    let path = proc.path().join("it.pid");
+    std::fs::write(&path, FIRST.to_string()).unwrap();
+    process(proc.path(), FIRST, 3_590, "shop");
+    let mut scene = by_file(proc.path(), &path);
+    scene.until("it runs", |s| s.is_up() == Some(true));
+    // As it would be if no descriptor were left, an error that says nothing about the process.
+    let stat = proc.path().join(FIRST.to_string()).join("stat");
+    std::fs::remove_file(&stat).unwrap();
+    std::fs::create_dir(&stat).unwrap();
+    scene.last.clear();
+    scene.until("it is told", |s| s.health().contains("process 4000000 can't be looked at"));
+    assert_eq!((scene.is_up(), scene.told()), (Some(true), vec![]));
+    let table = Table::at(proc.path().to_owned());
+    let knower = ByMatch::new(Regex::new("^shop").unwrap(), table.clone());
+    let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
+    scene.until("whether it runs is not known", |s| {
+        s.health().starts_with("failing: command lines can't be read, 1 of them")
+    });
+    assert_eq!(scene.is_up(), None);
+    std::fs::remove_dir(&stat).unwrap();
+    process(proc.path(), FIRST, 3_590, "shop");
+    scene.until("then it is found", |s| s.is_up() == Some(true));
+}
+
+#[test]
 fn an_expression_that_matches_hundreds_is_bounded_and_told() {
     let proc = tempfile::tempdir().unwrap();
     let n = MAX_PROCESSES as u32 + 88;
