@@ -10,6 +10,7 @@ mod head;
 pub mod host;
 pub mod journal;
 pub mod lines;
+pub mod process;
 mod registry;
 mod source;
 pub mod tail;

@@ -34,8 +34,8 @@ struct Look {
 /// Whether it is time to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Not before this time.
-    Wait(Timestamp),
+    /// Not before [`Rhythm::next`].
+    Wait,
     /// Now.
     Look {
         /// For how long the machine has been awake since the last look; `None` if this is the first.
@@ -111,7 +111,7 @@ impl Rhythm {
     /// Whether to look now; `running` is for how long the agent has been awake.
     pub fn turn(&mut self, now: Timestamp, running: Duration) -> Turn {
         if running < self.next {
-            return Turn::Wait(now + (self.next - running));
+            return Turn::Wait;
         }
         let last = self.last.replace(Look { at: now, running });
         let since_last = last.map(|last| running.saturating_sub(last.running));
@@ -123,9 +123,9 @@ impl Rhythm {
         Turn::Look { since_last, gap }
     }
 
-    /// The next turn is now.
-    pub fn hurry(&mut self) {
-        self.next = Duration::ZERO;
+    /// When the next turn is, by the time the agent has been awake.
+    pub fn next(&self) -> Duration {
+        self.next
     }
 
     fn gap(&self, last: Look, now: Timestamp, running: Duration) -> Option<Gap> {
@@ -165,26 +165,17 @@ mod tests {
         let first = Turn::Look { since_last: None, gap: None };
         assert_eq!(a.turn(at(1000.3), awake(3.0)), first);
         assert_eq!(b.turn(at(1004.3), awake(7.0)), first);
-        assert_eq!(a.turn(at(1004.3), awake(7.0)), Turn::Wait(at(1007.3)));
-        assert_eq!(b.turn(at(1004.3), awake(7.0)), Turn::Wait(at(1007.3)));
+        assert_eq!(a.turn(at(1004.3), awake(7.0)), Turn::Wait);
+        assert_eq!((a.next(), b.next()), (awake(10.0), awake(10.0)));
         // Two turns late is no gap, and one look.
         let look = Turn::Look { since_last: Some(awake(22.0)), gap: None };
         assert_eq!(a.turn(at(1022.3), awake(25.0)), look);
-        assert_eq!(a.turn(at(1022.3), awake(25.0)), Turn::Wait(at(1027.3)));
-    }
-
-    #[test]
-    fn a_look_can_be_had_at_once_and_the_rhythm_stays() {
-        let mut rhythm = Rhythm::new(10 * SECOND);
-        rhythm.turn(at(0.0), awake(0.0));
-        rhythm.hurry();
-        let look = Turn::Look { since_last: Some(awake(4.0)), gap: None };
-        assert_eq!(rhythm.turn(at(4.0), awake(4.0)), look);
-        assert_eq!(rhythm.turn(at(4.0), awake(4.0)), Turn::Wait(at(10.0)));
-        rhythm.set_every(SECOND);
+        assert_eq!(a.turn(at(1022.3), awake(25.0)), Turn::Wait);
+        assert_eq!(a.next(), awake(30.0));
+        a.set_every(SECOND);
         let look = Turn::Look { since_last: Some(awake(0.5)), gap: None };
-        assert_eq!(rhythm.turn(at(4.5), awake(4.5)), look);
-        assert_eq!(rhythm.turn(at(4.5), awake(4.5)), Turn::Wait(at(5.0)));
+        assert_eq!(a.turn(at(1022.8), awake(25.5)), look);
+        assert_eq!(a.next(), awake(26.0));
     }
 
     #[test]

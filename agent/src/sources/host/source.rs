@@ -65,8 +65,7 @@ impl HostSource {
         running: Duration,
         into: &mut Accumulator,
     ) -> Timestamp {
-        let turn = self.rhythm.turn(now, running);
-        if let Turn::Look { since_last, gap } = turn {
+        if let Turn::Look { since_last, gap } = self.rhythm.turn(now, running) {
             if let Some(gap) = gap {
                 facts::gap(&self.settings.head.name, &gap);
                 self.observer.gap(&gap, now, into);
@@ -80,17 +79,8 @@ impl HostSource {
         let space = self.disks.take(&self.beside);
         self.observer.space(&space, now, into);
         self.observer.sensors(&self.sensors.take(), now, into);
-        match turn {
-            Turn::Wait(until) => until,
-            Turn::Look { .. } => {
-                self.tell();
-                // The next turn is further away than now.
-                match self.rhythm.turn(now, running) {
-                    Turn::Wait(until) => until,
-                    Turn::Look { .. } => now,
-                }
-            }
-        }
+        self.tell();
+        now + self.rhythm.next().saturating_sub(running)
     }
 
     fn tell(&mut self) {

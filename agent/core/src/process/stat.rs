@@ -1,0 +1,49 @@
+//! Reading `/proc/PID/stat` (proc_pid_stat(5)).
+//!
+//! Owns its form. The name in parentheses is the process's own choice, and may hold parentheses, spaces and line ends.
+
+/// What Linux tells of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// One letter: R, S, D, Z and so on.
+    pub state: u8,
+    /// Time on processors, in ticks, its own and the kernel's for it.
+    pub cpu_ticks: u64,
+    /// How many threads it has.
+    pub threads: u64,
+    /// When it began, in ticks since the machine did.
+    pub started_ticks: u64,
+    /// Memory that it holds, in pages.
+    pub resident_pages: u64,
+    /// How it ended, as wait(2) has it: of use where it has ended. 0 too where the reader may not know.
+    pub wait_status: i32,
+}
+
+impl Stat {
+    /// Reads it.
+    pub fn read(text: &[u8]) -> Option<Self> {
+        let end = memchr::memrchr(b')', text)?;
+        let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // The manual counts from 1; the state, the first one here, is its third.
+        let field = |n: usize| fields.get(n - 3).copied();
+        let number = |n: usize| field(n)?.parse::<u64>().ok();
+        Some(Self {
+            state: *field(3)?.as_bytes().first()?,
+            cpu_ticks: number(14)?.saturating_add(number(15)?),
+            threads: number(20)?,
+            started_ticks: number(22)?,
+            resident_pages: number(24)?,
+            wait_status: field(52).and_then(|n| n.parse().ok()).unwrap_or(0),
+        })
+    }
+
+    /// Whether it has ended and only waits for its parent to notice. The first thread of a process may end before the
+    /// others: then it is shown as a zombie, and lives.
+    pub fn has_ended(&self) -> bool {
+        match self.state {
+            b'Z' => self.threads <= 1,
+            state => matches!(state, b'X' | b'x'),
+        }
+    }
+}

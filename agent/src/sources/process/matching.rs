@@ -1,0 +1,163 @@
+//! The processes whose command line matches.
+//!
+//! Owns looking through all processes, beside the worker, and doing so cheaply: what a command line is, is asked once of each
+//! process, a few times while it is young, because a process that was just made has its parent's, and of all of them now
+//! and then, because a process may change its own.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use regex::Regex;
+use watchkeeper_agent_core::process::MAX_PROCESSES;
+
+use super::table::Table;
+use super::whom::{Knower, Whom};
+use crate::sources::{Beside, Errand, Lost};
+
+/// So often is looked at a process that is new.
+const LOOKS_AT_NEW: u8 = 3;
+
+/// With every so manieth look all are looked at again.
+const ALL_AGAIN_EVERY: u32 = 16;
+
+/// A look that takes longer than this hangs: the kernel answers for no process while its memory is changed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All processes, as far as an expression is concerned with them.
+#[derive(Debug)]
+pub(super) struct ByMatch {
+    scan: Option<Scan>,
+    errand: Option<Errand<(Scan, Found)>>,
+    regex: Regex,
+    table: Table,
+    whom: Whom,
+}
+
+type Found = Result<Vec<u32>, String>;
+
+#[derive(Debug)]
+struct Scan {
+    table: Table,
+    regex: Regex,
+    known: HashMap<u32, Known>,
+    n_looks: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    started: u64,
+    matches: bool,
+    n_looks: u8,
+}
+
+impl ByMatch {
+    pub(super) fn new(regex: Regex, table: Table) -> Self {
+        Self { scan: None, errand: None, regex, table, whom: Whom::NotYet }
+    }
+}
+
+impl Knower for ByMatch {
+    fn ask(&mut self, beside: &Beside, _running: Duration) {
+        if self.errand.is_some() {
+            return;
+        }
+        let new = || Scan::new(self.table.clone(), self.regex.clone());
+        let mut scan = self.scan.take().unwrap_or_else(new);
+        self.errand = Some(beside.work(move || {
+            let found = scan.look();
+            (scan, found)
+        }));
+    }
+
+    fn take(&mut self) -> bool {
+        let Some(answer) = self.errand.as_mut().and_then(Errand::take) else { return false };
+        self.errand = None;
+        self.whom = match answer {
+            Ok((scan, Ok(mut pids))) => {
+                self.scan = Some(scan);
+                let n_more = pids.len().saturating_sub(MAX_PROCESSES);
+                pids.truncate(MAX_PROCESSES);
+                match pids.is_empty() {
+                    true => Whom::Nobody(format!("no process matches {:?}", self.regex.as_str())),
+                    false => Whom::These { pids, n_more },
+                }
+            }
+            Ok((scan, Err(problem))) => {
+                self.scan = Some(scan);
+                Whom::Unclear(problem)
+            }
+            Err(Lost) => {
+                Whom::Unclear("processes can't be looked through: no thread for it".to_owned())
+            }
+        };
+        true
+    }
+
+    fn whom(&mut self) -> Whom {
+        if self.errand.as_ref().is_some_and(|errand| errand.age() > PATIENCE) {
+            let why = "processes can't be looked through: the command line of one does not answer";
+            return Whom::Unclear(why.to_owned());
+        }
+        self.whom.clone()
+    }
+
+    fn died(&mut self, pid: u32) {
+        if let Whom::These { pids, .. } = &mut self.whom {
+            pids.retain(|known| *known != pid);
+            if pids.is_empty() {
+                self.whom = Whom::Nobody(format!("no process matches {:?}", self.regex.as_str()));
+            }
+        }
+    }
+}
+
+impl Scan {
+    fn new(table: Table, regex: Regex) -> Self {
+        Self { table, regex, known: HashMap::new(), n_looks: 0 }
+    }
+
+    /// The numbers of those that match, lowest first; never the agent itself.
+    fn look(&mut self) -> Found {
+        let pids = self.table.pids().map_err(|e| format!("processes can't be listed: {e}"))?;
+        let looks_at_all = self.n_looks.is_multiple_of(ALL_AGAIN_EVERY);
+        self.n_looks = self.n_looks.wrapping_add(1);
+        let mut before = std::mem::take(&mut self.known);
+        let mut found = Vec::new();
+        let mut unknown: Option<(usize, io::Error)> = None;
+        for pid in pids {
+            let known = before.remove(&pid);
+            let is_settled = known.is_some_and(|known| known.n_looks >= LOOKS_AT_NEW);
+            let asked = if is_settled && !looks_at_all { Ok(known) } else { self.ask(pid, known) };
+            // One that can't be asked is there, and nothing new is known of it.
+            let known = asked.unwrap_or_else(|error| {
+                if known.is_none() {
+                    unknown.get_or_insert((0, error)).0 += 1;
+                }
+                known
+            });
+            let Some(known) = known else { continue };
+            if known.matches && pid != std::process::id() {
+                found.push(pid);
+            }
+            self.known.insert(pid, known);
+        }
+        match unknown {
+            Some((n, error)) if found.is_empty() => {
+                Err(format!("command lines can't be read, {n} of them: {error}"))
+            }
+            _ => {
+                found.sort_unstable();
+                Ok(found)
+            }
+        }
+    }
+
+    fn ask(&self, pid: u32, before: Option<Known>) -> io::Result<Option<Known>> {
+        Ok(self.table.command(pid)?.map(|(started, line)| {
+            let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
+            let matches = !line.is_empty() && self.regex.is_match(&line);
+            Known { started, matches, n_looks: n_looks.saturating_add(1) }
+        }))
+    }
+}

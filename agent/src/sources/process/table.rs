@@ -1,0 +1,188 @@
+//! What Linux tells of its processes.
+//!
+//! Owns the paths below `/proc`. What is asked for on the worker's thread never waits; command lines may, for a process that
+//! hangs while its memory is changed, and are only read beside it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, geteuid, test_kill_process};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
+use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample, Stat};
+use watchkeeper_model::Timestamp;
+
+/// More open files than this are not counted one by one.
+const MAX_COUNTED: usize = 100_000;
+
+/// The most that is read of a command line.
+const MAX_COMMAND_BYTES: u64 = 4096;
+
+/// The processes of this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    proc: PathBuf,
+    ticks_per_second: u64,
+    page_bytes: u64,
+}
+
+/// A moment, by the clocks that ages are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
+    pub(super) uptime: Duration,
+}
+
+/// What is known of one process.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) sample: Sample,
+    /// Why its open files can't be counted.
+    pub(super) closed: Option<io::Error>,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self::at("/proc".into())
+    }
+
+    pub(super) fn at(proc: PathBuf) -> Self {
+        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+        Self { proc, ticks_per_second, page_bytes: rustix::param::page_size() as u64 }
+    }
+
+    /// Which start of the machine this is.
+    pub(super) fn boot(&self) -> String {
+        let text = std::fs::read_to_string(self.proc.join("sys/kernel/random/boot_id"));
+        text.unwrap_or_default().trim().to_owned()
+    }
+
+    /// This moment.
+    pub(super) fn moment(&self, now: Timestamp) -> Moment {
+        let text = std::fs::read_to_string(self.proc.join("uptime")).unwrap_or_default();
+        let seconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
+        let uptime = seconds.and_then(|n| Duration::try_from_secs_f64(n).ok()).unwrap_or_default();
+        Moment { now, uptime }
+    }
+
+    /// How a process is; `None` if there is none of this number.
+    ///
+    /// # Errors
+    /// If there is one that can't be looked at.
+    pub(super) fn look(&self, pid: u32, moment: Moment) -> io::Result<Option<Seen>> {
+        let stat = match self.stat(pid) {
+            Ok(stat) => stat,
+            Err(error) if is_gone(&error) => return self.hidden(pid),
+            Err(error) => return Err(error),
+        };
+        if stat.has_ended() {
+            return Ok(None);
+        }
+        let since_boot = self.span(stat.started_ticks);
+        let began = moment.now - moment.uptime.saturating_sub(since_boot);
+        let fds = self.open_files(pid);
+        let sample = Sample {
+            process: Process { id: Identity { started: stat.started_ticks, pid }, began },
+            cpu: self.span(stat.cpu_ticks),
+            memory: stat.resident_pages.saturating_mul(self.page_bytes),
+            threads: Some(stat.threads),
+            fds: fds.as_ref().ok().copied(),
+        };
+        match fds {
+            Err(error) if is_gone(&error) => Ok(None),
+            fds => Ok(Some(Seen { sample, closed: fds.err() })),
+        }
+    }
+
+    /// Whether this very process is there.
+    pub(super) fn is_there(&self, id: Identity) -> bool {
+        let same = |stat: Stat| stat.started_ticks == id.started && !stat.has_ended();
+        // What can't be read may be there.
+        self.stat(id.pid).map_or_else(|error| !is_gone(&error), same)
+    }
+
+    /// How it has ended, as long as its parent has not asked and this user may know.
+    pub(super) fn exit(&self, id: Identity) -> Exit {
+        let Ok(stat) = self.stat(id.pid) else { return Exit::Unknown };
+        // Who may not know is told 0.
+        if stat.started_ticks == id.started && stat.has_ended() && self.may_know(id.pid) {
+            Exit::of_wait_status(stat.wait_status)
+        } else {
+            Exit::Unknown
+        }
+    }
+
+    /// The numbers of all processes.
+    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
+        let entries = std::fs::read_dir(&self.proc)?.flatten();
+        Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    }
+
+    /// When a process began, in its own unit, and its command line, its words with a space between them; empty for what
+    /// has none, such as threads of the kernel. `None` if there is no such process. May wait.
+    pub(super) fn command(&self, pid: u32) -> io::Result<Option<(u64, String)>> {
+        let command = self.stat(pid).and_then(|stat| {
+            let mut bytes = Vec::new();
+            let file = File::open(self.proc.join(format!("{pid}/cmdline")))?;
+            file.take(MAX_COMMAND_BYTES).read_to_end(&mut bytes)?;
+            let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
+            let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
+            Ok((stat.started_ticks, String::from_utf8_lossy(&spaced).into_owned()))
+        });
+        match command {
+            Err(error) if is_gone(&error) => Ok(None),
+            command => command.map(Some),
+        }
+    }
+
+    /// Whether this user is told how a process ended: its own, or any with the right to trace it (ptrace(2)).
+    fn may_know(&self, pid: u32) -> bool {
+        let owner = std::fs::metadata(self.proc.join(pid.to_string())).map(|told| told.uid());
+        let may_trace = |may: CapabilitySets| may.effective.contains(CapabilitySet::SYS_PTRACE);
+        owner.is_ok_and(|owner| owner == geteuid().as_raw())
+            || capabilities(None).is_ok_and(may_trace)
+    }
+
+    fn stat(&self, pid: u32) -> io::Result<Stat> {
+        let mut buffer = [0; 1024];
+        let mut file = File::open(self.proc.join(format!("{pid}/stat")))?;
+        let n = file.read(&mut buffer)?;
+        let strange = || io::Error::new(ErrorKind::InvalidData, "its stat is not understood");
+        Stat::read(&buffer[..n]).ok_or_else(strange)
+    }
+
+    /// `Ok` if there really is no such process.
+    fn hidden(&self, pid: u32) -> io::Result<Option<Seen>> {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        match raw.map(test_kill_process) {
+            Some(Err(Errno::PERM)) if self.proc == Path::new("/proc") => Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                "it is hidden from this user (mount option hidepid of /proc)",
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    fn span(&self, ticks: u64) -> Duration {
+        let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(self.ticks_per_second);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn open_files(&self, pid: u32) -> io::Result<u64> {
+        let path = self.proc.join(format!("{pid}/fd"));
+        // Since 6.2 its size says how many there are. Who may not look into it may still see that.
+        let n = std::fs::metadata(&path)?.len();
+        if n > 0 {
+            return Ok(n);
+        }
+        Ok(std::fs::read_dir(&path)?.take(MAX_COUNTED).count() as u64)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    let of_os = error.raw_os_error().map(Errno::from_raw_os_error);
+    error.kind() == ErrorKind::NotFound || of_os == Some(Errno::SRCH)
+}
