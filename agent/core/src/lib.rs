@@ -8,3 +8,4 @@ pub mod polling;
 
 pub mod seal;
 pub mod tail;
+pub mod watch;

@@ -14,6 +14,7 @@ mod registry;
 mod source;
 pub mod tail;
 mod wake;
+pub mod watch;
 
 pub use beside::{Beside, Errand, Lost};
 pub use registry::{Kind, SourceConfig, SourceSettings, build, read};

@@ -15,16 +15,18 @@ use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
 use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
+use super::watch::WatchSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 3] = [
+const KINDS: [Registered; 4] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
+    Registered::of::<WatchSourceSettings>(),
 ];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 4] = ["probe", "watch", "process", "heartbeat"];
+const LATER: [&str; 3] = ["probe", "process", "heartbeat"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
