@@ -31,5 +31,6 @@ mod e2e {
     mod roads;
     mod rotation;
     mod security;
+    mod watch;
     mod wire;
 }

@@ -15,6 +15,7 @@ mod registry;
 mod source;
 pub mod tail;
 mod wake;
+pub mod watch;
 
 pub use beside::{Beside, Errand, Lost};
 pub use registry::{Kind, SourceConfig, SourceSettings, build, read};

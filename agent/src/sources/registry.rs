@@ -16,17 +16,19 @@ use super::journal::JournalSourceSettings;
 use super::process::ProcessSourceSettings;
 use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
+use super::watch::WatchSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 4] = [
+const KINDS: [Registered; 5] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
     Registered::of::<ProcessSourceSettings>(),
+    Registered::of::<WatchSourceSettings>(),
 ];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 3] = ["probe", "watch", "heartbeat"];
+const LATER: [&str; 2] = ["probe", "heartbeat"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
