@@ -13,18 +13,20 @@ use watchkeeper_model::Service;
 use super::beside::Beside;
 use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
+use super::probe::ProbeSourceSettings;
 use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 3] = [
+const KINDS: [Registered; 4] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
+    Registered::of::<ProbeSourceSettings>(),
 ];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 4] = ["probe", "watch", "process", "heartbeat"];
+const LATER: [&str; 3] = ["watch", "process", "heartbeat"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
