@@ -1,5 +1,6 @@
 //! The ways to probe: one folder or file for each, registered in `registry`; `kind` is what each promises.
 
+mod exec;
 mod http;
 mod kind;
 mod registry;
