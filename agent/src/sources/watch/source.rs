@@ -105,23 +105,16 @@ impl WatchSource {
         if sooner.is_some_and(|at| at <= running) {
             self.rhythm.hurry();
         }
-        let mut turn = self.rhythm.turn(now, running);
-        if let Turn::Look { gap, .. } = turn {
+        if let Turn::Look { gap, .. } = self.rhythm.turn(now, running) {
             if let Some(gap) = gap {
                 facts::gap(&self.settings.head.name, &gap);
                 self.observer.gap(&gap, now, into);
             }
             self.begin_look(at, into);
-            turn = self.rhythm.turn(now, running);
         }
-        let next = match turn {
-            Turn::Wait(until) => until,
-            Turn::Look { .. } => now,
-        };
-        match self.sooner() {
-            Some(at) => next.min(now + at.saturating_sub(running)),
-            None => next,
-        }
+        let next = self.rhythm.next();
+        let next = self.sooner().map_or(next, |sooner| sooner.min(next));
+        now + next.saturating_sub(running)
     }
 
     /// When to look before the next turn, by the running time. While somebody looks there is no reason to.
