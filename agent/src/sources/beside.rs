@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use watchkeeper_daemon::clock;
 
+use super::heartbeat::Beats;
 use super::wake::Waker;
 
 /// Blocking work at the same time. A file system that hangs takes one of them until it answers.
@@ -22,13 +23,14 @@ const MAX_THREADS: usize = 32;
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// What the agent lends its sources: hands beside the worker, and the bell to wake it.
+/// What the agent lends its sources: hands beside the worker, the bell to wake it, and the place where jobs are heard.
 #[derive(Clone, Debug)]
 pub struct Beside(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     waker: Waker,
+    beats: Beats,
     runtime: OnceLock<Option<Runtime>>,
 }
 
@@ -47,7 +49,13 @@ pub struct Lost;
 impl Beside {
     /// Hands that ring this bell.
     pub fn new(waker: Waker) -> Self {
-        Self(Arc::new(Inner { waker, runtime: OnceLock::new() }))
+        let beats = Beats::new(waker.clone());
+        Self(Arc::new(Inner { waker, beats, runtime: OnceLock::new() }))
+    }
+
+    /// Where jobs say how they are.
+    pub fn beats(&self) -> Beats {
+        self.0.beats.clone()
     }
 
     /// The bell.

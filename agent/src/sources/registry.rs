@@ -11,6 +11,7 @@ use watchkeeper_config::{Located, Node, Reader};
 use watchkeeper_model::Service;
 
 use super::beside::Beside;
+use super::heartbeat::HeartbeatSourceSettings;
 use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
 use super::process::ProcessSourceSettings;
@@ -18,15 +19,16 @@ use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 4] = [
+const KINDS: [Registered; 5] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
     Registered::of::<ProcessSourceSettings>(),
+    Registered::of::<HeartbeatSourceSettings>(),
 ];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 3] = ["probe", "watch", "heartbeat"];
+const LATER: [&str; 2] = ["probe", "watch"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {

@@ -86,6 +86,28 @@ impl Measures {
         now: Timestamp,
         into: &mut Accumulator,
     ) {
+        self.put(measure, labels, Some(value), now, into);
+    }
+
+    /// Counts an observation that has no value.
+    pub fn count(
+        &mut self,
+        measure: &Measure,
+        labels: &[&str],
+        now: Timestamp,
+        into: &mut Accumulator,
+    ) {
+        self.put(measure, labels, None, now, into);
+    }
+
+    fn put(
+        &mut self,
+        measure: &Measure,
+        labels: &[&str],
+        value: Option<i64>,
+        now: Timestamp,
+        into: &mut Accumulator,
+    ) {
         let known = self.signals.iter().find(|(known, _)| known.name == measure.name);
         debug_assert!(known.is_some(), "bug: {} was not made known", measure.name);
         debug_assert_eq!(labels.len(), measure.labels.len(), "bug: labels of {}", measure.name);
@@ -93,7 +115,7 @@ impl Measures {
         self.labels.clear();
         labels.iter().for_each(|label| self.labels.push(label));
         let (source, labels) = (self.source, &self.labels);
-        into.observe(&Observation { signal, source, labels, value: Some(value), at: now }, now);
+        into.observe(&Observation { signal, source, labels, value, at: now }, now);
     }
 
     /// Keeps an event, if there is room for it.
