@@ -1,6 +1,8 @@
-//! The admin endpoint: `/healthz`, `/readyz`, `/metrics`, `/api/v1/dead-letters`.
+//! The admin endpoint: `/healthz`, `/readyz`, `/metrics`, `/api/v1/dead-letters`, and `/api/v1/heartbeats`, where jobs are
+//! heard ([`crate::hearing`]).
 //!
-//! Owns the HTTP answers. Only reads, and never what is in a batch: whoever asks is not known. Nothing can be changed here.
+//! Owns the HTTP answers. Only reads, and never what is in a batch: whoever asks is not known. Nothing can be changed here but
+//! what is known of jobs.
 
 use std::sync::Arc;
 
@@ -10,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use crate::hearing;
 use crate::letters::LettersJson;
+use crate::sources::heartbeat::Beats;
 use crate::spool::Spool;
 use crate::status::{Reload, Status};
 use crate::telemetry::Telemetry;
@@ -24,13 +28,19 @@ struct Sources {
 }
 
 /// The endpoint's routes.
-pub fn router(status: Arc<Status>, telemetry: Arc<Telemetry>, spool: Arc<Spool>) -> Router {
+pub fn router(
+    status: Arc<Status>,
+    telemetry: Arc<Telemetry>,
+    spool: Arc<Spool>,
+    beats: Beats,
+) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/api/v1/dead-letters", get(dead_letters))
         .with_state(Sources { status, telemetry, spool })
+        .merge(hearing::router(beats))
 }
 
 async fn readyz(State(sources): State<Sources>) -> Response {

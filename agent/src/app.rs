@@ -148,12 +148,12 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { worker, delivery, commands, wakes, status, telemetry, admin } = self;
         let (leave, leaving) = mpsc::channel(1);
-        let spool = delivery.spool.clone();
+        let (spool, beats) = (delivery.spool.clone(), worker.beside.beats());
         let mut delivery = tokio::spawn(delivery.run(leaving, DRAIN));
         let worker =
             std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
         let listener = TcpListener::from_std(admin)?;
-        let router = admin::router(status.clone(), telemetry, spool);
+        let router = admin::router(status.clone(), telemetry, spool, beats);
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
         let mut looking = tokio::time::interval(Duration::from_secs(1));
         loop {

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod descriptors;
 pub mod dry_run;
 mod facts;
+pub mod hearing;
 pub mod history;
 pub mod letters;
 mod redact;

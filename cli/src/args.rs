@@ -1,7 +1,7 @@
 //! What may be typed, and which command it starts.
 //!
 //! Owns the options that every command knows and the meaning of exit codes: 0 done, 1 the asked thing failed, 2
-//! misused (clap's own). Never does a command's work.
+//! misused (clap's own), or that of a command that was run. Never does a command's work.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::commands::{
     restore, send_test, slo, status,
 };
 use crate::context::{Context, Global, Outcome};
-use crate::{demo, replay};
+use crate::{beat, demo, replay};
 
 /// Watches services, keeps error budgets, and tells people when one burns.
 #[derive(Debug, Parser)]
@@ -49,6 +49,8 @@ enum Command {
     Alerts(alerts::Args),
     /// Agents and their sources
     Agents(agents::Args),
+    /// Tells the agent on this machine how a job is; with a command behind --, runs it
+    Beat(beat::Args),
     /// Events: error lines, probes turning, files changing
     Events(events::Args),
     /// Numbers of a signal: counts, rates, percentiles
@@ -74,6 +76,7 @@ pub fn run() -> ExitCode {
         Ok(Outcome::Misused) => ExitCode::from(2),
         // As shells count it.
         Ok(Outcome::Stopped) => ExitCode::from(130),
+        Ok(Outcome::Exit(code)) => ExitCode::from(code),
         Err(error) => {
             // If nobody reads what went wrong, the exit code still says that it did.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -104,6 +107,7 @@ async fn read(command: Command, context: &Context) -> anyhow::Result<Outcome> {
         Command::Report(args) => report::run(&args, context).await,
         Command::Alerts(args) => alerts::run(&args, context).await,
         Command::Agents(args) => agents::run(&args, context).await,
+        Command::Beat(args) => beat::run(&args, context).await,
         Command::Events(args) => events::run(&args, context).await,
         Command::Query(args) => query::run(&args, context).await,
         Command::Deliveries(args) => deliveries::run(&args, context).await,
@@ -136,6 +140,10 @@ mod tests {
             "watchkeeper slo shop-availability --exit-code",
             "watchkeeper check --strict a.yaml b.yaml",
             "watchkeeper send-test chat --integration slack[0] --severity page --config c.yaml",
+            "watchkeeper beat backup",
+            "watchkeeper beat backup --failure 3 --duration 1h30m --run a-1",
+            "watchkeeper beat backup --start --agent http://127.0.0.1:7701",
+            "watchkeeper beat backup --no-output -- tar -c /srv",
             "watchkeeper corrections",
             "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
             "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
@@ -181,6 +189,12 @@ mod tests {
             "watchkeeper dead-letters retry",
             "watchkeeper dead-letters drop",
             "watchkeeper dead-letters drop windows-3 --all",
+            "watchkeeper beat",
+            "watchkeeper beat backup tar",
+            "watchkeeper beat backup --start --failure 3",
+            "watchkeeper beat backup --start -- tar",
+            "watchkeeper beat backup --no-output",
+            "watchkeeper beat backup --failure 256",
             "watchkeeper backup",
             "watchkeeper backup verify",
             "watchkeeper backup --to x verify y",

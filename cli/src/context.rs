@@ -46,6 +46,8 @@ pub(crate) enum Outcome {
     Stopped,
     /// What was typed makes no sense together.
     Misused,
+    /// A command that was run has ended with this exit code.
+    Exit(u8),
 }
 
 impl Outcome {
@@ -90,7 +92,8 @@ impl Context {
     }
 }
 
-fn parse_url(text: &str) -> Result<Url, String> {
+/// An address of a program that is asked over HTTP.
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     let hint = "write http://HOST:PORT or https://HOST:PORT";
     let url = Url::parse(text).map_err(|error| format!("{error}: {hint}"))?;
     match url.scheme() {

@@ -12,6 +12,12 @@ pub fn id() -> String {
         .unwrap_or_default()
 }
 
+/// Which start of the machine this is, by the kernel of Linux (random(4)); "" where it is not told.
+pub fn boot() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    told.unwrap_or_default().trim().to_owned()
+}
+
 /// 64 random bits; a mix of the clock if the system has none to give.
 pub fn entropy() -> u64 {
     getrandom::u64().unwrap_or_else(|_| {

@@ -11,6 +11,7 @@ mod e2e {
     mod crashes;
     mod dry_run;
     mod faults;
+    mod heartbeats;
     mod incidents;
     mod input;
     mod joining;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use watchkeeper_daemon::clock;
 
+use super::heartbeat::Beats;
 use super::soon::Soon;
 use super::wake::Waker;
 
@@ -23,7 +24,7 @@ const MAX_THREADS: usize = 32;
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// What the agent lends its sources: hands beside the worker, and the bell to wake it.
+/// What the agent lends its sources: hands beside the worker, the bell to wake it, and the place where jobs are heard.
 #[derive(Clone, Debug)]
 pub struct Beside(Arc<Inner>);
 
@@ -31,6 +32,7 @@ pub struct Beside(Arc<Inner>);
 struct Inner {
     waker: Waker,
     soon: Soon,
+    beats: Beats,
     runtime: OnceLock<Option<Runtime>>,
 }
 
@@ -49,8 +51,13 @@ pub struct Lost;
 impl Beside {
     /// Hands that ring this bell.
     pub fn new(waker: Waker) -> Self {
-        let soon = Soon::new(waker.clone());
-        Self(Arc::new(Inner { waker, soon, runtime: OnceLock::new() }))
+        let (soon, beats) = (Soon::new(waker.clone()), Beats::new(waker.clone()));
+        Self(Arc::new(Inner { waker, soon, beats, runtime: OnceLock::new() }))
+    }
+
+    /// Where jobs say how they are.
+    pub fn beats(&self) -> Beats {
+        self.0.beats.clone()
     }
 
     /// The bell.

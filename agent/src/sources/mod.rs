@@ -7,6 +7,7 @@
 
 mod beside;
 mod head;
+pub mod heartbeat;
 pub mod host;
 pub mod journal;
 pub mod lines;

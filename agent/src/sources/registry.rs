@@ -11,6 +11,7 @@ use watchkeeper_config::{Located, Node, Reader};
 use watchkeeper_model::Service;
 
 use super::beside::Beside;
+use super::heartbeat::HeartbeatSourceSettings;
 use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
 use super::probe::ProbeSourceSettings;
@@ -20,17 +21,15 @@ use super::tail::TailSourceSettings;
 use super::watch::WatchSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 6] = [
+const KINDS: [Registered; 7] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
     Registered::of::<ProbeSourceSettings>(),
     Registered::of::<ProcessSourceSettings>(),
     Registered::of::<WatchSourceSettings>(),
+    Registered::of::<HeartbeatSourceSettings>(),
 ];
-
-/// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 1] = ["heartbeat"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
@@ -89,16 +88,10 @@ impl Registered {
 
 /// Reads one element of `sources:`.
 pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
-    let tags: Vec<&'static str> = KINDS.iter().map(|kind| kind.tag).chain(LATER).collect();
+    let tags = KINDS.map(|kind| kind.tag);
     let (tag, inner) = node.variant(reader, &tags)?;
-    if let Some(kind) = KINDS.iter().find(|kind| kind.tag == tag) {
-        return (kind.read)(inner, reader);
-    }
-    let known = KINDS.map(|kind| format!("`{}`", kind.tag)).join(", ");
-    reader
-        .error(node.place(), format!("`{tag}` sources are not part of this version"))
-        .help(format!("this version observes with {known}"));
-    None
+    let kind = KINDS.iter().find(|kind| kind.tag == tag)?;
+    (kind.read)(inner, reader)
 }
 
 /// Makes the source that settings describe, going on from what it had stored.

@@ -7,6 +7,8 @@
 pub struct Stat {
     /// One letter: R, S, D, Z and so on.
     pub state: u8,
+    /// The number of its parent.
+    pub parent: u32,
     /// Time on processors, in ticks, its own and the kernel's for it.
     pub cpu_ticks: u64,
     /// How many threads it has.
@@ -30,6 +32,7 @@ impl Stat {
         let number = |n: usize| field(n)?.parse::<u64>().ok();
         Some(Self {
             state: *field(3)?.as_bytes().first()?,
+            parent: field(4)?.parse().ok()?,
             cpu_ticks: number(14)?.saturating_add(number(15)?),
             threads: number(20)?,
             started_ticks: number(22)?,

@@ -18,6 +18,7 @@ fn a_process_may_be_called_anything() {
     let stat = Stat::read(STAT.as_bytes()).unwrap();
     let wanted = Stat {
         state: b'S',
+        parent: 1,
         cpu_ticks: 200,
         threads: 7,
         started_ticks: 5_636_251,

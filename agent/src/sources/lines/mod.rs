@@ -15,3 +15,4 @@ mod tests;
 mod time;
 
 pub use config::{KEYS, read};
+pub(in crate::sources) use time::read_zone;

@@ -24,7 +24,8 @@ pub(super) fn read_time(node: &Node, reader: &mut Reader<'_>, known: &Known) -> 
     })
 }
 
-fn read_zone(node: &Node, reader: &mut Reader<'_>) -> Option<Zone> {
+/// A time zone by its name in the IANA database.
+pub(in crate::sources) fn read_zone(node: &Node, reader: &mut Reader<'_>) -> Option<Zone> {
     let name = read::string(node, reader)?;
     let zone = Zone::named(&name);
     if zone.is_none() {

@@ -2,16 +2,17 @@
 //!
 //! Owns looking through all processes, beside the worker, and doing so cheaply: what a command line is, is asked once of each
 //! process, a few times while it is young, because a process that was just made has its parent's, and of all of them now
-//! and then, because a process may change its own.
+//! and then, because a process may change its own. A young one whose parent matches is taken when it is older: most become
+//! another program at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
 use regex::Regex;
 use watchkeeper_agent_core::process::MAX_PROCESSES;
 
-use super::table::Table;
+use super::table::{Called, Table};
 use super::whom::{Knower, Whom};
 use crate::sources::{Beside, Errand, Lost};
 
@@ -20,6 +21,9 @@ const LOOKS_AT_NEW: u8 = 3;
 
 /// With every so manieth look all are looked at again.
 const ALL_AGAIN_EVERY: u32 = 16;
+
+/// A process that is younger is likely to become another program.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// A look that takes longer than this hangs: the kernel answers for no process while its memory is changed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +53,14 @@ struct Known {
     started: u64,
     matches: bool,
     n_looks: u8,
+    /// The parent of one that is young.
+    young_of: Option<u32>,
+}
+
+impl Known {
+    fn is_settled(&self) -> bool {
+        self.n_looks >= LOOKS_AT_NEW && self.young_of.is_none()
+    }
 }
 
 impl ByMatch {
@@ -127,7 +139,7 @@ impl Scan {
         let mut unknown: Option<(usize, io::Error)> = None;
         for pid in pids {
             let known = before.remove(&pid);
-            let is_settled = known.is_some_and(|known| known.n_looks >= LOOKS_AT_NEW);
+            let is_settled = known.is_some_and(|known| known.is_settled());
             let asked = if is_settled && !looks_at_all { Ok(known) } else { self.ask(pid, known) };
             // One that can't be asked is there, and nothing new is known of it.
             let known = asked.unwrap_or_else(|error| {
@@ -147,6 +159,9 @@ impl Scan {
                 Err(format!("command lines can't be read, {n} of them: {error}"))
             }
             _ => {
+                let all: HashSet<u32> = found.iter().copied().collect();
+                let young_of = |pid: &u32| self.known.get(pid)?.young_of;
+                found.retain(|pid| young_of(pid).is_none_or(|parent| !all.contains(&parent)));
                 found.sort_unstable();
                 Ok(found)
             }
@@ -154,10 +169,14 @@ impl Scan {
     }
 
     fn ask(&self, pid: u32, before: Option<Known>) -> io::Result<Option<Known>> {
-        Ok(self.table.command(pid)?.map(|(started, line)| {
+        Ok(self.table.called(pid)?.map(|Called { started, age, parent, command }| {
             let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
-            let matches = !line.is_empty() && self.regex.is_match(&line);
-            Known { started, matches, n_looks: n_looks.saturating_add(1) }
+            Known {
+                started,
+                matches: !command.is_empty() && self.regex.is_match(&command),
+                n_looks: n_looks.saturating_add(1),
+                young_of: (age < YOUNG).then_some(parent),
+            }
         }))
     }
 }

@@ -11,7 +11,7 @@ use watchkeeper_agent_core::polling::{Rhythm, Turn};
 use watchkeeper_agent_core::process::{
     Change, Exit, Identity, Process, ProcessObserver, Restarts, Sample, Total, Track,
 };
-use watchkeeper_daemon::clock;
+use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::{FileRef, Service, Timestamp};
 
 use super::config::{ProcessSourceSettings, Target};
@@ -106,7 +106,7 @@ impl ProcessSource {
         into: &mut Accumulator,
         beside: Beside,
     ) -> Self {
-        let boot = table.boot();
+        let boot = machine::boot();
         let row = stored.rows.first().map_or("", String::as_str);
         Self {
             rhythm: Rhythm::new(settings.head.every),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, test_kill_process};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
+use rustix::time::{ClockId, clock_gettime};
 use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample, Stat};
 use watchkeeper_model::Timestamp;
 
@@ -25,6 +26,7 @@ const MAX_COMMAND_BYTES: u64 = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct Table {
     proc: PathBuf,
+    uptime: fn() -> Duration,
     ticks_per_second: u64,
     page_bytes: u64,
 }
@@ -34,6 +36,17 @@ pub(super) struct Table {
 pub(super) struct Moment {
     pub(super) now: Timestamp,
     pub(super) uptime: Duration,
+}
+
+/// How a process was called.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// When it began, in its own unit.
+    pub(super) started: u64,
+    pub(super) age: Duration,
+    pub(super) parent: u32,
+    /// Its words with a space between them; empty for what has none, such as threads of the kernel.
+    pub(super) command: String,
 }
 
 /// What is known of one process.
@@ -46,26 +59,19 @@ pub(super) struct Seen {
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self::at("/proc".into())
+        Self::at("/proc".into(), uptime)
     }
 
-    pub(super) fn at(proc: PathBuf) -> Self {
+    /// Those that are told of elsewhere, on a machine that runs for so long.
+    pub(super) fn at(proc: PathBuf, uptime: fn() -> Duration) -> Self {
         let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        Self { proc, ticks_per_second, page_bytes: rustix::param::page_size() as u64 }
-    }
-
-    /// Which start of the machine this is.
-    pub(super) fn boot(&self) -> String {
-        let text = std::fs::read_to_string(self.proc.join("sys/kernel/random/boot_id"));
-        text.unwrap_or_default().trim().to_owned()
+        let page_bytes = rustix::param::page_size() as u64;
+        Self { proc, uptime, ticks_per_second, page_bytes }
     }
 
     /// This moment.
     pub(super) fn moment(&self, now: Timestamp) -> Moment {
-        let text = std::fs::read_to_string(self.proc.join("uptime")).unwrap_or_default();
-        let seconds = text.split(' ').next().and_then(|n| n.parse::<f64>().ok());
-        let uptime = seconds.and_then(|n| Duration::try_from_secs_f64(n).ok()).unwrap_or_default();
-        Moment { now, uptime }
+        Moment { now, uptime: (self.uptime)() }
     }
 
     /// How a process is; `None` if there is none of this number.
@@ -121,20 +127,24 @@ impl Table {
         Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
     }
 
-    /// When a process began, in its own unit, and its command line, its words with a space between them; empty for what
-    /// has none, such as threads of the kernel. `None` if there is no such process. May wait.
-    pub(super) fn command(&self, pid: u32) -> io::Result<Option<(u64, String)>> {
-        let command = self.stat(pid).and_then(|stat| {
+    /// How a process was called; `None` if there is no such process. May wait.
+    pub(super) fn called(&self, pid: u32) -> io::Result<Option<Called>> {
+        let called = self.stat(pid).and_then(|stat| {
             let mut bytes = Vec::new();
             let file = File::open(self.proc.join(format!("{pid}/cmdline")))?;
             file.take(MAX_COMMAND_BYTES).read_to_end(&mut bytes)?;
             let words = bytes.strip_suffix(&[0]).unwrap_or(&bytes);
             let spaced: Vec<u8> = words.iter().map(|b| if *b == 0 { b' ' } else { *b }).collect();
-            Ok((stat.started_ticks, String::from_utf8_lossy(&spaced).into_owned()))
+            Ok(Called {
+                started: stat.started_ticks,
+                age: (self.uptime)().saturating_sub(self.span(stat.started_ticks)),
+                parent: stat.parent,
+                command: String::from_utf8_lossy(&spaced).into_owned(),
+            })
         });
-        match command {
+        match called {
             Err(error) if is_gone(&error) => Ok(None),
-            command => command.map(Some),
+            called => called.map(Some),
         }
     }
 
@@ -180,6 +190,13 @@ impl Table {
         }
         Ok(std::fs::read_dir(&path)?.take(MAX_COUNTED).count() as u64)
     }
+}
+
+/// For how long the machine runs, its sleep included; what `/proc/uptime` says.
+fn uptime() -> Duration {
+    let running = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(running.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(running.tv_nsec).unwrap_or_default())
 }
 
 fn is_gone(error: &io::Error) -> bool {

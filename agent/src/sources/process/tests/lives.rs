@@ -1,18 +1,18 @@
 //! Real processes that live, die and come again.
 
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 
-use super::scene::{Scene, sleeper};
+use super::scene::{Scene, Started, sleeper};
 
-fn write(path: &Path, child: &Child) {
+fn write(path: &Path, child: &Started) {
     // As daemons do it: never half of a number.
     let new = path.with_extension("new");
     std::fs::write(&new, format!("{}\n", child.id())).unwrap();
     std::fs::rename(new, path).unwrap();
 }
 
-fn end(mut child: Child) {
+fn end(mut child: Started) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -81,8 +81,8 @@ fn what_happened_while_the_agent_was_away_is_told_after_it() {
 #[test]
 fn all_processes_that_match_are_one_thing() {
     let word = format!("watched-{}", std::process::id());
-    let worker =
-        || Command::new("sh").args(["-c", "while :; do sleep 1; done", &word]).spawn().unwrap();
+    let line = ["-c", "while :; do sleep 1; done", &word];
+    let worker = || Started::new(Command::new("sh").args(line));
     let (mut first, second) = (worker(), worker());
     let mut scene = Scene::new(&format!("every: 1s, match: 'done {word}$'"));
     scene.until("both run", |s| s.last.get("process_count") == Some(&2.0));

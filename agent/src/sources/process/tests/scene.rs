@@ -1,6 +1,7 @@
 //! A source with its own clock hands, and what it has counted.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,9 +40,40 @@ pub(super) fn settings(yaml: &str) -> Result<ProcessSourceSettings, String> {
     Ok(config.settings.as_kind::<ProcessSourceSettings>().unwrap().clone())
 }
 
+/// A process of a test, which does not outlive it.
+pub(super) struct Started(Child);
+
+impl Started {
+    pub(super) fn new(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Deref for Started {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Started {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended before.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A process that does nothing until it is killed.
-pub(super) fn sleeper() -> Child {
-    Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap()
+pub(super) fn sleeper() -> Started {
+    Started::new(Command::new("sleep").arg("1000"))
 }
 
 impl Scene {

@@ -17,7 +17,6 @@ const FIRST: u32 = 4_000_000;
 
 /// A `/proc` in which a process of this number began so many seconds after the machine did, an hour ago.
 fn process(proc: &Path, pid: u32, began: u64, command: &str) {
-    std::fs::write(proc.join("uptime"), "3600.00 1.00\n").unwrap();
     let place = proc.join(pid.to_string());
     std::fs::create_dir_all(place.join("fd")).unwrap();
     let zeros = "0 ".repeat(28);
@@ -29,8 +28,12 @@ fn process(proc: &Path, pid: u32, began: u64, command: &str) {
     std::fs::write(place.join("cmdline"), command.replace(' ', "\0") + "\0").unwrap();
 }
 
+fn hour() -> Duration {
+    Duration::from_secs(3_600)
+}
+
 fn by_file(proc: &Path, path: &Path) -> Scene {
-    let table = Table::at(proc.to_owned());
+    let table = Table::at(proc.to_owned(), hour);
     Scene::by("every: 1s, pidfile: /x", table, Box::new(ByPidFile::new(path.to_owned())))
 }
 
@@ -133,19 +136,18 @@ fn what_can_not_be_looked_at_for_a_while_has_not_died() {
     scene.until("it runs", |s| s.is_up() == Some(true));
     // As it would be if no descriptor were left, an error that says nothing about the process.
     let stat = proc.path().join(FIRST.to_string()).join("stat");
-    std::fs::remove_file(&stat).unwrap();
-    std::fs::create_dir(&stat).unwrap();
+    std::fs::write(proc.path().join("new"), "nonsense").unwrap();
+    std::fs::rename(proc.path().join("new"), &stat).unwrap();
     scene.last.clear();
     scene.until("it is told", |s| s.health().contains("process 4000000 can't be looked at"));
     assert_eq!((scene.is_up(), scene.told()), (Some(true), vec![]));
-    let table = Table::at(proc.path().to_owned());
+    let table = Table::at(proc.path().to_owned(), hour);
     let knower = ByMatch::new(Regex::new("^shop").unwrap(), table.clone());
     let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
     scene.until("whether it runs is not known", |s| {
         s.health().starts_with("failing: command lines can't be read, 1 of them")
     });
     assert_eq!(scene.is_up(), None);
-    std::fs::remove_dir(&stat).unwrap();
     process(proc.path(), FIRST, 3_590, "shop");
     scene.until("then it is found", |s| s.is_up() == Some(true));
 }
@@ -156,7 +158,7 @@ fn an_expression_that_matches_hundreds_is_bounded_and_told() {
     let n = MAX_PROCESSES as u32 + 88;
     (0..n).for_each(|i| process(proc.path(), FIRST + i, 10, "worker --of shop"));
     (0..50).for_each(|i| process(proc.path(), 3_000_000 + i, 10, "another"));
-    let table = Table::at(proc.path().to_owned());
+    let table = Table::at(proc.path().to_owned(), hour);
     let knower = ByMatch::new(Regex::new("^worker .*shop$").unwrap(), table.clone());
     let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
     let started = Instant::now();
@@ -176,10 +178,31 @@ fn an_expression_that_matches_hundreds_is_bounded_and_told() {
 }
 
 #[test]
+fn a_process_that_was_made_this_moment_is_not_what_its_parent_is() {
+    let proc = tempfile::tempdir().unwrap();
+    process(proc.path(), FIRST, 10, "shop --serve");
+    // Its parent is the first one, and it has not become what it shall be yet.
+    process(proc.path(), FIRST + 1, 3_600, "shop --serve");
+    let stat = proc.path().join((FIRST + 1).to_string()).join("stat");
+    let text = std::fs::read_to_string(&stat).unwrap();
+    std::fs::write(&stat, text.replace(" S 1 ", &format!(" S {FIRST} "))).unwrap();
+    let table = Table::at(proc.path().to_owned(), hour);
+    let knower = ByMatch::new(Regex::new("^shop").unwrap(), table.clone());
+    let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
+    scene.until("only the first is counted", |s| s.last.contains_key("process_cpu"));
+    assert_eq!((scene.last["process_count"], scene.told()), (1.0, vec![]));
+    // An older one is a worker.
+    let text = std::fs::read_to_string(&stat).unwrap();
+    std::fs::write(&stat, text.replace(" 360000 ", " 359800 ")).unwrap();
+    scene.until("both are counted", |s| s.last["process_count"] == 2.0);
+    assert_eq!(scene.told(), ["started"]);
+}
+
+#[test]
 fn a_process_that_puts_on_another_name_is_found() {
     let proc = tempfile::tempdir().unwrap();
     process(proc.path(), FIRST, 10, "sh start.sh");
-    let table = Table::at(proc.path().to_owned());
+    let table = Table::at(proc.path().to_owned(), hour);
     let knower = ByMatch::new(Regex::new("^shop").unwrap(), table.clone());
     let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
     scene.until("nobody matches", |s| s.is_up() == Some(false));

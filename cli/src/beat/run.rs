@@ -1,0 +1,206 @@
+//! Running a command and saying how it was.
+//!
+//! Owns that the command comes first: it is started before anybody is told, no agent delays or stops it, signals reach it, and
+//! its exit code is ours.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, Signal, getpgrp, kill_process};
+use rustix::termios::tcgetpgrp;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::output::{Tail, copy};
+use super::voice::{NotHeard, Voice, Word};
+use crate::context::Outcome;
+
+/// An agent that is being started again is waited for so long; its answer to the end of a run matters most.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So long after the other it is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// So long is waited for the last of the output, where what the command left behind still holds it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Signals that are passed on; those of a terminal's keys reach the command by themselves.
+const PASSED_ON: [(Signal, bool); 6] = [
+    (Signal::TERM, false),
+    (Signal::HUP, false),
+    (Signal::USR1, false),
+    (Signal::USR2, false),
+    (Signal::INT, true),
+    (Signal::QUIT, true),
+];
+
+/// As shells have it (sh(1), "Exit Status").
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
+
+/// Runs it.
+pub(super) async fn run_command(
+    command: &[OsString],
+    keeps_output: bool,
+    voice: Voice,
+) -> anyhow::Result<Outcome> {
+    let run = run_id();
+    let signals = listen()?;
+    let began = Instant::now();
+    let mut child = match spawn(command, keeps_output) {
+        Ok(child) => child,
+        Err(error) => {
+            let code = match error.kind() {
+                ErrorKind::NotFound => NOT_FOUND,
+                _ => NOT_EXECUTABLE,
+            };
+            let program = command.first().map(|c| c.to_string_lossy().into_owned());
+            let said = format!("{}: {error}\n", program.unwrap_or_default());
+            tell(&said);
+            let word = Word::Failure { exit_code: Some(code.into()), signal: None };
+            say_end(&voice, word, &run, began.elapsed(), said.into_bytes()).await;
+            return Ok(Outcome::Exit(code));
+        }
+    };
+    let beginning = tokio::spawn(say_start(voice.clone(), run.clone()));
+    let tail = Tail::default();
+    let copying = copy_output(&mut child, &tail)?;
+    let passing_on = tokio::spawn(pass_on(signals, child.id()));
+    let status = child.wait().await?;
+    let lasted = began.elapsed();
+    passing_on.abort();
+    tokio::pin!(copying);
+    let is_copied = tokio::time::timeout(LAST_WORDS, &mut copying).await.is_ok();
+    // The end must not overtake the beginning.
+    let _ = beginning.await;
+    let (word, code) = word_of(status);
+    say_end(&voice, word, &run, lasted, tail.bytes()).await;
+    if !is_copied {
+        // What the command left behind goes on writing, as it would without us.
+        copying.await;
+    }
+    Ok(Outcome::Exit(code))
+}
+
+/// Names a run of this machine.
+fn run_id() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", since.as_nanos(), std::process::id())
+}
+
+fn spawn(command: &[OsString], keeps_output: bool) -> std::io::Result<Child> {
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| std::io::Error::from(ErrorKind::NotFound))?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if keeps_output {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    command.spawn()
+}
+
+/// Passes on what it writes, on threads of their own; waits for the end of both.
+fn copy_output(
+    child: &mut Child,
+    tail: &Tail,
+) -> std::io::Result<impl Future<Output = ()> + use<>> {
+    let mut copies = Vec::new();
+    if let Some(from) = child.stdout.take() {
+        let (from, tail) = (File::from(from.into_owned_fd()?), tail.clone());
+        copies.push(spawn_blocking(move || copy(from, std::io::stdout(), &tail)));
+    }
+    if let Some(from) = child.stderr.take() {
+        let (from, tail) = (File::from(from.into_owned_fd()?), tail.clone());
+        copies.push(spawn_blocking(move || copy(from, std::io::stderr(), &tail)));
+    }
+    Ok(async move {
+        for copy in copies {
+            // It ends by itself.
+            let _ = copy.await;
+        }
+    })
+}
+
+/// Listens for all signals that are passed on, from before the command is there.
+fn listen() -> std::io::Result<mpsc::Receiver<(Signal, bool)>> {
+    let (heard, signals) = mpsc::channel(16);
+    for (which, by_keys) in PASSED_ON {
+        let mut listening = signal(SignalKind::from_raw(which.as_raw()))?;
+        let heard = heard.clone();
+        tokio::spawn(async move {
+            while listening.recv().await.is_some() {
+                if heard.send((which, by_keys)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(signals)
+}
+
+async fn pass_on(mut signals: mpsc::Receiver<(Signal, bool)>, to: Option<u32>) {
+    let to = to.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    while let (Some((which, by_keys)), Some(to)) = (signals.recv().await, to) {
+        if !(by_keys && is_in_foreground()) {
+            // It may have ended this moment.
+            let _ = kill_process(to, which);
+        }
+    }
+}
+
+/// Whether a terminal's keys reach us, and so the command too.
+fn is_in_foreground() -> bool {
+    tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+fn word_of(status: ExitStatus) -> (Word, u8) {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => (Word::Success, 0),
+        (Some(code), _) => {
+            (Word::Failure { exit_code: Some(code), signal: None }, u8::try_from(code).unwrap_or(1))
+        }
+        (None, signal) => {
+            let code = signal.and_then(|n| u8::try_from(128 + n).ok()).unwrap_or(1);
+            (Word::Failure { exit_code: None, signal }, code)
+        }
+    }
+}
+
+async fn say_start(voice: Voice, run: String) {
+    let said = tokio::time::timeout(PATIENCE, voice.say(Word::Start, &run, None, Vec::new())).await;
+    match said {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => warn(&error.to_string(), "the command runs all the same"),
+        Err(_) => warn("the agent did not answer in time", "the command runs all the same"),
+    }
+}
+
+async fn say_end(voice: &Voice, word: Word, run: &str, lasted: Duration, output: Vec<u8>) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match voice.say(word, run, Some(lasted), output.clone()).await {
+            Ok(_) => return,
+            Err(error) if NotHeard::may_pass(&error) && Instant::now() < until => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => {
+                return warn(&error.to_string(), "how the command ended is not known there");
+            }
+        }
+    }
+}
+
+fn warn(what: &str, so: &str) {
+    tell(&format!("watchkeeper: warning: {what}; {so}\n"));
+}
+
+/// To those who read what goes wrong, if anybody does.
+fn tell(said: &str) {
+    let _ = std::io::stderr().write_all(said.as_bytes());
+}
