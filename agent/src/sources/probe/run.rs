@@ -101,7 +101,8 @@ impl Asker {
                 let (limit, waits_for) = (self.timeout, seen.waits_for);
                 let seconds = limit.as_secs_f64();
                 let what = format!("no answer within {seconds} s: it waited for {waits_for}");
-                Err(Failure::new(Reason::Timeout, what))
+                let is_ours = seen.waits_for_room;
+                Err(Failure::new(if is_ours { Reason::Resources } else { Reason::Timeout }, what))
             }
         }
     }

@@ -1,7 +1,10 @@
 //! The ways to probe: one folder or file for each, registered in `registry`; `kind` is what each promises.
 
+mod dns;
 mod exec;
+mod grpc;
 mod http;
+mod icmp;
 mod kind;
 mod registry;
 mod tcp;

@@ -9,16 +9,22 @@ use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::{Condition, Scope, Type};
 
+use super::dns::DnsProbe;
 use super::exec::ExecProbe;
+use super::grpc::GrpcProbe;
 use super::http::HttpProbe;
+use super::icmp::IcmpProbe;
 use super::kind::{ProbeKind, Prober};
 use super::tcp::{TcpProbe, TlsProbe};
 
 /// Every way, in the order in which they are named to people.
-const KINDS: [Registered; 4] = [
+const KINDS: [Registered; 7] = [
     Registered::of::<HttpProbe>(),
     Registered::of::<TcpProbe>(),
     Registered::of::<TlsProbe>(),
+    Registered::of::<DnsProbe>(),
+    Registered::of::<GrpcProbe>(),
+    Registered::of::<IcmpProbe>(),
     Registered::of::<ExecProbe>(),
 ];
 

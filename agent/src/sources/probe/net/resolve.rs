@@ -3,17 +3,20 @@
 //! Owns that `/etc/resolv.conf` and `/etc/hosts` are read again when they change, and that nothing is remembered in between: a
 //! probe finds out whether a name resolves now. Never decides which address is used.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use tokio::runtime::{Handle, Id};
 use watchkeeper_agent_core::probe::{Failure, Reason};
+
+use super::failure::of_io;
 
 /// What a resolver of this system is made of.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
@@ -39,7 +42,7 @@ pub(super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
 }
 
 /// The system's resolver as it is configured now.
-fn of_system() -> Result<TokioResolver, Failure> {
+pub(in super::super) fn of_system() -> Result<TokioResolver, Failure> {
     let changed = |path: &str| Path::new(path).metadata().and_then(|about| about.modified()).ok();
     let made_of = FILES.map(changed);
     let runtime = Handle::current().id();
@@ -71,6 +74,24 @@ fn make() -> Result<TokioResolver, Failure> {
     builder.build().map_err(|error| unable(&error))
 }
 
+/// A resolver that asks this server only.
+pub(in super::super) fn resolver_at(
+    server: SocketAddr,
+    over_tcp: bool,
+) -> Result<TokioResolver, Failure> {
+    let mut at = if over_tcp {
+        NameServerConfig::tcp(server.ip())
+    } else {
+        NameServerConfig::udp_and_tcp(server.ip())
+    };
+    at.connections.iter_mut().for_each(|connection| connection.port = server.port());
+    let config = ResolverConfig::from_name_servers(vec![at]);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    builder.options_mut().use_hosts_file = ResolveHosts::Never;
+    fresh(builder.options_mut());
+    builder.build().map_err(|error| unable(&error))
+}
+
 fn fresh(options: &mut ResolverOpts) {
     options.cache_size = 0;
 }
@@ -79,11 +100,22 @@ fn unable(error: &NetError) -> Failure {
     Failure::new(Reason::Unable, format!("names can't be resolved here: {error}"))
 }
 
+/// As it is written everywhere: `NXDOMAIN`, `SERVFAIL`.
+pub(in super::super) fn rcode(code: ResponseCode) -> String {
+    format!("{code:?}").to_uppercase()
+}
+
 fn failure(name: &str, error: &NetError) -> Failure {
     let what = match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => {
-            let code = none.response_code.to_str();
-            format!("{name} does not resolve: {code}")
+            format!("{name} does not resolve: {}", rcode(none.response_code))
+        }
+        NetError::Dns(DnsError::ResponseCode(code)) => {
+            format!("{name} does not resolve: {}", rcode(*code))
+        }
+        // Without a network nobody can be asked.
+        NetError::Io(error) if of_io(name, error).reason.is_own_fault() => {
+            return of_io("the name server", error);
         }
         NetError::Timeout => format!("{name} does not resolve: no name server answers"),
         error => format!("{name} does not resolve: {error}"),

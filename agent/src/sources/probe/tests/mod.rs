@@ -1,8 +1,11 @@
 //! The `probe` source against what is really there: servers on loopback that behave, and that don't.
 
 mod config;
+mod dns;
 mod exec;
+mod grpc;
 mod http;
+mod icmp;
 mod nginx;
 mod scene;
 mod tcp;

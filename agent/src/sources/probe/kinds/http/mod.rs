@@ -10,3 +10,4 @@ mod prober;
 mod request;
 
 pub(super) use config::HttpProbe;
+pub(super) use connection::{Connection, of_http};
