@@ -64,17 +64,22 @@ pub fn judge(
         let failure = excused(failure, begun, ended, timeout);
         return Judged::of_failure(failure);
     }
-    if all.lacks(seen) == Lacking::Rest {
-        let what = "the answer is longer than is read, and a condition wants all of it";
-        return Judged::of_failure(Failure::new(Reason::TooLarge, what));
-    }
-    if let Some(broken) = all.broken(seen) {
-        return Judged::of_condition(Class::Bad, broken, "does not hold");
+    if let Err(failure) = met(seen, all) {
+        return Judged::of_failure(failure);
     }
     match all.weak(seen) {
-        Some(weak) => Judged::of_condition(Class::Weak, weak, "holds"),
+        Some(weak) => Judged::weak(weak),
         None => Judged::good(),
     }
+}
+
+/// Whether what was seen is what is expected.
+pub fn met(seen: &Seen, all: &Expectations) -> Result<(), Failure> {
+    if all.lacks(seen) == Lacking::Rest {
+        let what = "the answer is longer than is read, and a condition wants all of it";
+        return Err(Failure::new(Reason::TooLarge, what));
+    }
+    all.broken(seen).map_or(Ok(()), |broken| Err(broken.into()))
 }
 
 /// What failed while this machine slept, or while the agent did not run, is not the fault of whom it asked.
@@ -100,15 +105,14 @@ impl Judged {
         Self { class: Class::Good, reason: Reason::Ok, why, condition: None }
     }
 
-    fn of_failure(Failure { reason, what }: Failure) -> Self {
+    fn of_failure(Failure { reason, what, condition }: Failure) -> Self {
         let class = if reason.is_own_fault() { Class::Unknown } else { Class::Bad };
-        Self { class, reason, why: what, condition: None }
+        Self { class, reason, why: what, condition }
     }
 
-    fn of_condition(class: Class, broken: Broken, verb: &str) -> Self {
-        let Broken { condition, saw, reason } = broken;
-        let why = format!("`{condition}` {verb}: {saw}");
-        Self { class, reason, why, condition: Some((condition, saw)) }
+    fn weak(Broken { condition, saw, reason }: Broken) -> Self {
+        let why = format!("`{condition}` holds: {saw}");
+        Self { class: Class::Weak, reason, why, condition: Some((condition, saw)) }
     }
 }
 

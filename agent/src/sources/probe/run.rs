@@ -97,14 +97,26 @@ impl Asker {
                 *prober = self.target.open(&self.expectations);
                 Err(Failure::new(Reason::Bug, "bug: the attempt panicked"))
             }
-            Err(_) => {
-                let (limit, waits_for) = (self.timeout, seen.waits_for);
-                let seconds = limit.as_secs_f64();
-                let what = format!("no answer within {seconds} s: it waited for {waits_for}");
-                let is_ours = seen.waits_for_room;
-                Err(Failure::new(if is_ours { Reason::Resources } else { Reason::Timeout }, what))
-            }
+            Err(_) => Err(self.given_up(seen)),
         }
+    }
+}
+
+impl Asker {
+    /// Time ran out.
+    fn given_up(&self, seen: &mut Seen) -> Failure {
+        let step = match seen.parts.split_last_mut() {
+            Some((last, others)) => {
+                let before: Duration = others.iter().map(|part| part.took).sum();
+                last.took = self.timeout.saturating_sub(before);
+                format!("step {}: ", last.name)
+            }
+            None => String::new(),
+        };
+        let (seconds, waits_for) = (self.timeout.as_secs_f64(), seen.waits_for);
+        let what = format!("{step}no answer within {seconds} s: it waited for {waits_for}");
+        let is_ours = seen.waits_for_room;
+        Failure::new(if is_ours { Reason::Resources } else { Reason::Timeout }, what)
     }
 }
 
@@ -117,6 +129,10 @@ fn finding(seen: Seen, judged: Judged, took: Duration, ended: Moment) -> Finding
         Some(Said::Span(nanos)) => Some(*nanos),
         _ => None,
     };
-    let Seen { phases, parts, .. } = seen;
+    let Seen { phases, mut parts, .. } = seen;
+    // A step that did not come to its end has the reason of the whole.
+    if let Some(last) = parts.last_mut().filter(|last| last.reason == Reason::Timeout) {
+        last.reason = judged.reason;
+    }
     Finding { at: ended.at, judged, took, phases, parts, expires_in }
 }

@@ -7,6 +7,7 @@ mod http;
 mod icmp;
 mod kind;
 mod registry;
+mod steps;
 mod tcp;
 
 pub use kind::{Asking, ProbeKind, Prober};

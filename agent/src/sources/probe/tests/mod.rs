@@ -8,5 +8,6 @@ mod http;
 mod icmp;
 mod nginx;
 mod scene;
+mod steps;
 mod tcp;
 mod worker;

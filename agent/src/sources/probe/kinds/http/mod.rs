@@ -11,3 +11,4 @@ mod request;
 
 pub(super) use config::HttpProbe;
 pub(super) use connection::{Connection, of_http};
+pub(super) use prober::HttpProber;
