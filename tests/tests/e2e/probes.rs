@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use watchkeeper_tests::harness::{Process, Site, binary, eventually, free_port};
+use watchkeeper_tests::harness::{LogWriter, Process, Site, Totals, binary, eventually, free_port};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -151,4 +151,59 @@ async fn a_rule_fires_when_two_of_three_regions_say_down_and_not_for_one() {
     }
     let none = || async { (!firing().await?.contains(&"HomeDown".to_owned())).then_some(()) };
     eventually("it is over", SOON, none).await;
+}
+
+/// A service that lets everybody wait.
+async fn slow_service(wait: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 2048];
+                let _ = stream.read(&mut buffer).await;
+                tokio::time::sleep(wait).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_without_room_for_its_probes_says_unknown_and_never_down() {
+    let port = slow_service(Duration::from_millis(1_500)).await;
+    let mut site = Site::new("").unwrap();
+    let mut sources: String = (0..60)
+        .map(|n| format!("  - probe: {{name: p{n}, service: shop, every: 2s, timeout: 2s, http: {{url: 'http://127.0.0.1:{port}/{n}'}}}}\n"))
+        .collect();
+    sources.push_str(&format!(
+        "  - tail: {{name: shop-log, service: shop, paths: ['{}'], start_at: beginning, signals: [{{name: requests, labels: {{status: status}}}}]}}\n",
+        site.logs().join("*.log").display()
+    ));
+    site.configure_sources(&sources).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    // A quarter of them is for probes.
+    site.start_agent_with_descriptors(80).unwrap();
+    let by_reason = || async {
+        let of = "query?service=shop&signal=probe&stat=count&by=result,reason";
+        let series = site.api(of).await.ok()?["series"].as_array()?.clone();
+        let said = |s: &Value| {
+            let label = |name: &str| s["labels"][name].as_str().unwrap_or_default().to_owned();
+            (label("result"), label("reason"))
+        };
+        let all: Vec<(String, String)> = series.iter().map(said).collect();
+        let has = |result: &str| all.iter().any(|(known, _)| known == result);
+        (has("up") && has("unknown")).then_some(all)
+    };
+    let all = eventually("some are asked and some wait for too long", SOON, by_reason).await;
+    for (result, reason) in &all {
+        assert!(result != "down", "{all:?}");
+        assert_eq!(result == "unknown", reason == "resources", "{all:?}");
+    }
+    let mut log = LogWriter::open(&site.logs().join("shop.log")).unwrap();
+    for _ in 0..500 {
+        log.line(200, 1.0).unwrap();
+    }
+    site.wait_counted(&Totals::from([("200".into(), 500)]), SOON).await;
 }

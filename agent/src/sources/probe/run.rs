@@ -4,6 +4,7 @@
 //! is found goes into a queue of [`MAX_FINDINGS`]; while it is full nobody is asked, and the worker tells the gap.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -16,6 +17,7 @@ use watchkeeper_daemon::clock;
 
 use super::facts;
 use super::kinds::{Prober, Target};
+use crate::descriptors;
 use crate::sources::Soon;
 
 /// Findings that wait for the worker, which takes them at least once a second.
@@ -24,8 +26,17 @@ pub(super) const MAX_FINDINGS: usize = 64;
 /// Attempts of all probes of this process at the same time: each holds a descriptor or a few.
 const MAX_AT_ONCE: usize = 512;
 
+/// The part of the process's descriptors that attempts may take: the spool, the road and log files need theirs.
+const SHARE: u64 = 4;
+
 /// The room that all probes share, as they share the descriptors of the process.
-static ROOM: Semaphore = Semaphore::const_new(MAX_AT_ONCE);
+static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most_at_once()));
+
+/// How many attempts there may be at the same time.
+fn most_at_once() -> usize {
+    let descriptors = usize::try_from(descriptors::limit() / SHARE).unwrap_or(MAX_AT_ONCE);
+    descriptors.clamp(1, MAX_AT_ONCE)
+}
 
 /// What one probe needs to ask.
 #[derive(Debug)]
@@ -76,7 +87,7 @@ impl Asker {
             }
             _ => Err(Failure::new(
                 Reason::Resources,
-                format!("{MAX_AT_ONCE} probes are under way, and none has ended in time"),
+                format!("{} probes are under way, and none has ended in time", most_at_once()),
             )),
         };
         drop(room);

@@ -16,7 +16,7 @@ use watchkeeper_config::{Node, Reader, read};
 use watchkeeper_expr::Type;
 
 use super::kind::{Asking, ProbeKind, Prober};
-use crate::sources::probe::net::{of_io, of_system, rcode, resolver_at};
+use crate::sources::probe::net::{of_io, rcode, resolver_at, servers_of_system};
 
 /// Answers that are kept.
 const MAX_ANSWERS: usize = 256;
@@ -121,7 +121,7 @@ impl DnsProber {
     async fn attempt(&mut self, seen: &mut Seen) -> Result<(), Failure> {
         let DnsProbe { name, record, server, over_tcp } = &self.probe;
         let resolver = match (&self.resolver, server) {
-            (_, None) => of_system()?,
+            (_, None) => servers_of_system()?,
             (Some(resolver), _) => resolver.clone(),
             (None, Some(server)) => self.resolver.insert(resolver_at(*server, *over_tcp)?).clone(),
         };

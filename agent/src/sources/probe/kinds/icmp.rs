@@ -24,6 +24,9 @@ const SIZE: i64 = 56;
 /// Bytes that tell our echo from others: the moment, and a number.
 const MARK: usize = 16;
 
+/// Addresses of a name that are tried, until one can be sent to.
+const MAX_ADDRESSES: usize = 4;
+
 /// The greatest message that is sent, with its head.
 const MOST: usize = 8 + 1400;
 
@@ -69,10 +72,30 @@ struct IcmpProber {
 impl IcmpProber {
     async fn attempt(&self, seen: &mut Seen) -> Result<(), Failure> {
         let addresses = find(&self.probe.host, self.probe.address, seen).await?;
-        let Some(&address) = addresses.first() else {
-            return Err(Failure::new(Reason::Dns, "the name has no address"));
-        };
+        let mut sent = Err(Failure::new(Reason::Dns, "the name has no address"));
+        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+            sent = self.send(address).await;
+            if sent.is_ok() {
+                break;
+            }
+        }
+        let (socket, address, mark) = sent?;
         seen.say("address", Said::Text(address.to_string()));
+        seen.waits_for = "the echo";
+        let begun = Instant::now();
+        let mut buffer = [0; MOST + 60];
+        loop {
+            let n = socket.recv(&mut buffer).await;
+            let n = n.map_err(|error| of_io(&address.to_string(), &error))?;
+            if is_echo(&buffer[..n], address, &mark) {
+                seen.passed("echo", begun.elapsed());
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends an echo request; the socket on which the echo will come.
+    async fn send(&self, address: IpAddr) -> Result<(UdpSocket, IpAddr, [u8; MARK]), Failure> {
         let whom = address.to_string();
         let socket = open(address).map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied => {
@@ -82,18 +105,9 @@ impl IcmpProber {
             }
             _ => of_io(&whom, &error),
         })?;
-        seen.waits_for = "the echo";
-        let begun = Instant::now();
         let (message, mark) = message(address, self.probe.size);
         socket.send(&message).await.map_err(|error| of_io(&whom, &error))?;
-        let mut buffer = [0; MOST + 60];
-        loop {
-            let n = socket.recv(&mut buffer).await.map_err(|error| of_io(&whom, &error))?;
-            if is_echo(&buffer[..n], address, &mark) {
-                seen.passed("echo", begun.elapsed());
-                return Ok(());
-            }
-        }
+        Ok((socket, address, mark))
     }
 }
 

@@ -12,6 +12,6 @@ mod tls;
 
 pub(super) use connect::{find, reach};
 pub(super) use failure::of_io;
-pub(super) use resolve::{of_system, rcode, resolver_at};
+pub(super) use resolve::{rcode, resolver_at, servers_of_system};
 pub(super) use target::{HostPort, read_address, read_host_port};
 pub(super) use tls::{Tls, TlsClient, read_tls};

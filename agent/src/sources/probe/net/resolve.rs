@@ -28,11 +28,13 @@ struct Shared {
     runtime: Id,
     made_of: [Option<SystemTime>; 2],
     resolver: TokioResolver,
+    /// The same without `/etc/hosts`.
+    servers: TokioResolver,
 }
 
 /// The addresses of a name.
 pub(super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
-    let resolver = of_system()?;
+    let resolver = of_system(ResolveHosts::Auto)?;
     let found = resolver.lookup_ip(name).await.map_err(|error| failure(name, &error))?;
     let addresses: Vec<IpAddr> = found.iter().collect();
     if addresses.is_empty() {
@@ -41,27 +43,32 @@ pub(super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
     Ok(addresses)
 }
 
-/// The system's resolver as it is configured now.
-pub(in super::super) fn of_system() -> Result<TokioResolver, Failure> {
+/// The name servers of this system as they are configured now; nothing else is asked.
+pub(in super::super) fn servers_of_system() -> Result<TokioResolver, Failure> {
+    of_system(ResolveHosts::Never)
+}
+
+fn of_system(hosts: ResolveHosts) -> Result<TokioResolver, Failure> {
     let changed = |path: &str| Path::new(path).metadata().and_then(|about| about.modified()).ok();
     let made_of = FILES.map(changed);
     let runtime = Handle::current().id();
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*shared {
-        Some(known) if known.runtime == runtime && known.made_of == made_of => {
-            Ok(known.resolver.clone())
+    let is_fresh = |known: &Shared| known.runtime == runtime && known.made_of == made_of;
+    let known = match shared.take().filter(is_fresh) {
+        Some(known) => known,
+        None => {
+            let (resolver, servers) = (make(ResolveHosts::Auto)?, make(ResolveHosts::Never)?);
+            Shared { runtime, made_of, resolver, servers }
         }
-        _ => {
-            let resolver = make()?;
-            *shared = Some(Shared { runtime, made_of, resolver: resolver.clone() });
-            Ok(resolver)
-        }
-    }
+    };
+    let asked = if hosts == ResolveHosts::Never { &known.servers } else { &known.resolver };
+    let asked = asked.clone();
+    *shared = Some(known);
+    Ok(asked)
 }
 
-fn make() -> Result<TokioResolver, Failure> {
-    let builder = TokioResolver::builder_tokio();
-    let mut builder = match builder {
+fn make(hosts: ResolveHosts) -> Result<TokioResolver, Failure> {
+    let mut builder = match TokioResolver::builder_tokio() {
         Ok(builder) => builder,
         // As the system's library does, resolv.conf(5): without name servers that of this machine is asked.
         Err(_) => {
@@ -70,7 +77,7 @@ fn make() -> Result<TokioResolver, Failure> {
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         }
     };
-    fresh(builder.options_mut());
+    fresh(builder.options_mut(), hosts);
     builder.build().map_err(|error| unable(&error))
 }
 
@@ -87,13 +94,13 @@ pub(in super::super) fn resolver_at(
     at.connections.iter_mut().for_each(|connection| connection.port = server.port());
     let config = ResolverConfig::from_name_servers(vec![at]);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    builder.options_mut().use_hosts_file = ResolveHosts::Never;
-    fresh(builder.options_mut());
+    fresh(builder.options_mut(), ResolveHosts::Never);
     builder.build().map_err(|error| unable(&error))
 }
 
-fn fresh(options: &mut ResolverOpts) {
+fn fresh(options: &mut ResolverOpts, hosts: ResolveHosts) {
     options.cache_size = 0;
+    options.use_hosts_file = hosts;
 }
 
 fn unable(error: &NetError) -> Failure {

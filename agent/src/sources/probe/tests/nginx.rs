@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use watchkeeper_agent_core::probe::Reason;
 
-use super::scene::{attempt, testdata, told};
+use super::scene::{Attempts, attempt, testdata, told};
 
 /// An nginx of our own; it ends with the test.
 struct Nginx {
@@ -94,4 +94,23 @@ async fn a_server_that_wants_a_certificate_gets_ours() {
     assert_eq!(told(&with).await, (Reason::Ok, "it answers as expected".to_owned()));
     let (reason, why) = told(&format!("http: {{url: '{url}', tls: {{ca: {ca}}}}}")).await;
     assert_eq!(reason, Reason::Status, "{why}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_connection_that_was_kept_is_still_known() {
+    let Some(server) = nginx("") else { return };
+    let ca = testdata("ca.pem");
+    let mut attempts = Attempts::of(&format!(
+        "http: {{url: 'https://127.0.0.1:{}/', reuse: true, tls: {{ca: {}}}}}, \
+         expect: ['certificate.expires_in > duration(\"14d\")', 'tls == \"1.3\"']",
+        server.port,
+        ca.display()
+    ));
+    for n in 0..3 {
+        let found = attempts.next().await;
+        assert_eq!(found.judged.reason, Reason::Ok, "{}", found.judged.why);
+        assert!(found.expires_in.is_some());
+        let connects = found.phases.iter().any(|(phase, _)| *phase == "connect");
+        assert_eq!(connects, n == 0, "{:?}", found.phases);
+    }
 }

@@ -20,8 +20,8 @@ use crate::sources::probe::net::{Tls, read_address, read_tls};
 /// How much of a body is read if nothing else is said.
 const MAX_BODY: u64 = 1 << 20;
 
-/// The most that may be asked for: it lies in memory.
-const MOST_BODY: u64 = 64 << 20;
+/// The most that may be asked for: it lies in memory, and other probes wait while it is looked through.
+const MOST_BODY: u64 = 16 << 20;
 
 /// Redirects that are followed if nothing else is said.
 const REDIRECTS: i64 = 5;

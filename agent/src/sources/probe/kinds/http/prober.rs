@@ -93,6 +93,9 @@ impl HttpProber {
             let message = ask.message(connection.version())?;
             match connection.send(message).await {
                 Ok(answer) => {
+                    if let Some(tls) = self.tls.as_ref().filter(|_| ask.url.scheme() == "https") {
+                        tls.say_again(seen);
+                    }
                     seen.passed("first_byte", begun.elapsed());
                     return Ok((answer, connection));
                 }
