@@ -41,7 +41,7 @@ fn nginx(server: &str) -> Option<Nginx> {
          client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
          uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; access_log off;\n\
          server {{ listen 127.0.0.1:{port} ssl http2; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {};\n\
-         ssl_client_certificate {}; {server} location / {{ default_type application/json; return 200 '{{\"ok\":true}}'; }} }} }}\n",
+         ssl_client_certificate {}; {server} location / {{ default_type application/json; return 200 '{{\"ok\":true,\"host\":\"$host\"}}'; }} }} }}\n",
         certificate.display(),
         key.display(),
         ca.display(),
@@ -71,8 +71,8 @@ async fn a_real_server_is_asked_in_both_versions_by_tls() {
     let ca = testdata("ca.pem");
     for (version, spoken) in [("", "2"), (", version: '1.1'", "1.1"), (", version: '2'", "2")] {
         let keys = format!(
-            "http: {{url: 'https://localhost:{}/', tls: {{ca: {}}}{version}}}, timeout: 10s, \
-             expect: ['version == \"{spoken}\"', 'json.ok', 'tls == \"1.3\"', 'certificate.days > 365.0', \
+            "http: {{url: 'https://localhost:{}/', headers: {{host: shop.test}}, tls: {{ca: {}}}{version}}}, timeout: 10s, \
+             expect: ['json.host == \"shop.test\"', 'version == \"{spoken}\"', 'json.ok', 'tls == \"1.3\"', 'certificate.days > 365.0', \
              'certificate.subject == \"CN=localhost\"', 'certificate.is_trusted']",
             server.port,
             ca.display()
