@@ -136,7 +136,8 @@ async fn records_are_asked_for_and_judged() {
     ] {
         let expect =
             if expect.is_empty() { String::new() } else { format!(", expect: ['{expect}']") };
-        let keys = format!("timeout: 1s, dns: {{{question}, server: '{at}'}}{expect}");
+        let timeout = if reason == Reason::Timeout { "1s" } else { "10s" };
+        let keys = format!("timeout: {timeout}, dns: {{{question}, server: '{at}'}}{expect}");
         let found = told(&keys).await;
         assert_eq!(found.0, reason, "{sentence}: {}", found.1);
         assert!(found.1.contains(why), "{sentence}: {}", found.1);

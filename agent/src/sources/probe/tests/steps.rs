@@ -49,11 +49,11 @@ async fn shop(order: &'static str) -> SocketAddr {
     .await
 }
 
-fn journey(at: SocketAddr) -> String {
+fn journey(at: SocketAddr, timeout: &str) -> String {
     format!(
-        r#"timeout: 1s, steps: [
+        r#"timeout: {timeout}, steps: [
             {{name: register, http: {{url: 'http://{at}/register', body: 'name={{{{unique}}}}'}}, expect: ['status == 201'], carry: {{where: headers.location}}}},
-            {{name: look, http: {{url: 'http://{at}/users/{{{{where}}}}'}}, expect: ['latency < duration("1s")']}},
+            {{name: look, http: {{url: 'http://{at}/users/{{{{where}}}}'}}, expect: ['latency < duration("10s")']}},
             {{name: log in, http: {{url: 'http://{at}/login', method: POST}}, carry: {{token: {{from: headers.x-kept, match: 'token=(\w+)'}}}}}},
             {{name: order, http: {{url: 'http://{at}/order', headers: {{authorization: 'Bearer {{{{token}}}}'}}}}, expect: ['status == 200', 'json.id == 7']}}]"#
     )
@@ -62,7 +62,7 @@ fn journey(at: SocketAddr) -> String {
 #[tokio::test]
 async fn a_journey_carries_on_what_it_is_told_each_time_anew() {
     let at = shop("200 OK").await;
-    let mut attempts = Attempts::of(&journey(at));
+    let mut attempts = Attempts::of(&journey(at, "10s"));
     for _ in 0..3 {
         let found = attempts.next().await;
         assert_eq!(found.judged.reason, Reason::Ok, "{}", found.judged.why);
@@ -84,7 +84,8 @@ async fn the_step_that_fails_is_named_and_ends_it() {
             "step order: no answer within 1 s: it waited for the first byte",
         ),
     ] {
-        let found = attempt(&journey(shop(answer).await)).await;
+        let timeout = if answer == "silence" { "1s" } else { "10s" };
+        let found = attempt(&journey(shop(answer).await, timeout)).await;
         assert_eq!((found.judged.reason, found.judged.why.as_str()), (reason, why));
         let last = found.parts.last().unwrap();
         assert_eq!((last.name.as_str(), last.reason), ("order", reason));
