@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -206,4 +207,35 @@ async fn an_agent_without_room_for_its_probes_says_unknown_and_never_down() {
         log.line(200, 1.0).unwrap();
     }
     site.wait_counted(&Totals::from([("200".into(), 500)]), SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_stood_still_tells_a_gap_and_accuses_nobody() {
+    let port = slow_service(Duration::from_millis(300)).await;
+    let mut site = Site::new("").unwrap();
+    let sources: String = (0..8)
+        .map(|n| format!("  - probe: {{name: p{n}, service: shop, every: 1s, confirm: {{down: 1, up: 1}}, http: {{url: 'http://127.0.0.1:{port}/{n}'}}}}\n"))
+        .collect();
+    site.configure_sources(&sources).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    site.start_agent(&[]).unwrap();
+    let is_up = || async { (n(&site, "p7", "up").await > 2).then_some(()) };
+    eventually("all are up", SOON, is_up).await;
+    let agent = site.agent.as_ref().unwrap();
+    agent.signal(Signal::STOP);
+    // Longer than what a probe may be late, five seconds.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    agent.signal(Signal::CONT);
+    let gaps = || async {
+        let events =
+            site.api("events?service=shop&name=gap").await.ok()?["events"].as_array()?.clone();
+        (events.len() >= 8).then_some(events)
+    };
+    let gaps = eventually("each probe tells the gap", SOON, gaps).await;
+    assert_eq!(gaps[0]["fields"]["cause"], "stalled");
+    for probe in ["p0", "p3", "p7"] {
+        assert_eq!(n(&site, probe, "down").await, 0, "{probe}");
+    }
+    let events = site.api("events?service=shop&name=down").await.unwrap();
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(0), "{events}");
 }
