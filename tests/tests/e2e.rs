@@ -21,6 +21,7 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
+    mod probes;
     mod processes;
     mod rabbitmq;
     mod real_logs;

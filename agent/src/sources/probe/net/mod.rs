@@ -10,7 +10,8 @@ mod resolve;
 mod target;
 mod tls;
 
-pub(super) use connect::reach;
+pub(super) use connect::{find, reach};
 pub(super) use failure::of_io;
+pub(super) use resolve::{rcode, resolver_at, servers_of_system};
 pub(super) use target::{HostPort, read_address, read_host_port};
 pub(super) use tls::{Tls, TlsClient, read_tls};
