@@ -5,6 +5,7 @@ pub mod host;
 pub mod journal;
 pub mod observe;
 pub mod polling;
+pub mod probe;
 
 pub mod seal;
 pub mod tail;

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use watchkeeper_daemon::clock;
 
+use super::soon::Soon;
 use super::wake::Waker;
 
 /// Blocking work at the same time. A file system that hangs takes one of them until it answers.
@@ -29,6 +30,7 @@ pub struct Beside(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     waker: Waker,
+    soon: Soon,
     runtime: OnceLock<Option<Runtime>>,
 }
 
@@ -47,12 +49,18 @@ pub struct Lost;
 impl Beside {
     /// Hands that ring this bell.
     pub fn new(waker: Waker) -> Self {
-        Self(Arc::new(Inner { waker, runtime: OnceLock::new() }))
+        let soon = Soon::new(waker.clone());
+        Self(Arc::new(Inner { waker, soon, runtime: OnceLock::new() }))
     }
 
     /// The bell.
     pub fn waker(&self) -> Waker {
         self.0.waker.clone()
+    }
+
+    /// The bell that is rung once for many, a moment later.
+    pub fn soon(&self) -> Soon {
+        self.0.soon.clone()
     }
 
     /// Has blocking work done.

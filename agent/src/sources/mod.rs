@@ -10,7 +10,9 @@ mod head;
 pub mod host;
 pub mod journal;
 pub mod lines;
+pub mod probe;
 mod registry;
+mod soon;
 mod source;
 pub mod tail;
 mod wake;
@@ -18,5 +20,6 @@ pub mod watch;
 
 pub use beside::{Beside, Errand, Lost};
 pub use registry::{Kind, SourceConfig, SourceSettings, build, read};
+pub use soon::Soon;
 pub use source::{Checkpoint, Health, Inspection, Progress, Source, Stored};
 pub use wake::{Waker, Wakes};

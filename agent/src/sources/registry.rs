@@ -13,20 +13,22 @@ use watchkeeper_model::Service;
 use super::beside::Beside;
 use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
+use super::probe::ProbeSourceSettings;
 use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
 use super::watch::WatchSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 4] = [
+const KINDS: [Registered; 5] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
+    Registered::of::<ProbeSourceSettings>(),
     Registered::of::<WatchSourceSettings>(),
 ];
 
 /// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 3] = ["probe", "process", "heartbeat"];
+const LATER: [&str; 2] = ["process", "heartbeat"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {

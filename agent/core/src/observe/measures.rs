@@ -53,6 +53,17 @@ pub struct Measures {
 impl Measures {
     /// A source that makes these signals, made known to the accumulator.
     pub fn new(source: &str, service: &Service, all: &[Measure], into: &mut Accumulator) -> Self {
+        Self::with_room(source, service, all, DEFAULT_MAX_SERIES, into)
+    }
+
+    /// The same with room for so many label sets of each signal: where many sources of a service make the same ones.
+    pub fn with_room(
+        source: &str,
+        service: &Service,
+        all: &[Measure],
+        max_series: usize,
+        into: &mut Accumulator,
+    ) -> Self {
         let known = |measure: &Measure, into: &mut Accumulator| {
             into.signal(SignalSpec {
                 service: service.clone(),
@@ -61,7 +72,7 @@ impl Measures {
                 basis: TimeBasis::Agent,
                 labels: measure.labels.iter().map(|&label| label.to_owned()).collect(),
                 bounds: Vec::new(),
-                max_series: DEFAULT_MAX_SERIES,
+                max_series,
             })
         };
         Self {
@@ -86,6 +97,28 @@ impl Measures {
         now: Timestamp,
         into: &mut Accumulator,
     ) {
+        self.put(measure, labels, Some(value), now, into);
+    }
+
+    /// Counts an observation without a value: that there was one is all that is known.
+    pub fn count(
+        &mut self,
+        measure: &Measure,
+        labels: &[&str],
+        now: Timestamp,
+        into: &mut Accumulator,
+    ) {
+        self.put(measure, labels, None, now, into);
+    }
+
+    fn put(
+        &mut self,
+        measure: &Measure,
+        labels: &[&str],
+        value: Option<i64>,
+        now: Timestamp,
+        into: &mut Accumulator,
+    ) {
         let known = self.signals.iter().find(|(known, _)| known.name == measure.name);
         debug_assert!(known.is_some(), "bug: {} was not made known", measure.name);
         debug_assert_eq!(labels.len(), measure.labels.len(), "bug: labels of {}", measure.name);
@@ -93,7 +126,7 @@ impl Measures {
         self.labels.clear();
         labels.iter().for_each(|label| self.labels.push(label));
         let (source, labels) = (self.source, &self.labels);
-        into.observe(&Observation { signal, source, labels, value: Some(value), at: now }, now);
+        into.observe(&Observation { signal, source, labels, value, at: now }, now);
     }
 
     /// Keeps an event, if there is room for it.
