@@ -20,6 +20,7 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
+    mod probes;
     mod rabbitmq;
     mod real_logs;
     mod receivers;

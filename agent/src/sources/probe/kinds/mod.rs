@@ -1,7 +1,10 @@
 //! The ways to probe: one folder or file for each, registered in `registry`; `kind` is what each promises.
 
+mod amqp;
 mod http;
 mod kind;
+mod postgres;
+mod redis;
 mod registry;
 mod tcp;
 

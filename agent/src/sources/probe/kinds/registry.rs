@@ -9,13 +9,22 @@ use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::{Condition, Scope, Type};
 
+use super::amqp::AmqpProbe;
 use super::http::HttpProbe;
 use super::kind::{ProbeKind, Prober};
+use super::postgres::PostgresProbe;
+use super::redis::RedisProbe;
 use super::tcp::{TcpProbe, TlsProbe};
 
 /// Every way, in the order in which they are named to people.
-const KINDS: [Registered; 3] =
-    [Registered::of::<HttpProbe>(), Registered::of::<TcpProbe>(), Registered::of::<TlsProbe>()];
+const KINDS: [Registered; 6] = [
+    Registered::of::<HttpProbe>(),
+    Registered::of::<TcpProbe>(),
+    Registered::of::<TlsProbe>(),
+    Registered::of::<RedisProbe>(),
+    Registered::of::<PostgresProbe>(),
+    Registered::of::<AmqpProbe>(),
+];
 
 /// A way's key, the names of its conditions, and what is usual.
 #[cfg(test)]

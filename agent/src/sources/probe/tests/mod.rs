@@ -3,6 +3,9 @@
 mod config;
 mod http;
 mod nginx;
+mod postgres;
+mod redis;
 mod scene;
+mod servers;
 mod tcp;
 mod worker;

@@ -1,0 +1,147 @@
+//! Who asks a broker.
+//!
+//! Owns the order: find the host, connect and log in, look at the queue, send a message through a queue of its own and fetch
+//! it. Nothing is made that outlives the attempt, and no message is taken from the queue that is looked at. Each attempt has a
+//! connection of its own.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use watchkeeper_agent_core::probe::{Failure, Reason, Said, Seen};
+use watchkeeper_amqp::lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use watchkeeper_amqp::lapin::types::FieldTable;
+use watchkeeper_amqp::lapin::{BasicProperties, Channel, Confirmation, Connection};
+use watchkeeper_amqp::{Broker, BrokerSettings, Names};
+
+use super::config::AmqpProbe;
+use super::refusal::{of_asking, of_connecting};
+use crate::sources::probe::kinds::kind::{Asking, Prober};
+use crate::sources::probe::net::resolve;
+
+/// What is sent through the broker.
+const MESSAGE: &[u8] = b"watchkeeper";
+
+/// How long to wait before a message that has not come yet is looked for again.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// Asks a broker.
+pub(super) struct AmqpProber {
+    probe: AmqpProbe,
+    /// Made when it is needed first.
+    broker: Option<Broker>,
+}
+
+impl AmqpProber {
+    /// One who asks this.
+    pub(super) fn new(probe: AmqpProbe) -> Self {
+        Self { probe, broker: None }
+    }
+
+    async fn attempt(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+        let host = self.probe.address.host().to_owned();
+        if host.parse::<std::net::IpAddr>().is_err() {
+            seen.waits_for = "its name to resolve";
+            let begun = Instant::now();
+            resolve(&host).await?;
+            seen.passed("dns", begun.elapsed());
+        }
+        let whom = self.probe.address.shown();
+        seen.waits_for = "a connection and its answer to user and password";
+        let begun = Instant::now();
+        let opened = self.broker()?.connect("watchkeeper probe").await;
+        let connection = opened.map_err(|error| of_connecting(&whom, &error))?.connection;
+        seen.passed("connect", begun.elapsed());
+        let asked = self.ask_all(&connection, &whom, seen).await;
+        seen.waits_for = "its goodbye";
+        // What was asked is known; a broker that does not say goodbye is told by nothing else.
+        let goodbye = connection.close(200, "asked".into()).await;
+        asked?;
+        goodbye.map_err(|error| of_asking(&whom, &error))
+    }
+
+    fn broker(&mut self) -> Result<&Broker, Failure> {
+        if self.broker.is_none() {
+            let settings = BrokerSettings {
+                addresses: vec![self.probe.address.clone()],
+                tls: self.probe.tls.clone(),
+                names: Names::default(),
+            };
+            let made = Broker::build(&settings).map_err(|why| Failure::new(Reason::Unable, why))?;
+            self.broker = Some(made);
+        }
+        Ok(self.broker.as_ref().expect("it was made just now"))
+    }
+
+    async fn ask_all(
+        &self,
+        connection: &Connection,
+        whom: &str,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        seen.waits_for = "a channel";
+        let begun = Instant::now();
+        let failed = |error| of_asking(whom, &error);
+        let channel = connection.create_channel().await.map_err(failed)?;
+        if let Some(name) = &self.probe.queue {
+            seen.waits_for = "what it says of the queue";
+            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let queue = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+            let queue = queue.await.map_err(failed)?;
+            seen.say("messages", Said::Int(queue.message_count().into()));
+            seen.say("consumers", Said::Int(queue.consumer_count().into()));
+            seen.passed("queue", begun.elapsed());
+        }
+        if self.probe.round_trip {
+            let took = round_trip(&channel, whom, seen).await?;
+            seen.say("round_trip", Said::Span(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)));
+            seen.passed("round_trip", took);
+        }
+        Ok(())
+    }
+}
+
+/// How long a message takes from here to here.
+async fn round_trip(channel: &Channel, whom: &str, seen: &mut Seen) -> Result<Duration, Failure> {
+    let failed = |error| of_asking(whom, &error);
+    seen.waits_for = "a queue of its own";
+    let options = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
+    let queue = channel.queue_declare("".into(), options, FieldTable::default());
+    let queue = queue.await.map_err(failed)?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(failed)?;
+    seen.waits_for = "its word that it has a message";
+    let begun = Instant::now();
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let properties = BasicProperties::default();
+    let published =
+        channel.basic_publish("".into(), queue.name().clone(), options, MESSAGE, properties);
+    let word = published.await.map_err(failed)?.await.map_err(failed)?;
+    if !matches!(word, Confirmation::Ack(None)) {
+        let what = format!("{whom} does not take in a message");
+        return Err(Failure::new(Reason::Status, what));
+    }
+    seen.waits_for = "the message it has taken in";
+    loop {
+        let options = BasicGetOptions { no_ack: true };
+        let came = channel.basic_get(queue.name().clone(), options).await.map_err(failed)?;
+        match came {
+            Some(message) if message.delivery.data == MESSAGE => return Ok(begun.elapsed()),
+            Some(_) => {
+                let what = format!("{whom} gives out another message than it took in");
+                return Err(Failure::new(Reason::Protocol, what));
+            }
+            None => sleep(AGAIN).await,
+        }
+    }
+}
+
+impl Prober for AmqpProber {
+    fn ask<'a>(&'a mut self, seen: &'a mut Seen) -> Asking<'a> {
+        Box::pin(self.attempt(seen))
+    }
+}
