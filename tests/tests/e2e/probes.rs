@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use watchkeeper_tests::harness::{Rabbit, Site, eventually};
 
+use super::amqp_client::{AmqpClient, DECLARED};
+
 const LIMIT: Duration = Duration::from_secs(90);
 
 fn probe(name: &str, amqp: &str, expect: &str) -> String {
@@ -30,13 +32,16 @@ async fn a_broker_is_probed_and_each_way_to_fail_is_told_apart() {
     };
     ctl(&["add_user", "ann", "hunter2"]);
     ctl(&["set_permissions", "-p", "/", "ann", "^$", "^$", "^$"]);
-    // A queue of the test's own: the road's topology is not needed.
-    ctl(&["eval", "rabbit_amqqueue:declare({resource, <<\"/\">>, queue, <<\"jobs\">>}, true, false, [], none, <<\"guest\">>)."]);
+    let mut client = AmqpClient::log_in(rabbit.port, "guest", "guest").unwrap();
+    assert_eq!(client.declare("jobs", false).unwrap(), DECLARED);
+    for _ in 0..2 {
+        client.publish("jobs", b"a job").unwrap();
+    }
     let mut site = Site::new("").unwrap();
     let (port, uri) = (rabbit.port, rabbit.uri());
     let ann = format!("amqp://ann:hunter2@127.0.0.1:{port}/%2f");
     let wrong = format!("amqp://ann:wrong@127.0.0.1:{port}/%2f");
-    let all = "'messages == 0', 'consumers == 0', 'round_trip < duration(\"1s\")'";
+    let all = "'messages == 2', 'consumers == 0', 'round_trip < duration(\"1s\")'";
     let sources: String = [
         probe("whole", &format!("uri: '{uri}', queue: jobs, round_trip: true"), all),
         probe("idle", &format!("uri: '{uri}', queue: jobs"), "'consumers > 0'"),

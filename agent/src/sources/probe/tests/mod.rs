@@ -1,5 +1,6 @@
 //! The `probe` source against what is really there: servers on loopback that behave, and that don't.
 
+mod amqp;
 mod config;
 mod http;
 mod nginx;

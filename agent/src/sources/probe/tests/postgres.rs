@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use watchkeeper_agent_core::probe::Reason;
 
-use super::scene::{attempt, serve, settings, told};
+use super::scene::{attempt, serve, settings, testdata, told};
 use super::servers::{Server, free_port};
 
 fn keys(port: u16, more: &str, expect: &str) -> String {
@@ -69,12 +69,15 @@ async fn a_real_server_is_asked_and_tells_of_itself() {
             Reason::Protocol,
             "longer than 1048576 bytes",
         ),
-        ("user: app, tls: {}", "", Reason::Tls, "speaks no TLS"),
     ] {
         let (told, why) = told(&keys(server.port, more, expect)).await;
         assert!(told == reason && why.contains(said), "{more}: {told} {why}");
         assert!(!why.contains("hunter2"), "{why}");
     }
+    let tls = format!("{ANN}, address: 127.0.0.1, tls: {{ca: {}}}", testdata("ca.pem").display());
+    let by_tls =
+        keys(server.port, &tls, "'tls == \"1.3\"'").replace("host: '127.0.0.1", "host: 'localhost");
+    assert_eq!(told(&by_tls).await, (Reason::Ok, "it answers as expected".to_owned()));
     let slow = format!(
         "postgres: {{host: '127.0.0.1:{}', user: app, query: 'SELECT pg_sleep(60)'}}, timeout: 300ms",
         server.port
@@ -155,6 +158,14 @@ async fn what_is_starting_and_what_is_no_database_are_told_apart() {
         let (told, why) = told(&keys(address.port(), "user: app", "")).await;
         assert!(told == reason && why.contains(said), "{told}: {why}");
     }
+    let plain = serve(|mut stream| async move {
+        let mut some = [0; 64];
+        let _ = stream.read(&mut some).await;
+        let _ = stream.write_all(b"N").await;
+    })
+    .await;
+    let (reason, why) = told(&keys(plain.port(), "user: app, tls: {}", "")).await;
+    assert!(reason == Reason::Tls && why.contains("speaks no TLS"), "{why}");
     let (reason, _) = told(&keys(free_port(), "user: app", "")).await;
     assert_eq!(reason, Reason::Connect);
 }

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use watchkeeper_agent_core::probe::Reason;
 
-use super::scene::{attempt, serve, settings, told};
+use super::scene::{attempt, serve, settings, testdata, told};
 use super::servers::{free_port, redis};
 
 #[tokio::test]
@@ -58,6 +58,31 @@ async fn a_user_may_be_let_in_and_not_be_allowed_to_look() {
     let (reason, why) = told(&keys(", expect: ['info.role == \"master\"']")).await;
     assert_eq!(reason, Reason::Auth, "{why}");
     assert!(why.contains("does not let this user do that: NOPERM"), "{why}");
+}
+
+#[tokio::test]
+async fn a_server_is_asked_by_tls() {
+    let file = |name: &str| testdata(name).display().to_string();
+    let (cert, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
+    let arguments = [
+        "--tls-cert-file",
+        &cert,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-auth-clients",
+        "no",
+    ];
+    let Some(server) = redis(&arguments) else { return };
+    let keys = format!(
+        "redis: {{host: 'localhost:{}', address: 127.0.0.1, tls: {{ca: {ca}}}}}, timeout: 10s, \
+         expect: ['tls == \"1.3\"', 'certificate.days > 365.0']",
+        server.port
+    );
+    assert_eq!(told(&keys).await, (Reason::Ok, "it answers as expected".to_owned()));
+    let (reason, why) = told(&keys.replace(&format!("{{ca: {ca}}}"), "{}")).await;
+    assert_eq!(reason, Reason::Certificate, "{why}");
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::scene::testdata;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server, and the directory it lives in.
@@ -78,7 +80,9 @@ pub(super) fn redis(arguments: &[&str]) -> Option<Server> {
     let program = program("redis-server")?;
     let (root, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut command = Command::new(program);
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+    // By TLS there is no other port.
+    let key = if arguments.contains(&"--tls-cert-file") { "--tls-port" } else { "--port" };
+    command.args(["--port", "0", key, &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
     command.arg("--dir").arg(root.path()).args(arguments);
     Some(started(&mut command, port, root))
 }
@@ -100,7 +104,17 @@ impl Server {
         let rules = "host all app 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n\
                      host replication app 127.0.0.1/32 trust\nlocal all all trust\n";
         std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
-        let server = Self::postgres_in(root, &[])?;
+        // Others than its owner may not read a key, or it is not used.
+        for name in ["server.pem", "server.key"] {
+            std::fs::copy(testdata(name), data.join(name)).unwrap();
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(data.join(name), private).unwrap();
+            if rustix::process::geteuid().is_root() {
+                run(Command::new("chown").arg("postgres").arg(data.join(name)));
+            }
+        }
+        let tls = ["ssl=on", "ssl_cert_file=server.pem", "ssl_key_file=server.key"];
+        let server = Self::postgres_in(root, &tls)?;
         server.sql("CREATE ROLE ann LOGIN PASSWORD 'hunter2'");
         server.sql("CREATE DATABASE shop");
         server.sql("CREATE DATABASE app");

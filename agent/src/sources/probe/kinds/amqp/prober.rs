@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use watchkeeper_agent_core::probe::{Failure, Reason, Said, Seen};
 use watchkeeper_amqp::lapin::options::{
     BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use watchkeeper_amqp::lapin::types::FieldTable;
-use watchkeeper_amqp::lapin::{BasicProperties, Channel, Confirmation, Connection};
+use watchkeeper_amqp::lapin::{BasicProperties, Channel, Confirmation};
 use watchkeeper_amqp::{Broker, BrokerSettings, Names};
 
 use super::config::AmqpProbe;
@@ -25,6 +25,9 @@ const MESSAGE: &[u8] = b"watchkeeper";
 
 /// How long to wait before a message that has not come yet is looked for again.
 const AGAIN: Duration = Duration::from_millis(5);
+
+/// How long a broker has to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(250);
 
 /// Asks a broker.
 pub(super) struct AmqpProber {
@@ -53,12 +56,16 @@ impl AmqpProber {
         let opened = self.broker()?.connect("watchkeeper probe").await;
         let connection = opened.map_err(|error| of_connecting(&whom, &error))?.connection;
         seen.passed("connect", begun.elapsed());
-        let asked = self.ask_all(&connection, &whom, seen).await;
-        seen.waits_for = "its goodbye";
-        // What was asked is known; a broker that does not say goodbye is told by nothing else.
-        let goodbye = connection.close(200, "asked".into()).await;
-        asked?;
-        goodbye.map_err(|error| of_asking(&whom, &error))
+        seen.waits_for = "a channel";
+        // It lives until the goodbye: while a channel closes by itself, lapin can't close its connection.
+        let channel = connection.create_channel().await;
+        let asked = match &channel {
+            Ok(channel) => self.ask_all(channel, &whom, seen).await,
+            Err(error) => Err(of_asking(&whom, error)),
+        };
+        // What was asked is known, whether or not the broker says goodbye.
+        let _ = timeout(GOODBYE, connection.close(200, "asked".into())).await;
+        asked
     }
 
     fn broker(&mut self) -> Result<&Broker, Failure> {
@@ -74,16 +81,9 @@ impl AmqpProber {
         Ok(self.broker.as_ref().expect("it was made just now"))
     }
 
-    async fn ask_all(
-        &self,
-        connection: &Connection,
-        whom: &str,
-        seen: &mut Seen,
-    ) -> Result<(), Failure> {
-        seen.waits_for = "a channel";
+    async fn ask_all(&self, channel: &Channel, whom: &str, seen: &mut Seen) -> Result<(), Failure> {
         let begun = Instant::now();
         let failed = |error| of_asking(whom, &error);
-        let channel = connection.create_channel().await.map_err(failed)?;
         if let Some(name) = &self.probe.queue {
             seen.waits_for = "what it says of the queue";
             let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -94,7 +94,7 @@ impl AmqpProber {
             seen.passed("queue", begun.elapsed());
         }
         if self.probe.round_trip {
-            let took = round_trip(&channel, whom, seen).await?;
+            let took = round_trip(channel, whom, seen).await?;
             seen.say("round_trip", Said::Span(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)));
             seen.passed("round_trip", took);
         }
