@@ -20,7 +20,7 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
-    mod probes;
+    mod probed_broker;
     mod rabbitmq;
     mod real_logs;
     mod receivers;

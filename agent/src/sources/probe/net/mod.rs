@@ -12,9 +12,8 @@ mod target;
 mod tls;
 mod wire;
 
-pub(super) use connect::reach;
+pub(super) use connect::{find, reach};
 pub(super) use failure::of_io;
-pub(super) use resolve::resolve;
 pub(super) use target::{HostPort, read_address, read_host_port};
 pub(super) use tls::{Tls, TlsClient, read_tls};
 pub(super) use wire::{Way, Wire};

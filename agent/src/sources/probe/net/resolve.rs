@@ -28,7 +28,7 @@ struct Shared {
 }
 
 /// The addresses of a name.
-pub(in super::super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
+pub(super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, Failure> {
     let resolver = of_system()?;
     let found = resolver.lookup_ip(name).await.map_err(|error| failure(name, &error))?;
     let addresses: Vec<IpAddr> = found.iter().collect();

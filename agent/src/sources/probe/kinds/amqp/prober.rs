@@ -18,7 +18,7 @@ use watchkeeper_amqp::{Broker, BrokerSettings, Names};
 use super::config::AmqpProbe;
 use super::refusal::{of_asking, of_connecting};
 use crate::sources::probe::kinds::kind::{Asking, Prober};
-use crate::sources::probe::net::resolve;
+use crate::sources::probe::net::{HostPort, find};
 
 /// What is sent through the broker.
 const MESSAGE: &[u8] = b"watchkeeper";
@@ -43,13 +43,9 @@ impl AmqpProber {
     }
 
     async fn attempt(&mut self, seen: &mut Seen) -> Result<(), Failure> {
-        let host = self.probe.address.host().to_owned();
-        if host.parse::<std::net::IpAddr>().is_err() {
-            seen.waits_for = "its name to resolve";
-            let begun = Instant::now();
-            resolve(&host).await?;
-            seen.passed("dns", begun.elapsed());
-        }
+        let address = &self.probe.address;
+        let target = HostPort { host: address.host().to_owned(), port: address.port() };
+        find(&target, None, seen).await?;
         let whom = self.probe.address.shown();
         seen.waits_for = "a connection and its answer to user and password";
         let begun = Instant::now();
