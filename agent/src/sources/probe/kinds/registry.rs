@@ -9,23 +9,29 @@ use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::{Condition, Scope, Type};
 
+use super::amqp::AmqpProbe;
 use super::dns::DnsProbe;
 use super::exec::ExecProbe;
 use super::grpc::GrpcProbe;
 use super::http::HttpProbe;
 use super::icmp::IcmpProbe;
 use super::kind::{ProbeKind, Prober};
+use super::postgres::PostgresProbe;
+use super::redis::RedisProbe;
 use super::steps::StepsProbe;
 use super::tcp::{TcpProbe, TlsProbe};
 
 /// Every way, in the order in which they are named to people.
-const KINDS: [Registered; 8] = [
+const KINDS: [Registered; 11] = [
     Registered::of::<HttpProbe>(),
     Registered::of::<TcpProbe>(),
     Registered::of::<TlsProbe>(),
     Registered::of::<DnsProbe>(),
     Registered::of::<GrpcProbe>(),
     Registered::of::<IcmpProbe>(),
+    Registered::of::<RedisProbe>(),
+    Registered::of::<PostgresProbe>(),
+    Registered::of::<AmqpProbe>(),
     Registered::of::<ExecProbe>(),
     Registered::of::<StepsProbe>(),
 ];

@@ -1,5 +1,6 @@
 //! The `probe` source against what is really there: servers on loopback that behave, and that don't.
 
+mod amqp;
 mod config;
 mod dns;
 mod exec;
@@ -7,7 +8,10 @@ mod grpc;
 mod http;
 mod icmp;
 mod nginx;
+mod postgres;
+mod redis;
 mod scene;
+mod servers;
 mod steps;
 mod tcp;
 mod worker;
