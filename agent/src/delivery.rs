@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use watchkeeper_agent_core::deliver::{Effect, Farewell, Input, Sender};
+use watchkeeper_agent_core::deliver::{Effect, Farewell, Input, RowId, Sender};
 use watchkeeper_daemon::machine::{entropy, share};
 use watchkeeper_daemon::{clock, crash};
 use watchkeeper_model::{AgentId, Frontier, Service, Timestamp};
@@ -76,7 +76,7 @@ enum Happened {
 impl Delivery {
     /// Runs until told to leave, then until everything in flight has its receipt or `drain` is over.
     pub async fn run(self, mut leave: mpsc::Receiver<()>, drain: Duration) {
-        let mut sender = Sender::new(clock::now());
+        let mut sender = Sender::new(self.newest(), clock::now());
         let mut road = Road::Closed;
         let mut forget = tokio::time::interval(FORGET_EVERY);
         let mut leaving: Option<tokio::time::Instant> = None;
@@ -135,7 +135,7 @@ impl Delivery {
             }
             Happened::Incoming(None) => self.close(sender, road, "the collector ended the stream"),
             Happened::Incoming(Some(Ok(message))) => self.message(sender, road, message),
-            Happened::Sealed => self.handle(sender, road, Input::Sealed),
+            Happened::Sealed => self.sealed(sender, road),
             Happened::Changed => self.handle(sender, road, Input::Changed),
             Happened::Deadline | Happened::Leave => self.handle(sender, road, Input::Tick),
             Happened::Forget => {
@@ -144,12 +144,24 @@ impl Delivery {
                     Ok(0) => {}
                     Ok(n) => {
                         facts::letters_offered(n);
-                        self.handle(sender, road, Input::Sealed);
+                        self.sealed(sender, road);
                     }
                     Err(error) => facts::spool_failed(&error),
                 }
             }
         }
+    }
+
+    fn sealed(&self, sender: &mut Sender, road: &mut Road) {
+        self.handle(sender, road, Input::Sealed { newest: self.newest() });
+    }
+
+    /// The spool's last row. If that can't be read, all goes in the order of sealing.
+    fn newest(&self) -> RowId {
+        self.spool.newest_row().unwrap_or_else(|error| {
+            facts::spool_failed(&error);
+            0
+        })
     }
 
     fn close(&self, sender: &mut Sender, road: &mut Road, reason: &str) {
@@ -179,11 +191,6 @@ impl Delivery {
             Some(Message::Welcome(welcome)) => {
                 let bounds = wire::bounds_from_wire(welcome.bounds);
                 (self.sources)(ForSources::Bounds(bounds));
-                let newest = self.spool.newest_row().unwrap_or_else(|error| {
-                    // Then all goes in the order of sealing.
-                    facts::spool_failed(&error);
-                    0
-                });
                 let input = Input::Welcome {
                     incarnation: welcome.incarnation,
                     streams: wire::answers_from_wire(&self.agent, welcome.streams),
@@ -192,7 +199,6 @@ impl Delivery {
                         .into_iter()
                         .map(wire::frontier_from_wire)
                         .collect(),
-                    newest,
                 };
                 self.handle(sender, road, input);
             }

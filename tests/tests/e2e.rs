@@ -32,5 +32,6 @@ mod e2e {
     mod roads;
     mod rotation;
     mod security;
+    mod watch;
     mod wire;
 }

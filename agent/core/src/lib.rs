@@ -6,6 +6,8 @@ pub mod host;
 pub mod journal;
 pub mod observe;
 pub mod polling;
+pub mod probe;
 pub mod process;
 pub mod seal;
 pub mod tail;
+pub mod watch;

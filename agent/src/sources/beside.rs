@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use watchkeeper_daemon::clock;
 
 use super::heartbeat::Beats;
+use super::soon::Soon;
 use super::wake::Waker;
 
 /// Blocking work at the same time. A file system that hangs takes one of them until it answers.
@@ -31,6 +32,7 @@ pub struct Beside(Arc<Inner>);
 struct Inner {
     waker: Waker,
     beats: Beats,
+    soon: Soon,
     runtime: OnceLock<Option<Runtime>>,
 }
 
@@ -49,8 +51,8 @@ pub struct Lost;
 impl Beside {
     /// Hands that ring this bell.
     pub fn new(waker: Waker) -> Self {
-        let beats = Beats::new(waker.clone());
-        Self(Arc::new(Inner { waker, beats, runtime: OnceLock::new() }))
+        let (soon, beats) = (Soon::new(waker.clone()), Beats::new(waker.clone()));
+        Self(Arc::new(Inner { waker, soon, beats, runtime: OnceLock::new() }))
     }
 
     /// Where jobs say how they are.
@@ -61,6 +63,11 @@ impl Beside {
     /// The bell.
     pub fn waker(&self) -> Waker {
         self.0.waker.clone()
+    }
+
+    /// The bell that is rung once for many, a moment later.
+    pub fn soon(&self) -> Soon {
+        self.0.soon.clone()
     }
 
     /// Has blocking work done.

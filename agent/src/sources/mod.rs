@@ -11,13 +11,17 @@ pub mod heartbeat;
 pub mod host;
 pub mod journal;
 pub mod lines;
+pub mod probe;
 pub mod process;
 mod registry;
+mod soon;
 mod source;
 pub mod tail;
 mod wake;
+pub mod watch;
 
 pub use beside::{Beside, Errand, Lost};
 pub use registry::{Kind, SourceConfig, SourceSettings, build, read};
+pub use soon::Soon;
 pub use source::{Checkpoint, Health, Inspection, Progress, Source, Stored};
 pub use wake::{Waker, Wakes};

@@ -14,21 +14,22 @@ use super::beside::Beside;
 use super::heartbeat::HeartbeatSourceSettings;
 use super::host::HostSourceSettings;
 use super::journal::JournalSourceSettings;
+use super::probe::ProbeSourceSettings;
 use super::process::ProcessSourceSettings;
 use super::source::{Source, Stored};
 use super::tail::TailSourceSettings;
+use super::watch::WatchSourceSettings;
 
 /// Every kind, in the order in which they are named to people.
-const KINDS: [Registered; 5] = [
+const KINDS: [Registered; 7] = [
     Registered::of::<TailSourceSettings>(),
     Registered::of::<JournalSourceSettings>(),
     Registered::of::<HostSourceSettings>(),
+    Registered::of::<ProbeSourceSettings>(),
     Registered::of::<ProcessSourceSettings>(),
+    Registered::of::<WatchSourceSettings>(),
     Registered::of::<HeartbeatSourceSettings>(),
 ];
-
-/// Kinds that are part of the file format but not of this version.
-const LATER: [&str; 2] = ["probe", "watch"];
 
 /// The settings of one kind of source.
 pub trait Kind: Clone + Debug + PartialEq + Send + Sync + 'static {
@@ -87,16 +88,9 @@ impl Registered {
 
 /// Reads one element of `sources:`.
 pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
-    let tags: Vec<&'static str> = KINDS.iter().map(|kind| kind.tag).chain(LATER).collect();
-    let (tag, inner) = node.variant(reader, &tags)?;
-    if let Some(kind) = KINDS.iter().find(|kind| kind.tag == tag) {
-        return (kind.read)(inner, reader);
-    }
-    let known = KINDS.map(|kind| format!("`{}`", kind.tag)).join(", ");
-    reader
-        .error(node.place(), format!("`{tag}` sources are not part of this version"))
-        .help(format!("this version observes with {known}"));
-    None
+    let (tag, inner) = node.variant(reader, &KINDS.map(|kind| kind.tag))?;
+    let kind = KINDS.iter().find(|kind| kind.tag == tag)?;
+    (kind.read)(inner, reader)
 }
 
 /// Makes the source that settings describe, going on from what it had stored.

@@ -312,11 +312,11 @@ impl Machine {
                     }
                     Effect::Rekey { row, .. } => {
                         self.spool.rekey(row, rng, now);
-                        inputs.push_back(Input::Sealed);
+                        inputs.push_back(Input::Sealed { newest: self.spool.newest_row() });
                     }
                     Effect::Reoffer { streams } => {
                         self.spool.reoffer(&streams);
-                        inputs.push_back(Input::Sealed);
+                        inputs.push_back(Input::Sealed { newest: self.spool.newest_row() });
                     }
                     Effect::Frontiers { frontiers } => self.resume(&frontiers),
                 }

@@ -79,7 +79,7 @@ impl World {
             parent: 0,
             n_lines: 0,
             spool,
-            sender: Some(Sender::new(now)),
+            sender: Some(Sender::new(0, now)),
             dialing: false,
             connection: None,
         };
@@ -141,10 +141,15 @@ impl World {
         })
     }
 
+    fn feed_sealed(&mut self, machine: usize) {
+        let newest = self.machines[machine].spool.newest_row();
+        self.feed(machine, Input::Sealed { newest });
+    }
+
     fn seal(&mut self, machine: usize) {
         let crash = self.crash_point();
         self.machines[machine].seal(crash, self.now, &mut self.rng);
-        self.feed(machine, Input::Sealed);
+        self.feed_sealed(machine);
         if crash.is_some() {
             self.tell(|| format!("machine {machine} sealed and crashed {crash:?}"));
         }
@@ -197,8 +202,7 @@ impl World {
             // A welcome belongs to its connection; receipts may come late, as they do through a broker.
             Message::Down(Downward::Welcome { incarnation, streams, frontiers }) => {
                 if self.machines[machine].connection == Some(connection) {
-                    let newest = self.machines[machine].spool.newest_row();
-                    self.feed(machine, Input::Welcome { incarnation, streams, frontiers, newest });
+                    self.feed(machine, Input::Welcome { incarnation, streams, frontiers });
                 }
             }
             Message::Down(Downward::Receipt { incarnation, key, outcome }) => {
@@ -233,7 +237,8 @@ impl World {
     fn connect(&mut self, machine: usize) {
         if self.machines[machine].sender.is_none() {
             self.tell(|| format!("machine {machine} starts"));
-            self.machines[machine].sender = Some(Sender::new(self.now));
+            let newest = self.machines[machine].spool.newest_row();
+            self.machines[machine].sender = Some(Sender::new(newest, self.now));
         }
         self.feed(machine, Input::Tick);
         if std::mem::take(&mut self.machines[machine].dialing) {
@@ -286,13 +291,14 @@ impl World {
         }
         let mut spool = original.spool.clone();
         spool.n_unknown = 0;
+        let newest = spool.newest_row();
         let clone = Machine {
             name: self.machines.len() as u8,
             forked_at,
             parent: original.name,
             n_lines: original.n_lines,
             spool,
-            sender: Some(Sender::new(self.now)),
+            sender: Some(Sender::new(newest, self.now)),
             dialing: false,
             connection: None,
         };
@@ -307,7 +313,7 @@ impl World {
             for machine in 0..self.machines.len() {
                 self.connect(machine);
                 self.machines[machine].seal(None, self.now, &mut self.rng);
-                self.feed(machine, Input::Sealed);
+                self.feed_sealed(machine);
             }
             while !self.network.is_empty() {
                 let packet = self.network.remove(0);

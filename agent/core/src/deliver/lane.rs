@@ -1,13 +1,15 @@
 //! One lane of the sender: what is to be sent in which order, and what is under way without an answer.
 //!
 //! Owns the order. What is sealed while the road is open goes first, so that what happens now is judged now; what had
-//! piled up before fills the rest, oldest first. Never decides when: the sender does.
+//! piled up before fills the rest, oldest first. If more is sealed than the road takes, what waits has piled up too. Never
+//! decides when: the sender does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 use watchkeeper_model::{BatchKey, Kind, Timestamp};
 
+use super::present::PRESENT;
 use super::sender::{Lane, Offer, RowId};
 
 /// How many rows are asked of the spool at once.
@@ -66,6 +68,8 @@ pub(super) struct LaneState {
     quota: Quota,
     /// What is sealed from now on.
     fresh: Stretch,
+    /// When all of it was under way last.
+    fresh_at: Timestamp,
     /// What was there before.
     backlog: Stretch,
     /// The stretch that the spool was asked for last; `None` if it has answered.
@@ -80,6 +84,7 @@ impl LaneState {
             lane,
             quota: Quota::of(lane),
             fresh: Stretch::of(0, RowId::MAX),
+            fresh_at: Timestamp::MAX,
             backlog: Stretch::of(0, 0),
             loading: None,
             in_flight: BTreeMap::new(),
@@ -87,11 +92,11 @@ impl LaneState {
         }
     }
 
-    /// Nothing is known to be delivered; everything pending is to be read again. What lies behind `newest` is fresh.
-    pub(super) fn reset(&mut self, newest: RowId) {
+    /// Nothing is known to be delivered; everything pending is to be read again. What lies behind `border` is fresh.
+    pub(super) fn reset(&mut self, border: RowId) {
         self.in_flight.clear();
         self.n_bytes = 0;
-        self.begin(newest);
+        self.begin(border);
     }
 
     /// Some row that was read before is to be offered again. What was not read yet is still the freshest.
@@ -99,14 +104,15 @@ impl LaneState {
         self.begin(self.fresh.cursor);
     }
 
-    fn begin(&mut self, newest: RowId) {
-        let newest = match self.lane {
-            Kind::Windows => newest,
+    fn begin(&mut self, border: RowId) {
+        let border = match self.lane {
+            Kind::Windows => border,
             // Bodies wait for all counts sealed before them, so none of them can go before another.
             Kind::Events => 0,
         };
-        self.fresh = Stretch::of(newest, RowId::MAX);
-        self.backlog = Stretch::of(0, newest);
+        self.fresh = Stretch::of(border, RowId::MAX);
+        self.fresh_at = Timestamp::MAX;
+        self.backlog = Stretch::of(0, border);
         self.loading = None;
     }
 
@@ -115,8 +121,32 @@ impl LaneState {
         self.fresh.more = true;
     }
 
+    /// What lies behind `border` is of the present. If what lies before it has waited too long, it is backlog from now on.
+    pub(super) fn keep_to_the_present(&mut self, border: RowId, now: Timestamp) {
+        self.mind_what_is_sent(now);
+        // What the spool is being asked for would be in both; and bodies can't go before one another.
+        let may = !self.is_loading_fresh() && self.lane == Kind::Windows;
+        if may && border > self.backlog.end && self.fresh_at + PRESENT <= now {
+            self.fresh = Stretch::of(border, RowId::MAX);
+            self.fresh_at = now;
+            // What of it is under way, or answered, the spool does not offer again.
+            self.backlog.end = border;
+            self.backlog.more = true;
+        }
+    }
+
+    fn mind_what_is_sent(&mut self, now: Timestamp) {
+        let is_sent = self.fresh.queue.is_empty() && !self.fresh.more && !self.is_loading_fresh();
+        self.fresh_at = if is_sent { now } else { self.fresh_at.min(now) };
+    }
+
+    fn is_loading_fresh(&self) -> bool {
+        self.loading == Some(self.fresh.end)
+    }
+
     /// The next batch to send, if there is room for it: it is under way from now on.
     pub(super) fn send(&mut self, now: Timestamp) -> Option<RowId> {
+        self.mind_what_is_sent(now);
         let has_room = self.in_flight.len() < self.quota.n_batches
             && (self.n_bytes < self.quota.n_bytes || self.in_flight.is_empty());
         if !has_room {

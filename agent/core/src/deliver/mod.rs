@@ -5,6 +5,7 @@
 
 mod backoff;
 mod lane;
+mod present;
 mod sender;
 
 pub use backoff::Backoff;

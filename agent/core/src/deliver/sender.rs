@@ -10,6 +10,7 @@ use watchkeeper_model::{BatchKey, Frontier, Kind, SeqSet, StreamKey, Timestamp};
 
 use super::Backoff;
 use super::lane::{LOAD_ROWS, LaneState};
+use super::present::Present;
 
 /// How often the agent says that it lives.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
@@ -106,8 +107,6 @@ pub enum Input {
         streams: Vec<StreamAnswer>,
         /// How far this agent's files were read.
         frontiers: Vec<Frontier>,
-        /// The last row of the spool, 0 if it never had any: what is sealed from now on is sent before what lies there.
-        newest: RowId,
     },
     /// The collector's answer to a batch.
     Receipt {
@@ -125,7 +124,10 @@ pub enum Input {
     /// The collector asks to connect again: it ends the stream after its last receipts.
     Reconnect,
     /// The spool has more pending batches than before.
-    Sealed,
+    Sealed {
+        /// Its last row; 0 if that is not known.
+        newest: RowId,
+    },
     /// Something is otherwise that beats tell: the next one comes soon.
     Changed,
     /// The answer to [`Effect::Load`]: rows in order, fewer than asked for if there are no more.
@@ -241,6 +243,7 @@ pub struct Sender {
     retrying: Backoff,
     windows: LaneState,
     events: LaneState,
+    present: Present,
     /// When rows that were answered "not yet" or "damaged" are read again.
     reread_at: Option<Timestamp>,
     leaving: Option<Farewell>,
@@ -250,14 +253,15 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender that connects at once.
-    pub fn new(now: Timestamp) -> Self {
+    /// A sender that connects at once, of a spool whose last row is `newest`, 0 if it has none.
+    pub fn new(newest: RowId, now: Timestamp) -> Self {
         Self {
             link: Link::Down { retry_at: now },
             reconnecting: Backoff::new(Duration::from_millis(200), LONGEST_RETRY),
             retrying: Backoff::new(Duration::from_millis(500), LONGEST_RETRY),
             windows: LaneState::new(Kind::Windows),
             events: LaneState::new(Kind::Events),
+            present: Present::new(newest, now),
             reread_at: None,
             leaving: None,
             parting: false,
@@ -296,9 +300,9 @@ impl Sender {
         match input {
             Input::Connected => self.connected(now, &mut effects),
             Input::Disconnected { jitter } => self.disconnected(jitter, now),
-            Input::Welcome { incarnation, streams, frontiers, newest } => {
+            Input::Welcome { incarnation, streams, frontiers } => {
                 self.incarnation = incarnation;
-                self.welcomed(streams, frontiers, newest, now, &mut effects);
+                self.welcomed(streams, frontiers, now, &mut effects);
             }
             Input::Receipt { incarnation, key, outcome, reason, jitter } => {
                 if incarnation == self.incarnation {
@@ -307,7 +311,9 @@ impl Sender {
             }
             // The collector ends the stream when it has given the receipts it owes.
             Input::Reconnect => self.parting = true,
-            Input::Sealed => {
+            Input::Sealed { newest } => {
+                self.present.sealed(newest, now);
+                self.windows.keep_to_the_present(self.present.border(now), now);
                 self.windows.grew();
                 self.events.grew();
             }
@@ -348,15 +354,15 @@ impl Sender {
         &mut self,
         streams: Vec<StreamAnswer>,
         frontiers: Vec<Frontier>,
-        newest: RowId,
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         if !matches!(self.link, Link::Greeting { .. }) {
             return;
         }
-        self.windows.reset(newest);
-        self.events.reset(newest);
+        let border = self.present.border(now);
+        self.windows.reset(border);
+        self.events.reset(border);
         // What the welcome has set going shows in the next one.
         self.link = Link::Open { next_beat: now + SECOND_BEAT };
         effects.push(Effect::Frontiers { frontiers });
@@ -533,13 +539,11 @@ mod tests {
 
     /// A sender that was welcomed, with so many rows in the spool, and what it wants to do.
     fn opened(newest: RowId) -> (Sender, Vec<Effect>) {
-        let mut sender = Sender::new(T0);
+        let mut sender = Sender::new(newest, T0);
         assert_eq!(sender.handle(Input::Tick, T0), [Effect::Connect]);
         assert_eq!(sender.handle(Input::Connected, T0), [Effect::SayHello]);
-        let effects = sender.handle(
-            Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![], newest },
-            T0,
-        );
+        let welcome = Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![] };
+        let effects = sender.handle(welcome, T0);
         assert!(
             effects.contains(&Effect::SendBeat)
                 && effects.contains(&Effect::Reoffer { streams: vec![] })
@@ -565,6 +569,14 @@ mod tests {
             jitter: 1.0,
         };
         sender.handle(input, T0)
+    }
+
+    fn sent(effects: &[Effect]) -> Vec<RowId> {
+        let row = |effect: &Effect| match effect {
+            Effect::Send { row } => Some(*row),
+            _ => None,
+        };
+        effects.iter().filter_map(row).collect()
     }
 
     #[test]
@@ -610,7 +622,7 @@ mod tests {
     #[test]
     fn what_was_sealed_while_the_spool_was_read_is_not_forgotten() {
         let mut sender = open();
-        sender.handle(Input::Sealed, T0);
+        sender.handle(Input::Sealed { newest: 1 }, T0);
         let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
         let effects = sender.handle(nothing, T0);
         assert_eq!(effects, [load(1..=RowId::MAX)]);
@@ -695,18 +707,63 @@ mod tests {
             offers: offers(Kind::Windows, 1..=64),
             complete: false,
         };
-        let sent = |effects: &[Effect]| {
-            let row = |effect: &Effect| match effect {
-                Effect::Send { row } => Some(*row),
-                _ => None,
-            };
-            effects.iter().filter_map(row).collect::<Vec<RowId>>()
-        };
         assert_eq!(sent(&sender.handle(old, T0)), (1..=32).collect::<Vec<_>>());
-        assert_eq!(sender.handle(Input::Sealed, T0), [load(1_001..=RowId::MAX)]);
+        assert_eq!(sender.handle(Input::Sealed { newest: 1_002 }, T0), [load(1_001..=RowId::MAX)]);
         loaded(&mut sender, Kind::Windows, 1_001..=1_002);
         let after = [1, 2, 3].map(|seq| sent(&receipt(&mut sender, seq, Outcome::Durable)));
         assert_eq!(after, [[1_001], [1_002], [33]]);
+    }
+
+    #[test]
+    fn what_waits_too_long_on_an_open_road_has_piled_up() {
+        let mut sender = open();
+        let at = |ms| T0 + Duration::from_millis(ms);
+        let load_more = |sender: &mut Sender, rows| {
+            let offers = offers(Kind::Windows, rows);
+            sender.handle(Input::Loaded { lane: Kind::Windows, offers, complete: false }, at(100));
+        };
+        sender.handle(Input::Sealed { newest: 100 }, at(100));
+        load_more(&mut sender, 1..=64);
+        // The road takes nothing more: for a second what was sealed first goes first.
+        assert_eq!(sender.handle(Input::Sealed { newest: 110 }, at(900)), []);
+        let again = sender.handle(Input::Sealed { newest: 120 }, at(1_100));
+        assert_eq!(again, [Effect::SendBeat, load(111..=RowId::MAX)]);
+        let effects = loaded(&mut sender, Kind::Windows, 111..=112);
+        assert_eq!(effects, [load(1..=110)]);
+        let after = [1, 2, 3].map(|seq| sent(&receipt(&mut sender, seq, Outcome::Durable)));
+        assert_eq!(after, [vec![111], vec![112], vec![]]);
+        // What is under way is not sent again.
+        let offers = [offers(Kind::Windows, 4..=32), offers(Kind::Windows, 33..=40)].concat();
+        let rest = Input::Loaded { lane: Kind::Windows, offers, complete: false };
+        assert_eq!(sent(&sender.handle(rest, at(1_200))), [33]);
+    }
+
+    #[test]
+    fn a_road_that_keeps_up_sends_in_the_order_of_sealing() {
+        let mut sender = open();
+        for n in 1..=100_i64 {
+            let now = T0 + Duration::from_secs(n.unsigned_abs());
+            let nothing = Input::Loaded { lane: Kind::Windows, offers: vec![], complete: true };
+            sender.handle(nothing, now);
+            let effects = sender.handle(Input::Sealed { newest: n }, now);
+            assert!(effects.contains(&load(n..=RowId::MAX)), "{effects:?}");
+            assert_eq!(sent(&loaded(&mut sender, Kind::Windows, n..=n)), [n]);
+            receipt(&mut sender, n.unsigned_abs(), Outcome::Durable);
+        }
+    }
+
+    #[test]
+    fn what_was_sealed_just_before_a_welcome_is_no_backlog() {
+        let mut sender = opened(1_000).0;
+        let at = |ms| T0 + Duration::from_millis(ms);
+        sender.handle(Input::Disconnected { jitter: 0.0 }, at(100));
+        sender.handle(Input::Sealed { newest: 1_500 }, at(4_000));
+        sender.handle(Input::Connected, at(5_000));
+        sender.handle(Input::Sealed { newest: 1_510 }, at(5_100));
+        sender.handle(Input::Sealed { newest: 1_511 }, at(5_900));
+        let welcome = Input::Welcome { incarnation: 7, streams: vec![], frontiers: vec![] };
+        let effects = sender.handle(welcome, at(6_000));
+        assert!(effects.contains(&load(1_501..=RowId::MAX)), "{effects:?}");
     }
 
     #[test]
@@ -767,7 +824,7 @@ mod tests {
 
     #[test]
     fn a_welcome_that_does_not_come_is_not_waited_for() {
-        let mut sender = Sender::new(T0);
+        let mut sender = Sender::new(0, T0);
         sender.handle(Input::Tick, T0);
         sender.handle(Input::Connected, T0);
         let effects = sender.handle(Input::Tick, T0 + GREETING_DEADLINE);

@@ -154,6 +154,11 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
+    /// Whose it is.
+    pub fn agent(&self) -> &AgentId {
+        &self.agent
+    }
+
     /// An empty one for this agent, whose labels every series gets. It takes out of events what is taken out by default.
     pub fn new(agent: AgentId, labels: Labels) -> Self {
         Self {

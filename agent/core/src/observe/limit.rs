@@ -18,7 +18,7 @@ pub struct EventLimit {
 
 /// What may still come of one definition.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     limit: EventLimit,
     /// Room in it, in nanoseconds times events, so that nothing is ever rounded: an event takes `per`, and in each
     /// nanosecond `events` are refilled.
@@ -27,12 +27,12 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn full(limit: EventLimit) -> Self {
+    pub(crate) fn full(limit: EventLimit) -> Self {
         Self { limit, level: capacity(limit), at: None }
     }
 
     /// Whether one more may come.
-    pub(super) fn take(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn take(&mut self, now: Timestamp) -> bool {
         // A clock that jumped back refills nothing, and goes on from where it is.
         let passed = self.at.map_or(Duration::ZERO, |at| now.since(at));
         self.at = Some(now);

@@ -53,6 +53,17 @@ pub struct Measures {
 impl Measures {
     /// A source that makes these signals, made known to the accumulator.
     pub fn new(source: &str, service: &Service, all: &[Measure], into: &mut Accumulator) -> Self {
+        Self::with_room(source, service, all, DEFAULT_MAX_SERIES, into)
+    }
+
+    /// The same with room for so many label sets of each signal: where many sources of a service make the same ones.
+    pub fn with_room(
+        source: &str,
+        service: &Service,
+        all: &[Measure],
+        max_series: usize,
+        into: &mut Accumulator,
+    ) -> Self {
         let known = |measure: &Measure, into: &mut Accumulator| {
             into.signal(SignalSpec {
                 service: service.clone(),
@@ -61,7 +72,7 @@ impl Measures {
                 basis: TimeBasis::Agent,
                 labels: measure.labels.iter().map(|&label| label.to_owned()).collect(),
                 bounds: Vec::new(),
-                max_series: DEFAULT_MAX_SERIES,
+                max_series,
             })
         };
         Self {
@@ -89,7 +100,7 @@ impl Measures {
         self.put(measure, labels, Some(value), now, into);
     }
 
-    /// Counts an observation that has no value.
+    /// Counts an observation without a value: that there was one is all that is known.
     pub fn count(
         &mut self,
         measure: &Measure,

@@ -51,6 +51,7 @@ pub use evidence::{Evidence, Example, Place, RuleEvidence};
 pub use fields::{Field, Fields, Malformed};
 pub use flaw::Flaw;
 pub use in_use::InUse;
+pub(crate) use limit::Bucket;
 pub use limit::EventLimit;
 pub use lines::LineObserver;
 pub use measures::{Happening, MAX_EVENTS, Measure, Measures};

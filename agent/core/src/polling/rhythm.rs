@@ -123,6 +123,11 @@ impl Rhythm {
         Turn::Look { since_last, gap }
     }
 
+    /// The next turn is now.
+    pub fn hurry(&mut self) {
+        self.next = Duration::ZERO;
+    }
+
     /// When the next turn is, by the time the agent has been awake.
     pub fn next(&self) -> Duration {
         self.next
@@ -172,10 +177,20 @@ mod tests {
         assert_eq!(a.turn(at(1022.3), awake(25.0)), look);
         assert_eq!(a.turn(at(1022.3), awake(25.0)), Turn::Wait);
         assert_eq!(a.next(), awake(30.0));
-        a.set_every(SECOND);
+    }
+
+    #[test]
+    fn a_look_can_be_had_at_once_and_the_rhythm_stays() {
+        let mut rhythm = Rhythm::new(10 * SECOND);
+        rhythm.turn(at(0.0), awake(0.0));
+        rhythm.hurry();
+        let look = Turn::Look { since_last: Some(awake(4.0)), gap: None };
+        assert_eq!(rhythm.turn(at(4.0), awake(4.0)), look);
+        assert_eq!((rhythm.turn(at(4.0), awake(4.0)), rhythm.next()), (Turn::Wait, awake(10.0)));
+        rhythm.set_every(SECOND);
         let look = Turn::Look { since_last: Some(awake(0.5)), gap: None };
-        assert_eq!(a.turn(at(1022.8), awake(25.5)), look);
-        assert_eq!(a.next(), awake(26.0));
+        assert_eq!(rhythm.turn(at(4.5), awake(4.5)), look);
+        assert_eq!(rhythm.next(), awake(5.0));
     }
 
     #[test]

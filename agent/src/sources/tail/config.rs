@@ -167,7 +167,7 @@ pub(super) fn no_regex(pattern: &str, error: &regex::Error) -> String {
 }
 
 /// A pattern of paths, absolute: relative ones are meant from the working directory.
-fn pattern(node: &Node, reader: &mut Reader<'_>) -> Option<Pattern> {
+pub(in crate::sources) fn pattern(node: &Node, reader: &mut Reader<'_>) -> Option<Pattern> {
     let text = read::string(node, reader)?;
     let absolute = if Path::new(&text).is_absolute() {
         text.clone()

@@ -28,6 +28,7 @@ mod source;
 mod tests;
 
 pub use config::TailSourceSettings;
+pub(in crate::sources) use config::pattern;
 pub(crate) use past::{Beginning, PastFile, PastFiles};
 pub(crate) use pipe::Pipe;
 pub(crate) use source::TailSource;

@@ -567,7 +567,6 @@ fn what_is_wrong_is_told_where_it_stands() {
         ("tail: {service: shop}".to_owned(), "`paths` is missing"),
         ("tail: {service: shop, paths: []}".to_owned(), "paths"),
         ("tail: {service: shop, paths: ['a/***']}".to_owned(), "is no pattern of paths"),
-        ("probe: {name: home}".to_owned(), "`probe` sources are not part of this version"),
         ("tale: {name: home}".to_owned(), "unknown key `tale`"),
     ] {
         let problems = settings(&yaml).expect_err(&yaml).render();

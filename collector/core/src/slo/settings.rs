@@ -148,6 +148,14 @@ pub struct SloSettings {
     pub annotations: Labels,
 }
 
+/// Signals of agents that look for themselves, and may come to know nothing.
+const LOOKING: [&str; 4] = ["probe", "probe_step", "watch", "heartbeat"];
+
+/// Whether the agent could not tell: that is neither good nor bad, and no part of the total.
+fn says_nothing(signal: &str, labels: &Labels) -> bool {
+    LOOKING.contains(&signal) && labels.get("result") == "unknown"
+}
+
 impl SloSettings {
     /// An SLO over everything of a signal, with defaults elsewhere.
     pub fn new(name: &str, service: Service, signal: &str, objective: Objective) -> Self {
@@ -183,6 +191,9 @@ impl SloSettings {
 
     /// How a series with these labels stands to it, whatever its values are.
     pub fn stance(&self, labels: &Labels) -> Stance {
+        if says_nothing(&self.signal, labels) {
+            return Stance::Outside;
+        }
         match (self.scope.verdict(labels), self.good.verdict(labels)) {
             (Verdict::NoMatch, _) => Stance::Outside,
             (Verdict::Unjudged, _) | (_, Verdict::Unjudged) => Stance::Unjudged,
@@ -296,6 +307,24 @@ mod tests {
         for (text, is_one) in cases {
             let percent = Decimal::parse(text).unwrap();
             assert_eq!(Objective::from_percent(percent).is_some(), is_one, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_agent_could_not_tell_is_outside_of_totals() {
+        let objective = Objective::from_percent(Decimal::parse("99").unwrap()).unwrap();
+        let service = Service::new("shop").unwrap();
+        let mut probes = SloSettings::new("up", service.clone(), "probe", objective);
+        probes.good = Filter::compile("result == 'up'").unwrap();
+        let mut requests = SloSettings::new("ok", service, "requests", objective);
+        requests.good = probes.good.clone();
+        for (slo, result, stance) in [
+            (&probes, "up", Stance::ByValue),
+            (&probes, "down", Stance::Bad),
+            (&probes, "unknown", Stance::Outside),
+            (&requests, "unknown", Stance::Bad),
+        ] {
+            assert_eq!(slo.stance(&Labels::new([("result", result)])), stance, "{result}");
         }
     }
 }

@@ -1,0 +1,132 @@
+//! One request, and where a redirect leads.
+//!
+//! Owns what follows a redirect: the method as browsers have it (RFC 9110, 15.4), and that nothing secret goes to another
+//! origin. Never sends anything.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, LOCATION,
+    USER_AGENT,
+};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use url::Url;
+use watchkeeper_agent_core::probe::{Failure, Reason};
+
+use super::config::HttpProbe;
+
+/// Who asks.
+const AGENT: &str = concat!("watchkeeper/", env!("CARGO_PKG_VERSION"));
+
+/// What is asked next.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) url: Url,
+    pub(super) method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Ask {
+    /// The first request.
+    pub(super) fn of(probe: &HttpProbe) -> Self {
+        let mut headers = probe.header_map();
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let body = probe.body.as_ref().map(|body| Bytes::from(body.expose().to_owned()));
+        Self {
+            url: probe.url.clone(),
+            method: probe.method.clone(),
+            headers,
+            body: body.unwrap_or_default(),
+        }
+    }
+
+    /// Host and port, without brackets.
+    pub(super) fn host(&self) -> (String, u16) {
+        let host = self.url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, self.url.port_or_known_default().unwrap_or(80))
+    }
+
+    /// Whether it goes to where the other one goes.
+    pub(super) fn is_beside(&self, url: &Url) -> bool {
+        self.url.origin() == url.origin()
+    }
+
+    /// As it is sent in this version.
+    pub(super) fn message(&self, version: Version) -> Result<Request<Full<Bytes>>, Failure> {
+        let unfit = |_| {
+            let what = "the URL can't be sent: it holds what no request line can";
+            Failure::new(Reason::Unable, what)
+        };
+        let is_two = version == Version::HTTP_2;
+        let whole = &self.url[..url::Position::AfterQuery];
+        let target = if is_two {
+            whole
+        } else {
+            &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+        };
+        let uri: Uri = target.parse().map_err(unfit)?;
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.version_mut() = version;
+        *request.headers_mut() = self.headers.clone();
+        if !is_two && !self.headers.contains_key(HOST) {
+            let authority = match self.url.port() {
+                Some(port) => format!("{}:{port}", self.url.host_str().unwrap_or_default()),
+                None => self.url.host_str().unwrap_or_default().to_owned(),
+            };
+            let host = HeaderValue::from_str(&authority)
+                .map_err(|_| Failure::new(Reason::Unable, "the host is no header's value"))?;
+            request.headers_mut().insert(HOST, host);
+        }
+        Ok(request)
+    }
+
+    /// Goes on to where the answer says; `None` if it is no redirect.
+    pub(super) fn follow(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<Result<(), Failure>> {
+        let leads = [301, 302, 303, 307, 308].contains(&status.as_u16());
+        let location = headers.get(LOCATION).filter(|_| leads)?;
+        let wrong =
+            || Failure::new(Reason::Protocol, "it redirects to what is no http:// or https:// URL");
+        let url = location.to_str().ok().and_then(|text| self.url.join(text).ok());
+        let Some(url) = url.filter(|url| ["http", "https"].contains(&url.scheme())) else {
+            return Some(Err(wrong()));
+        };
+        let becomes_get = match status.as_u16() {
+            303 => self.method != Method::HEAD,
+            301 | 302 => self.method == Method::POST,
+            _ => false,
+        };
+        if becomes_get {
+            self.method = Method::GET;
+            self.body = Bytes::new();
+            self.headers.remove(CONTENT_TYPE);
+            self.headers.remove(CONTENT_LENGTH);
+        }
+        if !self.is_beside(&url) {
+            self.leave_secrets();
+        }
+        self.url = url;
+        Some(Ok(()))
+    }
+
+    /// Another origin gets no password, no cookie, and no header whose value may be either.
+    fn leave_secrets(&mut self) {
+        let known = [USER_AGENT, ACCEPT, CONTENT_TYPE];
+        let kept: HeaderMap = self
+            .headers
+            .iter()
+            .filter(|(name, _)| known.contains(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        debug_assert!(!kept.contains_key(AUTHORIZATION) && !kept.contains_key(COOKIE));
+        self.headers = kept;
+    }
+}

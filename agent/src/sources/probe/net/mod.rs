@@ -1,0 +1,16 @@
+//! What ways to probe share of the network.
+//!
+//! In reading order: `failure` says in which word an error of the system is told; `resolve` finds addresses, `connect` reaches
+//! one of them, `tls` speaks TLS over the connection and `certificate` reads what was shown there; `target` reads `HOST:PORT`.
+
+mod certificate;
+mod connect;
+mod failure;
+mod resolve;
+mod target;
+mod tls;
+
+pub(super) use connect::reach;
+pub(super) use failure::of_io;
+pub(super) use target::{HostPort, read_address, read_host_port};
+pub(super) use tls::{Tls, TlsClient, read_tls};

@@ -1,0 +1,290 @@
+//! Looking at the files of one source, beside the worker.
+//!
+//! Owns how a look goes from folder to folder, and its bounds: entries and folders that are looked at, files that are known
+//! one by one, problems that are told. A file is a regular one, or a link to one; what else is there is not counted. What
+//! goes away while it is looked at was not there. Never decides what a look means.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, FileType, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use watchkeeper_agent_core::watch::{
+    Blindness, FileName, Hash, Listing, MAX_FILES, Space, Stat, Sums, Unseen,
+};
+use watchkeeper_daemon::clock;
+use watchkeeper_model::{Timestamp, readable};
+
+use super::ear::{FolderId, Watches};
+use super::hash::Hashes;
+use super::patterns::{Patterns, Way};
+
+/// How much one look may look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Names in all folders together.
+    pub(super) entries: u64,
+    /// Folders.
+    pub(super) folders: usize,
+    /// Places that can't be looked at and are told one by one.
+    pub(super) unseen: usize,
+}
+
+/// What a source is bounded by.
+pub(super) const BOUNDS: Bounds = Bounds { entries: 1_000_000, folders: 20_000, unseen: 100 };
+
+/// Who looks.
+pub(super) trait Sight: Send {
+    /// Looks; may take for ever.
+    fn look(&mut self) -> Listing;
+}
+
+/// Looks at the real files.
+#[derive(Debug)]
+pub(super) struct Walker {
+    patterns: Arc<Patterns>,
+    hashes: Option<Hashes>,
+    watches: Watches,
+    bounds: Bounds,
+}
+
+impl Walker {
+    pub(super) fn new(
+        patterns: Arc<Patterns>,
+        hash: bool,
+        watches: Watches,
+        bounds: Bounds,
+    ) -> Self {
+        Self { patterns, hashes: hash.then(Hashes::default), watches, bounds }
+    }
+}
+
+impl Sight for Walker {
+    fn look(&mut self) -> Listing {
+        let since = clock::running();
+        self.hashes.iter_mut().for_each(Hashes::begin);
+        let mut walk = Walk {
+            patterns: &self.patterns,
+            hashes: self.hashes.as_mut(),
+            bounds: self.bounds,
+            to_do: Vec::new(),
+            folders: BTreeMap::new(),
+            n_folders: 0,
+            n_entries: 0,
+            sums: Sums::default(),
+            listing: Listing::default(),
+        };
+        walk.run();
+        let Walk { folders, sums, mut listing, .. } = walk;
+        self.hashes.iter_mut().for_each(Hashes::end);
+        self.watches.watch(&folders);
+        if sums.n > MAX_FILES as u64 {
+            listing.too_many = Some(sums);
+        }
+        listing.took = clock::running().saturating_sub(since);
+        listing
+    }
+}
+
+/// One look under way.
+struct Walk<'a> {
+    patterns: &'a Patterns,
+    hashes: Option<&'a mut Hashes>,
+    bounds: Bounds,
+    to_do: Vec<(PathBuf, Way)>,
+    /// Folders that were looked through.
+    folders: BTreeMap<PathBuf, FolderId>,
+    n_folders: usize,
+    n_entries: u64,
+    sums: Sums,
+    listing: Listing,
+}
+
+impl Walk<'_> {
+    fn run(&mut self) {
+        let bases = self.patterns.bases();
+        let n_bases = bases.len();
+        for (base, way) in bases {
+            match fs::metadata(base) {
+                Ok(_) => self.to_do.push((base.to_owned(), way)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let problem = format!("{} does not exist", name(base));
+                    self.unseen(base, Blindness::Missing, problem);
+                }
+                Err(error) => self.refused(base, &error),
+            }
+            self.listing.space = least(self.listing.space, space(base));
+        }
+        while let Some((folder, way)) = self.to_do.pop() {
+            if self.n_folders >= self.bounds.folders || self.n_entries >= self.bounds.entries {
+                self.give_up();
+                break;
+            }
+            self.n_folders += 1;
+            match self.folder(&folder, &way) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => self.refused(&folder, &error),
+            }
+        }
+        if n_bases > 1 {
+            // Patterns may overlap.
+            self.listing.files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            self.listing.files.dedup_by(|a, b| a.0 == b.0);
+        }
+    }
+
+    fn folder(&mut self, folder: &Path, way: &Way) -> io::Result<()> {
+        let found = fs::metadata(folder)?;
+        self.folders.insert(folder.to_owned(), (found.dev(), found.ino()));
+        if let Some(names) = self.patterns.only(way) {
+            for name in names {
+                let path = folder.join(name);
+                match fs::symlink_metadata(&path) {
+                    Ok(found) => {
+                        self.entry(folder, way, name.as_ref(), found.file_type(), || Ok(found))
+                    }
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => self.refused(&path, &error),
+                }
+            }
+            return Ok(());
+        }
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            self.n_entries += 1;
+            if self.n_entries >= self.bounds.entries {
+                return Ok(());
+            }
+            let kind = entry.file_type()?;
+            self.entry(folder, way, &entry.file_name(), kind, || entry.metadata());
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &mut self,
+        folder: &Path,
+        way: &Way,
+        name: &OsStr,
+        kind: FileType,
+        ask: impl FnOnce() -> io::Result<Metadata>,
+    ) {
+        let met = self.patterns.meet(way, name);
+        if !met.matches && met.way.is_end() {
+            return;
+        }
+        let path = folder.join(name);
+        if self.patterns.leaves_out(&path) {
+            return;
+        }
+        if kind.is_dir() {
+            if !met.way.is_end() {
+                self.to_do.push((path, met.way));
+            }
+            return;
+        }
+        let found = if kind.is_symlink() { fs::metadata(&path) } else { ask() };
+        match found {
+            Ok(found) if found.is_dir() => {
+                if !met.way_by_link.is_end() {
+                    self.to_do.push((path, met.way_by_link));
+                }
+            }
+            Ok(found) if found.is_file() && met.matches => self.file(&path, &found),
+            Ok(_) => {}
+            // Gone since, or a link to nothing.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if met.matches => self.refused(&path, &error),
+            Err(_) => {}
+        }
+    }
+
+    fn file(&mut self, path: &Path, found: &Metadata) {
+        let mut stat = stat(found);
+        self.sums.add(&stat, stat.came());
+        if self.sums.n > MAX_FILES as u64 {
+            self.listing.files = Vec::new();
+            return;
+        }
+        let name = name(path);
+        if let Some(hashes) = &mut self.hashes {
+            stat.hash = hashes.of(&name, &stat);
+        }
+        self.listing.files.push((name, stat));
+    }
+
+    fn refused(&mut self, at: &Path, error: &io::Error) {
+        let why = match error.kind() {
+            ErrorKind::PermissionDenied => Blindness::Denied,
+            _ => Blindness::Unreadable,
+        };
+        self.unseen(at, why, format!("{}: {error}", name(at)));
+    }
+
+    fn unseen(&mut self, at: &Path, why: Blindness, problem: String) {
+        // Beyond the bound nothing is known for sure.
+        let n = self.listing.unseen.len();
+        let at = if n < self.bounds.unseen { at } else { Path::new("/") };
+        if n <= self.bounds.unseen {
+            self.listing.unseen.push(Unseen { at: name(at), why, problem });
+        }
+    }
+
+    fn give_up(&mut self) {
+        let Bounds { entries, folders, .. } = self.bounds;
+        let (entries, folders) = (readable::count(entries), readable::count(folders as u64));
+        let problem = format!(
+            "`paths` lead to more than {entries} entries or {folders} folders, which is all that is looked at: \
+             name fewer folders, or leave some out with `exclude`"
+        );
+        let unseen = Unseen { at: name(Path::new("/")), why: Blindness::TooMany, problem };
+        // What else could not be seen matters less.
+        self.listing.unseen.insert(0, unseen);
+    }
+}
+
+fn name(path: &Path) -> FileName {
+    FileName::new(path.as_os_str().as_bytes())
+}
+
+fn stat(found: &Metadata) -> Stat {
+    let at =
+        |secs: i64, nanos: i64| Timestamp(secs.saturating_mul(1_000_000_000).saturating_add(nanos));
+    let born = found.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    Stat {
+        device: found.dev(),
+        inode: found.ino(),
+        born: born.map(|since| Timestamp::EPOCH + since),
+        mode: found.mode() & 0o7777,
+        owner: found.uid(),
+        group: found.gid(),
+        size: found.size(),
+        modified: at(found.mtime(), found.mtime_nsec()),
+        touched: at(found.ctime(), found.ctime_nsec()),
+        hash: Hash::None,
+    }
+}
+
+/// How much room there is; `None` if the file system does not say.
+fn space(folder: &Path) -> Option<Space> {
+    let told = rustix::fs::statvfs(folder).ok()?;
+    Some(Space {
+        bytes: told.f_bavail.saturating_mul(told.f_frsize),
+        inodes: (told.f_files > 0).then_some(told.f_ffree),
+    })
+}
+
+fn least(a: Option<Space>, b: Option<Space>) -> Option<Space> {
+    let (Some(a), Some(b)) = (a, b) else { return a.or(b) };
+    let inodes = match (a.inodes, b.inodes) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    Some(Space { bytes: a.bytes.min(b.bytes), inodes })
+}
