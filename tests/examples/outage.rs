@@ -224,7 +224,14 @@ async fn full_spool(mib_wanted: u64) -> Result<()> {
     );
     std::fs::write(site.path().join("agent.yaml"), agent)?;
     let writers = Writers::start(&site.logs())?;
+    site.start_collector(&[]).await?;
     site.start_agent(&[])?;
+    // An agent that knows nothing asks the collector how far its files were read.
+    eventually("lines are counted", CATCHING_UP, || async {
+        (n_counted(&site, "200").await > 0).then_some(())
+    })
+    .await;
+    site.collector.as_mut().context("the collector")?.kill();
     let mut log = File::options().create(true).append(true).open(site.logs().join("s1.log"))?;
     let (mut state, mut n_errors) = (88_172_645_463_325_252, 0_u64);
     loop {
