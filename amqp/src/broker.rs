@@ -10,7 +10,7 @@ use async_rs::{Runtime, Tokio};
 use lapin::{Connection, ConnectionProperties};
 
 use crate::socket::Dialer;
-use crate::words::{BrokerError, Doing};
+use crate::words::{BrokerError, Cause, Doing};
 use crate::{Address, BrokerSettings, Names};
 
 /// How long one broker may take, from the first packet to an open connection.
@@ -85,23 +85,25 @@ impl Broker {
                     return Ok(Opened { connection, address: address.shown() });
                 }
                 Ok(Err(error)) => failures.push(error),
-                Err(_) => failures.push(BrokerError::passing(format!(
-                    "{}: the broker did not answer in time",
-                    address.shown()
-                ))),
+                Err(_) => {
+                    let late = format!("{}: the broker did not answer in time", address.shown());
+                    failures.push(BrokerError::passing(late).by(Cause::Late));
+                }
             }
             self.next.store((at + 1) % n, Ordering::Relaxed);
         }
         let is_permanent = failures.iter().all(|e| e.is_permanent);
+        let cause = failures.last().map_or(Cause::Other, |e| e.cause);
         let message = failures.into_iter().map(|e| e.message).collect::<Vec<_>>().join("; ");
-        Err(BrokerError { message, is_permanent })
+        Err(BrokerError { message, is_permanent, cause })
     }
 
     async fn open(&self, address: &Address, name: &str) -> Result<Connection, BrokerError> {
         let runtime = Runtime::new(Tokio::current());
         // Opened here and handed over: so what goes wrong with a socket is said as it is.
         let socket = self.dialer.dial(address, &runtime).await.map_err(|error| {
-            BrokerError::passing(format!("{}: {}", address.shown(), crate::words::of_io(&error)))
+            let message = format!("{}: {}", address.shown(), crate::words::of_io(&error));
+            BrokerError::passing(message).by(Cause::Socket(error.kind()))
         })?;
         let socket = std::sync::Mutex::new(Some(socket));
         let connect = async move |_, _| {

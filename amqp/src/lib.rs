@@ -28,4 +28,4 @@ pub use message::{
 };
 pub use settings::{BrokerSettings, read};
 pub use topology::{Names, declare};
-pub use words::BrokerError;
+pub use words::{BrokerError, Cause};

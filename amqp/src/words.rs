@@ -16,17 +16,55 @@ pub struct BrokerError {
     pub message: String,
     /// Whether trying again soon makes no sense: credentials, permissions or arguments are wrong.
     pub is_permanent: bool,
+    /// In which way it went wrong.
+    pub cause: Cause,
+}
+
+/// In which way something goes wrong with a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its socket: nobody listens, it was closed, TLS was not agreed on.
+    Socket(std::io::ErrorKind),
+    /// It does not answer in time.
+    Late,
+    /// It knows this user not, or does not let them do that.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    /// In which way lapin's error is one.
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::IOError(error) => Self::Socket(error.kind()),
+            ErrorKind::MissingHeartbeatError => Self::Late,
+            ErrorKind::ProtocolError(said) => match said.kind() {
+                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+                | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Self::Denied,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
 }
 
 impl BrokerError {
     /// Something that may pass.
     pub fn passing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_permanent: false }
+        Self { message: message.into(), is_permanent: false, cause: Cause::Other }
     }
 
     /// Something that somebody has to put right.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_permanent: true }
+        Self { message: message.into(), is_permanent: true, cause: Cause::Other }
+    }
+
+    /// The same, in this way.
+    #[must_use]
+    pub fn by(mut self, cause: Cause) -> Self {
+        self.cause = cause;
+        self
     }
 
     /// What a connection or channel in use ended with.
@@ -47,12 +85,12 @@ pub(crate) enum Doing<'a> {
 impl Doing<'_> {
     pub(crate) fn explain(self, error: &Error) -> BrokerError {
         let ErrorKind::ProtocolError(said) = error.kind() else {
-            return BrokerError::passing(self.subject(&of_kind(error)));
+            return BrokerError::passing(self.subject(&of_kind(error))).by(Cause::of(error));
         };
         let text = said.get_message().as_str();
         let (help, is_permanent) = self.help(said.kind());
         let message = self.subject(&format!("{text}{help}"));
-        BrokerError { message, is_permanent }
+        BrokerError { message, is_permanent, cause: Cause::of(error) }
     }
 
     fn subject(self, text: &str) -> String {

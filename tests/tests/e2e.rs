@@ -21,6 +21,8 @@ mod e2e {
     mod mtail;
     mod nginx;
     mod pages;
+    mod probed_broker;
+    mod probes;
     mod processes;
     mod rabbitmq;
     mod real_logs;

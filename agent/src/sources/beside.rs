@@ -31,8 +31,8 @@ pub struct Beside(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     waker: Waker,
-    beats: Beats,
     soon: Soon,
+    beats: Beats,
     runtime: OnceLock<Option<Runtime>>,
 }
 

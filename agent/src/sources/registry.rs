@@ -88,7 +88,8 @@ impl Registered {
 
 /// Reads one element of `sources:`.
 pub fn read(node: &Node, reader: &mut Reader<'_>) -> Option<SourceConfig> {
-    let (tag, inner) = node.variant(reader, &KINDS.map(|kind| kind.tag))?;
+    let tags = KINDS.map(|kind| kind.tag);
+    let (tag, inner) = node.variant(reader, &tags)?;
     let kind = KINDS.iter().find(|kind| kind.tag == tag)?;
     (kind.read)(inner, reader)
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::expect::Broken;
+
 /// Why a result is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -127,12 +129,22 @@ pub struct Failure {
     pub reason: Reason,
     /// In a sentence; subject first, lower case, no full stop, no secret.
     pub what: String,
+    /// The condition that ended it, and what it saw: that of a step of a journey.
+    pub condition: Option<(String, String)>,
 }
 
 impl Failure {
     /// A failure of this kind.
     pub fn new(reason: Reason, what: impl Into<String>) -> Self {
-        Self { reason, what: what.into() }
+        Self { reason, what: what.into(), condition: None }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        let Broken { condition, saw, reason } = broken;
+        let what = format!("`{condition}` does not hold: {saw}");
+        Self { reason, what, condition: Some((condition, saw)) }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Seen {
     pub phases: Vec<(&'static str, Duration)>,
     /// What it waits for now, for the message if time runs out.
     pub waits_for: &'static str,
+    /// It waits for us: for room that other attempts take.
+    pub waits_for_room: bool,
     /// The steps of a journey, as far as it went.
     pub parts: Vec<Part>,
     /// There was more of an answer than was read.

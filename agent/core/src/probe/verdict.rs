@@ -52,46 +52,49 @@ pub struct Moment {
     pub running: Duration,
 }
 
-/// What an attempt between two moments is worth that had this long.
+/// What an attempt between two moments is worth that had this long. What failed, or was slow, while this machine slept or the
+/// agent did not run is not the fault of whom it asked.
 pub fn judge(
     came: Result<(), Failure>,
     seen: &Seen,
     all: &Expectations,
-    (begun, ended): (Moment, Moment),
+    moments: (Moment, Moment),
     timeout: Duration,
 ) -> Judged {
-    if let Err(failure) = came {
-        let failure = excused(failure, begun, ended, timeout);
-        return Judged::of_failure(failure);
-    }
-    if all.lacks(seen) == Lacking::Rest {
-        let what = "the answer is longer than is read, and a condition wants all of it";
-        return Judged::of_failure(Failure::new(Reason::TooLarge, what));
-    }
-    if let Some(broken) = all.broken(seen) {
-        return Judged::of_condition(Class::Bad, broken, "does not hold");
-    }
-    match all.weak(seen) {
-        Some(weak) => Judged::of_condition(Class::Weak, weak, "holds"),
-        None => Judged::good(),
+    let judged = match came.and_then(|()| met(seen, all)) {
+        Err(failure) => Judged::of_failure(failure),
+        Ok(()) => all.weak(seen).map_or_else(Judged::good, Judged::weak),
+    };
+    match judged.class {
+        Class::Bad | Class::Weak => excuse(moments, timeout).map_or(judged, Judged::of_failure),
+        Class::Good | Class::Unknown => judged,
     }
 }
 
-/// What failed while this machine slept, or while the agent did not run, is not the fault of whom it asked.
-fn excused(failure: Failure, begun: Moment, ended: Moment, timeout: Duration) -> Failure {
+/// Whether what was seen is what is expected.
+pub fn met(seen: &Seen, all: &Expectations) -> Result<(), Failure> {
+    if all.lacks(seen) == Lacking::Rest {
+        let what = "the answer is longer than is read, and a condition wants all of it";
+        return Err(Failure::new(Reason::TooLarge, what));
+    }
+    all.broken(seen).map_or(Ok(()), |broken| Err(broken.into()))
+}
+
+/// Why an attempt says nothing.
+fn excuse((begun, ended): (Moment, Moment), timeout: Duration) -> Option<Failure> {
     let awake = ended.running.saturating_sub(begun.running);
     let slept = ended.at.since(begun.at).saturating_sub(awake);
     if slept > SLEPT {
         let seconds = slept.as_secs();
         let what = format!("this machine slept for {seconds} s in the middle of it");
-        return Failure::new(Reason::Slept, what);
+        return Some(Failure::new(Reason::Slept, what));
     }
-    if awake > timeout + STALLED.max(timeout / 2) {
+    let is_late = awake > timeout + STALLED.max(timeout / 2);
+    is_late.then(|| {
         let seconds = awake.as_secs_f64();
         let what = format!("the agent did not get its turn: it took {seconds:.1} s to notice");
-        return Failure::new(Reason::Stalled, what);
-    }
-    failure
+        Failure::new(Reason::Stalled, what)
+    })
 }
 
 impl Judged {
@@ -100,15 +103,14 @@ impl Judged {
         Self { class: Class::Good, reason: Reason::Ok, why, condition: None }
     }
 
-    fn of_failure(Failure { reason, what }: Failure) -> Self {
+    fn of_failure(Failure { reason, what, condition }: Failure) -> Self {
         let class = if reason.is_own_fault() { Class::Unknown } else { Class::Bad };
-        Self { class, reason, why: what, condition: None }
+        Self { class, reason, why: what, condition }
     }
 
-    fn of_condition(class: Class, broken: Broken, verb: &str) -> Self {
-        let Broken { condition, saw, reason } = broken;
-        let why = format!("`{condition}` {verb}: {saw}");
-        Self { class, reason, why, condition: Some((condition, saw)) }
+    fn weak(Broken { condition, saw, reason }: Broken) -> Self {
+        let why = format!("`{condition}` holds: {saw}");
+        Self { class: Class::Weak, reason, why, condition: Some((condition, saw)) }
     }
 }
 
@@ -198,6 +200,25 @@ mod tests {
             let two = Duration::from_secs(2);
             let judged = judge(Err(failure), &Seen::default(), &all("", ""), moments, two);
             assert_eq!((judged.reason, judged.class), (reason, class), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_late_because_we_were_is_unknown_and_a_good_one_is_good() {
+        let names = Scope::Known(&[("latency", Type::Duration)]);
+        let quick = Condition::compile("latency < duration('1s')", names).unwrap();
+        let all = Expectations { expect: vec![quick], ..Expectations::default() };
+        let slept = (moment(0, 0), moment(4000, 1));
+        for (nanos, moments, class, reason) in [
+            (5_000_000_000, (moment(0, 0), moment(5, 5)), Class::Unknown, Reason::Stalled),
+            (1_500_000_000, (moment(0, 0), moment(1, 1)), Class::Bad, Reason::Latency),
+            (1_500_000_000, slept, Class::Unknown, Reason::Slept),
+            (900_000_000, slept, Class::Good, Reason::Ok),
+        ] {
+            let mut seen = Seen::default();
+            seen.say("latency", Said::Span(nanos));
+            let judged = judge(Ok(()), &seen, &all, moments, Duration::from_secs(2));
+            assert_eq!((judged.class, judged.reason), (class, reason), "{nanos} {moments:?}");
         }
     }
 

@@ -54,9 +54,10 @@ impl Kind for ProbeSourceSettings {
             let every = head.as_ref().map_or(EVERY, |head| head.every);
             let timeout = read_timeout(f, every);
             let confirm = f.or("confirm", Confirm::default(), read_confirm);
-            let names = names(target.as_ref());
-            let expect = f.list("expect", |node, reader| condition(&names, node, reader));
-            let degraded = f.list("degraded", |node, reader| condition(&names, node, reader));
+            let names = target.as_ref().map(names);
+            let names = names.as_deref();
+            let expect = f.list("expect", |node, reader| condition(names, node, reader));
+            let degraded = f.list("degraded", |node, reader| condition(names, node, reader));
             let target = target?;
             let expectations = target.expecting(Expectations { expect, degraded });
             let settings = Self { head: head?, target, timeout, confirm, expectations };
@@ -124,20 +125,19 @@ fn read_confirm(node: &Node, reader: &mut Reader<'_>) -> Option<Confirm> {
     })
 }
 
-/// The names that conditions of this kind of probe know; any, if it is not known which kind it is.
-fn names(target: Option<&Target>) -> Vec<(&'static str, Type)> {
-    let of_kind = target.map_or(&[][..], Target::names);
-    [&[("latency", Type::Duration)][..], of_kind].concat()
+/// The names that conditions of this kind of probe know.
+fn names(target: &Target) -> Vec<(&'static str, Type)> {
+    [&[("latency", Type::Duration)][..], target.names()].concat()
 }
 
 fn condition(
-    names: &[(&'static str, Type)],
+    names: Option<&[(&'static str, Type)]>,
     node: &Node,
     reader: &mut Reader<'_>,
 ) -> Option<Condition> {
-    if names.len() == 1 {
+    match names {
+        Some(names) => read::condition(Scope::Known(names))(node, reader),
         // Nothing is known of the kind, because that is wrong, which has been told.
-        return read::string(node, reader).map(|_| Condition::always());
+        None => read::string(node, reader).map(|_| Condition::always()),
     }
-    read::condition(Scope::Known(names))(node, reader)
 }

@@ -4,6 +4,7 @@
 //! is found goes into a queue of [`MAX_FINDINGS`]; while it is full nobody is asked, and the worker tells the gap.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -16,6 +17,7 @@ use watchkeeper_daemon::clock;
 
 use super::facts;
 use super::kinds::{Prober, Target};
+use crate::descriptors;
 use crate::sources::Soon;
 
 /// Findings that wait for the worker, which takes them at least once a second.
@@ -24,8 +26,17 @@ pub(super) const MAX_FINDINGS: usize = 64;
 /// Attempts of all probes of this process at the same time: each holds a descriptor or a few.
 const MAX_AT_ONCE: usize = 512;
 
+/// The part of the process's descriptors that attempts may take: the spool, the road and log files need theirs.
+const SHARE: u64 = 4;
+
 /// The room that all probes share, as they share the descriptors of the process.
-static ROOM: Semaphore = Semaphore::const_new(MAX_AT_ONCE);
+static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(most_at_once()));
+
+/// How many attempts there may be at the same time.
+fn most_at_once() -> usize {
+    let descriptors = usize::try_from(descriptors::limit() / SHARE).unwrap_or(MAX_AT_ONCE);
+    descriptors.clamp(1, MAX_AT_ONCE)
+}
 
 /// What one probe needs to ask.
 #[derive(Debug)]
@@ -76,7 +87,7 @@ impl Asker {
             }
             _ => Err(Failure::new(
                 Reason::Resources,
-                format!("{MAX_AT_ONCE} probes are under way, and none has ended in time"),
+                format!("{} probes are under way, and none has ended in time", most_at_once()),
             )),
         };
         drop(room);
@@ -97,13 +108,26 @@ impl Asker {
                 *prober = self.target.open(&self.expectations);
                 Err(Failure::new(Reason::Bug, "bug: the attempt panicked"))
             }
-            Err(_) => {
-                let (limit, waits_for) = (self.timeout, seen.waits_for);
-                let seconds = limit.as_secs_f64();
-                let what = format!("no answer within {seconds} s: it waited for {waits_for}");
-                Err(Failure::new(Reason::Timeout, what))
-            }
+            Err(_) => Err(self.given_up(seen)),
         }
+    }
+}
+
+impl Asker {
+    /// Time ran out.
+    fn given_up(&self, seen: &mut Seen) -> Failure {
+        let step = match seen.parts.split_last_mut() {
+            Some((last, others)) => {
+                let before: Duration = others.iter().map(|part| part.took).sum();
+                last.took = self.timeout.saturating_sub(before);
+                format!("step {}: ", last.name)
+            }
+            None => String::new(),
+        };
+        let (seconds, waits_for) = (self.timeout.as_secs_f64(), seen.waits_for);
+        let what = format!("{step}no answer within {seconds} s: it waited for {waits_for}");
+        let is_ours = seen.waits_for_room;
+        Failure::new(if is_ours { Reason::Resources } else { Reason::Timeout }, what)
     }
 }
 
@@ -116,6 +140,10 @@ fn finding(seen: Seen, judged: Judged, took: Duration, ended: Moment) -> Finding
         Some(Said::Span(nanos)) => Some(*nanos),
         _ => None,
     };
-    let Seen { phases, parts, .. } = seen;
+    let Seen { phases, mut parts, .. } = seen;
+    // A step that did not come to its end has the reason of the whole.
+    if let Some(last) = parts.last_mut().filter(|last| last.reason == Reason::Timeout) {
+        last.reason = judged.reason;
+    }
     Finding { at: ended.at, judged, took, phases, parts, expires_in }
 }

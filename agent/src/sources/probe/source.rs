@@ -127,7 +127,8 @@ impl Source for ProbeSource {
             observer.go_on_from(&self.observer);
         }
         self.observer = observer;
-        self.rhythm.set_every(settings.head.every);
+        // From one period to another nothing was missed.
+        self.rhythm = Rhythm::new(settings.head.every);
         self.settings = settings.clone();
         (self.asker, self.findings) = begin(&self.settings, &self.salt, &self.beside);
         true

@@ -15,7 +15,7 @@ use watchkeeper_amqp::lapin::options::BasicPublishOptions;
 use watchkeeper_amqp::lapin::{
     self, BasicProperties, Channel, Confirmation, Connection, Consumer, Event,
 };
-use watchkeeper_amqp::{BrokerError, MessageKind, Names, properties, read_kind, read_text};
+use watchkeeper_amqp::{BrokerError, Cause, MessageKind, Names, properties, read_kind, read_text};
 use watchkeeper_model::AgentId;
 use watchkeeper_proto::v1;
 use watchkeeper_proto::v1::to_collector::Message;
@@ -58,7 +58,7 @@ impl Carrier {
                 let close = self.connection.close(200, "the agent hung up".into());
                 let _ = tokio::time::timeout(Duration::from_secs(1), close).await;
             }
-            Err(BrokerError { message, is_permanent }) => {
+            Err(BrokerError { message, is_permanent, .. }) => {
                 let error = TransportError { road: self.road, message, is_permanent };
                 // The agent has hung up if nobody listens.
                 let _ = to_agent.send(Err(error)).await;
@@ -197,7 +197,8 @@ impl Carrier {
                 let text = String::from_utf8_lossy(&delivery.data);
                 let is_permanent =
                     read_text(&delivery.properties, "lasting").as_deref() == Some("true");
-                Err(BrokerError { message: text.chars().take(500).collect(), is_permanent })
+                let message = text.chars().take(500).collect();
+                Err(BrokerError { message, is_permanent, cause: Cause::Other })
             }
             MessageKind::Answer if n_bytes <= MAX_ANSWER_BYTES => {
                 v1::ToAgent::decode(&*delivery.data).map_err(|e| odd(e.to_string()))

@@ -1,9 +1,16 @@
 //! The ways to probe: one folder or file for each, registered in `registry`; `kind` is what each promises.
 
+mod amqp;
+mod dns;
 mod exec;
+mod grpc;
 mod http;
+mod icmp;
 mod kind;
+mod postgres;
+mod redis;
 mod registry;
+mod steps;
 mod tcp;
 
 pub use kind::{Asking, ProbeKind, Prober};

@@ -9,17 +9,31 @@ use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::{Condition, Scope, Type};
 
+use super::amqp::AmqpProbe;
+use super::dns::DnsProbe;
 use super::exec::ExecProbe;
+use super::grpc::GrpcProbe;
 use super::http::HttpProbe;
+use super::icmp::IcmpProbe;
 use super::kind::{ProbeKind, Prober};
+use super::postgres::PostgresProbe;
+use super::redis::RedisProbe;
+use super::steps::StepsProbe;
 use super::tcp::{TcpProbe, TlsProbe};
 
 /// Every way, in the order in which they are named to people.
-const KINDS: [Registered; 4] = [
+const KINDS: [Registered; 11] = [
     Registered::of::<HttpProbe>(),
     Registered::of::<TcpProbe>(),
     Registered::of::<TlsProbe>(),
+    Registered::of::<DnsProbe>(),
+    Registered::of::<GrpcProbe>(),
+    Registered::of::<IcmpProbe>(),
+    Registered::of::<RedisProbe>(),
+    Registered::of::<PostgresProbe>(),
+    Registered::of::<AmqpProbe>(),
     Registered::of::<ExecProbe>(),
+    Registered::of::<StepsProbe>(),
 ];
 
 /// A way's key, the names of its conditions, and what is usual.
@@ -65,6 +79,25 @@ pub(in super::super) fn read(tag: &str, node: &Node, reader: &mut Reader<'_>) ->
     (kind.read)(node, reader)
 }
 
+/// These expectations, and what is usual for this way where they say nothing.
+pub(super) fn expecting<K: ProbeKind>(all: Expectations) -> Expectations {
+    with_usual(all, K::NAMES, K::USUAL)
+}
+
+fn with_usual(
+    mut all: Expectations,
+    names: &[(&'static str, Type)],
+    usual: &[(&'static str, &'static str)],
+) -> Expectations {
+    for (name, condition) in usual {
+        if !all.expects(name) {
+            let condition = Condition::compile(condition, Scope::Known(names));
+            all.expect.push(condition.expect("what is usual is a condition, a test holds"));
+        }
+    }
+    all
+}
+
 impl Target {
     /// One that is asked in this way.
     pub fn new<K: ProbeKind>(kind: K) -> Self {
@@ -82,14 +115,8 @@ impl Target {
     }
 
     /// These expectations, and what is usual where they say nothing.
-    pub fn expecting(&self, mut all: Expectations) -> Expectations {
-        for (name, usual) in self.0.usual() {
-            if !all.expects(name) {
-                let condition = Condition::compile(usual, Scope::Known(self.0.names()));
-                all.expect.push(condition.expect("what is usual is a condition, a test holds"));
-            }
-        }
-        all
+    pub fn expecting(&self, all: Expectations) -> Expectations {
+        with_usual(all, self.0.names(), self.0.usual())
     }
 
     /// Somebody who asks.

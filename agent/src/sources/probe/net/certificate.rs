@@ -63,3 +63,43 @@ fn rfc3339(secs: i64) -> String {
     // Beyond what can be written it is as good as the end of time.
     Timestamp(secs.saturating_mul(1_000_000_000)).rfc3339()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OWN: &str = include_str!("../testdata/server.pem");
+
+    fn der() -> Vec<u8> {
+        use rustls::pki_types::pem::PemObject as _;
+        CertificateDer::from_pem_slice(OWN.as_bytes()).unwrap().to_vec()
+    }
+
+    #[test]
+    fn what_a_certificate_says_is_said() {
+        let mut seen = Seen::default();
+        say(&[der().into()], None, Timestamp::from_secs(1_800_000_000), &mut seen);
+        let Some(Said::Json(said)) = seen.get("certificate") else { panic!("{seen:?}") };
+        assert_eq!(said["subject"], "CN=localhost");
+        assert_eq!(said["names"], json!(["localhost", "shop.test", "127.0.0.1"]));
+        assert!(said["days"].as_f64() > Some(30_000.0), "{said}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_certificate_that_is_none_says_nothing_or_less(
+            flips in proptest::collection::vec((0..500_usize, any::<u8>()), 0..8),
+            end in 0..600_usize,
+        ) {
+            let mut bytes = der();
+            for (at, byte) in flips {
+                let n = bytes.len();
+                bytes[at % n] = byte;
+            }
+            bytes.truncate(end);
+            say(&[bytes.into()], None, Timestamp(0), &mut Seen::default());
+        }
+    }
+}

@@ -22,23 +22,29 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// The most addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
+/// The addresses of a target, of which `at` is the only one if it is given. Says the phase, if there is one.
+pub(in super::super) async fn find(
+    target: &HostPort,
+    at: Option<IpAddr>,
+    seen: &mut Seen,
+) -> Result<Vec<IpAddr>, Failure> {
+    if let Some(literal) = at.or_else(|| target.host.parse().ok()) {
+        return Ok(vec![literal]);
+    }
+    seen.waits_for = "its name to resolve";
+    let begun = Instant::now();
+    let addresses = resolve(&target.host).await?;
+    seen.passed("dns", begun.elapsed());
+    Ok(addresses)
+}
+
 /// Resolves and connects; `at` is an address given in place of the name's. Says both phases.
 pub(in super::super) async fn reach(
     target: &HostPort,
     at: Option<IpAddr>,
     seen: &mut Seen,
 ) -> Result<TcpStream, Failure> {
-    let literal = at.or_else(|| target.host.parse().ok());
-    let addresses = match literal {
-        Some(address) => vec![address],
-        None => {
-            seen.waits_for = "its name to resolve";
-            let begun = Instant::now();
-            let addresses = resolve(&target.host).await?;
-            seen.passed("dns", begun.elapsed());
-            addresses
-        }
-    };
+    let addresses = find(target, at, seen).await?;
     seen.waits_for = "a connection";
     let begun = Instant::now();
     let stream = race(&addresses, target.port).await?;

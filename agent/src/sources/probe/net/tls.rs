@@ -3,7 +3,7 @@
 //! Owns the keys of `tls:`, whom a probe trusts, and that a certificate is seen also when it is refused. No session is ever
 //! resumed: with one a server shows no certificate. Never opens a connection.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -122,17 +122,26 @@ impl TlsClient {
         })?;
         seen.waits_for = "TLS";
         let begun = Instant::now();
-        self.witness.forget();
+        *self.witness.shown() = Shown::default();
         let came = self.connector.connect(name, stream).await;
-        let shown = self.witness.take();
-        certificate::say(&shown.chain, shown.problem.as_deref(), clock::now(), seen);
+        if let Ok(stream) = &came {
+            let version =
+                stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
+            self.witness.shown().version = version.map(|version| version.replace("TLSv1_", "1."));
+        }
+        self.say_again(seen);
         let stream = came.map_err(|error| of_tls(host, &error))?;
         seen.passed("tls", begun.elapsed());
-        let (_, session) = stream.get_ref();
-        if let Some(version) = session.protocol_version().and_then(|version| version.as_str()) {
-            seen.say("tls", Said::Text(version.replace("TLSv1_", "1.")));
-        }
         Ok(stream)
+    }
+
+    /// Says version and certificate of the last handshake, for who goes on over its connection.
+    pub(in super::super) fn say_again(&self, seen: &mut Seen) {
+        let shown = self.witness.shown();
+        certificate::say(&shown.chain, shown.problem.as_deref(), clock::now(), seen);
+        if let Some(version) = &shown.version {
+            seen.say("tls", Said::Text(version.clone()));
+        }
     }
 }
 
@@ -176,20 +185,17 @@ struct Witness {
     shown: Mutex<Shown>,
 }
 
-/// What a server showed.
+/// What a server showed in the last handshake.
 #[derive(Debug, Default)]
 struct Shown {
+    version: Option<String>,
     chain: Vec<CertificateDer<'static>>,
     problem: Option<String>,
 }
 
 impl Witness {
-    fn forget(&self) {
-        self.take();
-    }
-
-    fn take(&self) -> Shown {
-        std::mem::take(&mut *self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,7 +219,7 @@ impl ServerCertVerifier for Witness {
         };
         let all = std::iter::once(own).chain(others);
         let chain = all.map(|certificate| certificate.clone().into_owned()).collect();
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown { chain, problem };
+        *self.shown() = Shown { version: None, chain, problem };
         verdict
     }
 

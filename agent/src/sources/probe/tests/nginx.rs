@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use watchkeeper_agent_core::probe::Reason;
 
-use super::scene::{attempt, testdata, told};
+use super::scene::{Attempts, attempt, testdata, told};
 
 /// An nginx of our own; it ends with the test.
 struct Nginx {
@@ -41,7 +41,7 @@ fn nginx(server: &str) -> Option<Nginx> {
          client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
          uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; access_log off;\n\
          server {{ listen 127.0.0.1:{port} ssl http2; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {};\n\
-         ssl_client_certificate {}; {server} location / {{ default_type application/json; return 200 '{{\"ok\":true}}'; }} }} }}\n",
+         ssl_client_certificate {}; {server} location / {{ default_type application/json; return 200 '{{\"ok\":true,\"host\":\"$host\"}}'; }} }} }}\n",
         certificate.display(),
         key.display(),
         ca.display(),
@@ -71,8 +71,8 @@ async fn a_real_server_is_asked_in_both_versions_by_tls() {
     let ca = testdata("ca.pem");
     for (version, spoken) in [("", "2"), (", version: '1.1'", "1.1"), (", version: '2'", "2")] {
         let keys = format!(
-            "http: {{url: 'https://localhost:{}/', tls: {{ca: {}}}{version}}}, timeout: 10s, \
-             expect: ['version == \"{spoken}\"', 'json.ok', 'tls == \"1.3\"', 'certificate.days > 365.0', \
+            "http: {{url: 'https://localhost:{}/', headers: {{host: shop.test}}, tls: {{ca: {}}}{version}}}, timeout: 10s, \
+             expect: ['json.host == \"shop.test\"', 'version == \"{spoken}\"', 'json.ok', 'tls == \"1.3\"', 'certificate.days > 365.0', \
              'certificate.subject == \"CN=localhost\"', 'certificate.is_trusted']",
             server.port,
             ca.display()
@@ -94,4 +94,23 @@ async fn a_server_that_wants_a_certificate_gets_ours() {
     assert_eq!(told(&with).await, (Reason::Ok, "it answers as expected".to_owned()));
     let (reason, why) = told(&format!("http: {{url: '{url}', tls: {{ca: {ca}}}}}")).await;
     assert_eq!(reason, Reason::Status, "{why}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_connection_that_was_kept_is_still_known() {
+    let Some(server) = nginx("") else { return };
+    let ca = testdata("ca.pem");
+    let mut attempts = Attempts::of(&format!(
+        "http: {{url: 'https://127.0.0.1:{}/', reuse: true, tls: {{ca: {}}}}}, \
+         expect: ['certificate.expires_in > duration(\"14d\")', 'tls == \"1.3\"']",
+        server.port,
+        ca.display()
+    ));
+    for n in 0..3 {
+        let found = attempts.next().await;
+        assert_eq!(found.judged.reason, Reason::Ok, "{}", found.judged.why);
+        assert!(found.expires_in.is_some());
+        let connects = found.phases.iter().any(|(phase, _)| *phase == "connect");
+        assert_eq!(connects, n == 0, "{:?}", found.phases);
+    }
 }

@@ -35,8 +35,10 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Of a probe whose keys, besides name and service, are these.
+    /// Of a probe whose keys, besides name and service, are these. Without a `timeout` it has patience: tests run beside others.
     pub(super) fn of(keys: &str) -> Self {
+        let patient = if keys.contains("timeout:") { "" } else { "timeout: 10s, " };
+        let keys = format!("{patient}{keys}");
         let settings = settings(&format!("probe: {{name: home, service: shop, {keys}}}")).unwrap();
         let head = &settings.head;
         let asker = Asker {

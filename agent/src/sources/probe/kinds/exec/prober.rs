@@ -26,8 +26,7 @@ impl ExecProber {
     }
 
     async fn attempt(&self, seen: &mut Seen) -> Result<(), Failure> {
-        seen.waits_for = "the program to end";
-        let Run { status, output, errors } = run(&self.probe).await?;
+        let Run { status, output, errors } = run(&self.probe, seen).await?;
         let signal = status.signal().map(|signal| BY_SIGNAL + i64::from(signal));
         if let Some(exit) = status.code().map(i64::from).or(signal) {
             seen.say("exit", Said::Int(exit));

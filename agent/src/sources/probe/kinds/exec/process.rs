@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
-use watchkeeper_agent_core::probe::{Failure, Reason};
+use watchkeeper_agent_core::probe::{Failure, Reason, Seen};
 
 use super::config::ExecProbe;
 
@@ -44,8 +44,10 @@ pub(super) struct Kept {
 }
 
 /// Runs it to its end.
-pub(super) async fn run(probe: &ExecProbe) -> Result<Run, Failure> {
+pub(super) async fn run(probe: &ExecProbe, seen: &mut Seen) -> Result<Run, Failure> {
+    (seen.waits_for, seen.waits_for_room) = ("other programs of probes to end", true);
     let _room = ROOM.acquire().await;
+    (seen.waits_for, seen.waits_for_room) = ("the program to end", false);
     let mut child = command(probe).spawn().map_err(|error| unable(&probe.command[0], &error))?;
     let _group = Group::of(&child);
     let (mut output, mut errors) = (Kept::default(), Kept::default());

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
 use url::Url;
-use watchkeeper_agent_core::probe::Expectations;
+use watchkeeper_agent_core::probe::{Carried, Expectations, Failure, Fill, Reason};
 use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 use watchkeeper_expr::Type;
 
@@ -20,8 +20,8 @@ use crate::sources::probe::net::{Tls, read_address, read_tls};
 /// How much of a body is read if nothing else is said.
 const MAX_BODY: u64 = 1 << 20;
 
-/// The most that may be asked for: it lies in memory.
-const MOST_BODY: u64 = 64 << 20;
+/// The most that may be asked for: it lies in memory, and other probes wait while it is looked through.
+const MOST_BODY: u64 = 16 << 20;
 
 /// Redirects that are followed if nothing else is said.
 const REDIRECTS: i64 = 5;
@@ -30,6 +30,8 @@ const REDIRECTS: i64 = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct HttpProbe {
     pub(super) url: Url,
+    /// As it is written, for what is carried into it.
+    pub(super) url_text: String,
     pub(super) method: Method,
     pub(super) headers: Vec<(HeaderName, Secret)>,
     pub(super) body: Option<Secret>,
@@ -92,6 +94,8 @@ impl ProbeKind for HttpProbe {
         ];
         node.fields(reader, &keys, |f| {
             let url = f.required("url", read_url);
+            let url_node = f.node("url").filter(|_| url.is_some());
+            let url_text = url_node.and_then(|node| read::string(node, f.reader()));
             let body = f.optional("body", read::secret);
             let usual = if body.is_some() { Method::POST } else { Method::GET };
             let method = f.or("method", usual, read_method);
@@ -112,6 +116,7 @@ impl ProbeKind for HttpProbe {
             }
             Some(Self {
                 url: url.value,
+                url_text: url_text?,
                 method,
                 headers: headers?,
                 body,
@@ -233,6 +238,33 @@ fn read_auth(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
 }
 
 impl HttpProbe {
+    /// What of it is sent: places for what is carried may be in each.
+    pub(in super::super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().map(|(_, value)| value.expose());
+        let body = self.body.iter().map(Secret::expose);
+        std::iter::once(self.url_text.as_str()).chain(headers).chain(body)
+    }
+
+    /// Scheme, host and port.
+    pub(in super::super) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The same with what an earlier step carries.
+    pub(super) fn carrying(&self, carried: &Carried) -> Result<Self, Failure> {
+        let unfit = |what: &str| Failure::new(Reason::Expect, what.to_owned());
+        let url = Url::parse(&carried.fill(&self.url_text, Fill::Encoded))
+            .map_err(|_| unfit("what is carried makes no URL"))?;
+        let mut headers = Vec::new();
+        for (name, value) in &self.headers {
+            let value = carried.fill(value.expose(), Fill::AsItIs);
+            HeaderValue::from_str(&value).map_err(|_| unfit("what is carried fits no header"))?;
+            headers.push((name.clone(), Secret::new(value)));
+        }
+        let body = self.body.as_ref().map(|body| carried.fill(body.expose(), Fill::AsItIs));
+        Ok(Self { url, headers, body: body.map(Secret::new), ..self.clone() })
+    }
+
     /// What is sent with each request to where it was meant for.
     pub(super) fn header_map(&self) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -22,7 +22,7 @@ const MAX_HEADERS: usize = 256;
 
 /// A connection over which requests go one after the other.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in super::super) struct Connection {
     sender: Sender,
     task: AbortHandle,
 }
@@ -35,7 +35,11 @@ enum Sender {
 
 impl Connection {
     /// Begins to speak HTTP over a stream with `host`.
-    pub(super) async fn begin<S>(stream: S, is_two: bool, host: &str) -> Result<Self, Failure>
+    pub(in super::super) async fn begin<S>(
+        stream: S,
+        is_two: bool,
+        host: &str,
+    ) -> Result<Self, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -57,7 +61,7 @@ impl Connection {
     }
 
     /// The version that is spoken.
-    pub(super) fn version(&self) -> Version {
+    pub(in super::super) fn version(&self) -> Version {
         match self.sender {
             Sender::One(_) => Version::HTTP_11,
             Sender::Two(_) => Version::HTTP_2,
@@ -65,7 +69,7 @@ impl Connection {
     }
 
     /// Whether another request can go over it.
-    pub(super) async fn is_ready(&mut self) -> bool {
+    pub(in super::super) async fn is_ready(&mut self) -> bool {
         match &mut self.sender {
             Sender::One(sender) => sender.ready().await.is_ok(),
             Sender::Two(sender) => sender.ready().await.is_ok(),
@@ -73,7 +77,7 @@ impl Connection {
     }
 
     /// Sends a request, and waits for the answer's head.
-    pub(super) async fn send(
+    pub(in super::super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, hyper::Error> {
@@ -91,7 +95,7 @@ impl Drop for Connection {
 }
 
 /// What an error of HTTP is; `host` is asked.
-pub(super) fn of_http(host: &str, error: &hyper::Error) -> Failure {
+pub(in super::super) fn of_http(host: &str, error: &hyper::Error) -> Failure {
     if error.is_parse_too_large() {
         let what = format!("the head of the answer of {host} is longer than {MAX_HEAD} bytes");
         return Failure::new(Reason::Protocol, what);

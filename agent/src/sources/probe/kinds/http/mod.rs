@@ -10,3 +10,5 @@ mod prober;
 mod request;
 
 pub(super) use config::HttpProbe;
+pub(super) use connection::{Connection, of_http};
+pub(super) use prober::HttpProber;

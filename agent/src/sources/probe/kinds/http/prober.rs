@@ -7,7 +7,7 @@ use hyper::Response;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use url::Url;
-use watchkeeper_agent_core::probe::{Expectations, Failure, Reason, Said, Seen};
+use watchkeeper_agent_core::probe::{Carried, Expectations, Failure, Reason, Said, Seen};
 
 use super::answer::{Wanted, read_body, say_head};
 use super::config::{HttpProbe, Version, shown};
@@ -17,7 +17,7 @@ use crate::sources::probe::kinds::kind::{Asking, Prober};
 use crate::sources::probe::net::{HostPort, TlsClient, reach};
 
 /// Asks by HTTP.
-pub(super) struct HttpProber {
+pub(in super::super) struct HttpProber {
     probe: HttpProbe,
     wanted: Wanted,
     /// Made when it is needed first.
@@ -27,13 +27,29 @@ pub(super) struct HttpProber {
 
 impl HttpProber {
     /// One who asks this; what no condition reads is not kept.
-    pub(super) fn new(probe: HttpProbe, expectations: &Expectations) -> Self {
+    pub(in super::super) fn new(probe: HttpProbe, expectations: &Expectations) -> Self {
         Self { probe, wanted: Wanted::by(expectations), tls: None, kept: None }
     }
 
-    async fn journey(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+    /// The same, and keeps the whole answer of which these names are parts.
+    pub(in super::super) fn keeping(mut self, names: &[&str]) -> Self {
+        self.wanted.body |= names.contains(&"body");
+        self.wanted.json |= names.contains(&"json");
+        self
+    }
+
+    /// Asks with what earlier steps carry.
+    pub(in super::super) async fn ask_with(
+        &mut self,
+        carried: &Carried,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        let ask = Ask::of(&self.probe.carrying(carried)?);
+        self.journey(ask, seen).await
+    }
+
+    async fn journey(&mut self, mut ask: Ask, seen: &mut Seen) -> Result<(), Failure> {
         self.kept.take_if(|_| !self.probe.reuse);
-        let mut ask = Ask::of(&self.probe);
         let mut n_redirects = 0;
         loop {
             let (answer, connection) = self.answered(&ask, seen).await?;
@@ -77,6 +93,9 @@ impl HttpProber {
             let message = ask.message(connection.version())?;
             match connection.send(message).await {
                 Ok(answer) => {
+                    if let Some(tls) = self.tls.as_ref().filter(|_| ask.url.scheme() == "https") {
+                        tls.say_again(seen);
+                    }
                     seen.passed("first_byte", begun.elapsed());
                     return Ok((answer, connection));
                 }
@@ -130,6 +149,7 @@ impl HttpProber {
 
 impl Prober for HttpProber {
     fn ask<'a>(&'a mut self, seen: &'a mut Seen) -> Asking<'a> {
-        Box::pin(self.journey(seen))
+        let ask = Ask::of(&self.probe);
+        Box::pin(self.journey(ask, seen))
     }
 }

@@ -10,7 +10,7 @@ use hyper::header::{
     USER_AGENT,
 };
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
-use url::Url;
+use url::{Position, Url};
 use watchkeeper_agent_core::probe::{Failure, Reason};
 
 use super::config::HttpProbe;
@@ -56,30 +56,27 @@ impl Ask {
 
     /// As it is sent in this version.
     pub(super) fn message(&self, version: Version) -> Result<Request<Full<Bytes>>, Failure> {
-        let unfit = |_| {
+        let unfit = || {
             let what = "the URL can't be sent: it holds what no request line can";
             Failure::new(Reason::Unable, what)
         };
+        let path = &self.url[Position::BeforePath..Position::AfterQuery];
+        let own = &self.url[Position::BeforeHost..Position::AfterPort];
+        let given = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = given.unwrap_or(own);
         let is_two = version == Version::HTTP_2;
-        let whole = &self.url[..url::Position::AfterQuery];
-        let target = if is_two {
-            whole
-        } else {
-            &self.url[url::Position::BeforePath..url::Position::AfterQuery]
-        };
-        let uri: Uri = target.parse().map_err(unfit)?;
+        let uri = Uri::builder().path_and_query(path);
+        // Version 2 has the host in the target, and no header for it.
+        let uri = if is_two { uri.scheme(self.url.scheme()).authority(authority) } else { uri };
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
+        *request.uri_mut() = uri.build().map_err(|_| unfit())?;
         *request.version_mut() = version;
+        let host = HeaderValue::from_str(authority).map_err(|_| unfit())?;
         *request.headers_mut() = self.headers.clone();
-        if !is_two && !self.headers.contains_key(HOST) {
-            let authority = match self.url.port() {
-                Some(port) => format!("{}:{port}", self.url.host_str().unwrap_or_default()),
-                None => self.url.host_str().unwrap_or_default().to_owned(),
-            };
-            let host = HeaderValue::from_str(&authority)
-                .map_err(|_| Failure::new(Reason::Unable, "the host is no header's value"))?;
+        if is_two {
+            request.headers_mut().remove(HOST);
+        } else {
             request.headers_mut().insert(HOST, host);
         }
         Ok(request)

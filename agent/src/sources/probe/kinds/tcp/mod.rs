@@ -9,3 +9,4 @@ mod prober;
 mod starttls;
 
 pub(super) use config::{TcpProbe, TlsProbe};
+pub(super) use starttls::StartTls;

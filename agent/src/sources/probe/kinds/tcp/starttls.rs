@@ -14,7 +14,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A protocol that goes over to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StartTls {
+pub(in super::super) enum StartTls {
     /// RFC 3207.
     Smtp,
     /// RFC 9051, 6.2.1.
@@ -62,7 +62,11 @@ impl StartTls {
     }
 
     /// Goes over; the stream on which TLS begins now.
-    pub(super) async fn ask(self, stream: TcpStream, whom: &str) -> Result<TcpStream, Failure> {
+    pub(in super::super) async fn ask(
+        self,
+        stream: TcpStream,
+        whom: &str,
+    ) -> Result<TcpStream, Failure> {
         let mut talk = Talk::over(stream);
         if self == Self::Postgres {
             talk.send(whom, &SSL_REQUEST).await?;
