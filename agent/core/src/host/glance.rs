@@ -53,8 +53,8 @@ pub struct Interface {
     pub bytes: [u64; 2],
     /// Received and sent badly.
     pub errors: [u64; 2],
-    /// Not taken in and not let out.
-    pub drops: [u64; 2],
+    /// Not taken in and not let out, where that is told.
+    pub drops: Option<[u64; 2]>,
 }
 
 /// How full a file system is.

@@ -176,11 +176,12 @@ impl HostObserver {
         self.network.begin();
         for interface in all.iter().take(MAX_PARTS) {
             for (measure, counts) in [
-                (&signals::NETWORK_BYTES, interface.bytes),
-                (&signals::NETWORK_ERRORS, interface.errors),
+                (&signals::NETWORK_BYTES, Some(interface.bytes)),
+                (&signals::NETWORK_ERRORS, Some(interface.errors)),
                 (&signals::NETWORK_DROPS, interface.drops),
             ] {
-                for (way, (direction, count)) in DIRECTIONS.iter().zip(counts).enumerate() {
+                let counts = DIRECTIONS.iter().zip(counts.into_iter().flatten());
+                for (way, (direction, count)) in counts.enumerate() {
                     let grown = self.network.of((interface.name.clone(), measure.name, way), count);
                     let labels = [interface.name.as_str(), direction];
                     self.put(measure, &labels, grown.map(|n| measure.whole(n)), now, into);

@@ -63,7 +63,7 @@ pub fn network(text: &str) -> Vec<Interface> {
         let numbers = counts.split_ascii_whitespace().map(str::parse::<u64>);
         let counts: Vec<u64> = numbers.collect::<Result<_, _>>().ok()?;
         let both = |at: usize| Some([*counts.get(at)?, *counts.get(at + 8)?]);
-        let (bytes, errors, drops) = (both(0)?, both(2)?, both(3)?);
+        let (bytes, errors, drops) = (both(0)?, both(2)?, Some(both(3)?));
         Some(Interface { name: name.trim().to_owned(), bytes, errors, drops })
     };
     text.lines().filter_map(interface).collect()

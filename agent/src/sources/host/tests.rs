@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use watchkeeper_agent_core::host::Sensor;
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealOrder;
 use watchkeeper_config::{Reader, load_str};
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
 
+#[cfg(target_os = "linux")]
 use super::machine::{Machine, chips};
+#[cfg(target_os = "linux")]
 use super::sensors::numbered;
 use super::source::HostSource;
 use super::*;

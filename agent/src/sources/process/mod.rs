@@ -1,6 +1,6 @@
 //! The `process` source: whether a process runs, what it takes, and how it ends.
 //!
-//! In reading order: `config` reads what the user wrote; `table` is what the system tells of its processes; `whom` says which
+//! In reading order: `config` reads what the user wrote; `table` is what the system tells of its processes, in the words of `seen`; `whom` says which
 //! are meant, by a `pidfile`, a match (`matching`) or a supervisor (`unit`), which is asked through `ask`; `death` waits
 //! for ends; `source` drives, `facts` tells. What is decided is decided in the agent's core.
 
@@ -10,6 +10,7 @@ mod death;
 mod facts;
 mod matching;
 mod pidfile;
+mod seen;
 mod source;
 #[cfg_attr(not(target_os = "linux"), path = "table_elsewhere.rs")]
 mod table;

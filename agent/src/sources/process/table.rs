@@ -16,6 +16,8 @@ use rustix::time::{ClockId, clock_gettime};
 use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample, Stat};
 use watchkeeper_model::Timestamp;
 
+pub(super) use super::seen::{Called, Moment, Seen};
+
 /// More open files than this are not counted one by one.
 const MAX_COUNTED: usize = 100_000;
 
@@ -29,32 +31,6 @@ pub(super) struct Table {
     uptime: fn() -> Duration,
     ticks_per_second: u64,
     page_bytes: u64,
-}
-
-/// A moment, by the clocks that ages are made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) now: Timestamp,
-    pub(super) uptime: Duration,
-}
-
-/// How a process was called.
-#[derive(Debug)]
-pub(super) struct Called {
-    /// When it began, in its own unit.
-    pub(super) started: u64,
-    pub(super) age: Duration,
-    pub(super) parent: u32,
-    /// Its words with a space between them; empty for what has none, such as threads of the kernel.
-    pub(super) command: String,
-}
-
-/// What is known of one process.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) sample: Sample,
-    /// Why its open files can't be counted.
-    pub(super) closed: Option<io::Error>,
 }
 
 impl Table {

@@ -1,0 +1,35 @@
+//! What a table of processes says.
+//!
+//! Owns the words that every system is put into. Never looks.
+
+use std::io;
+use std::time::Duration;
+
+use watchkeeper_agent_core::process::Sample;
+use watchkeeper_model::Timestamp;
+
+/// A moment, by the clocks that ages are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
+    pub(super) uptime: Duration,
+}
+
+/// How a process was called.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// When it began, in its own unit.
+    pub(super) started: u64,
+    pub(super) age: Duration,
+    pub(super) parent: u32,
+    /// Its words with a space between them; empty for what has none, such as threads of the kernel.
+    pub(super) command: String,
+}
+
+/// What is known of one process.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) sample: Sample,
+    /// Why its open files can't be counted.
+    pub(super) closed: Option<io::Error>,
+}
