@@ -17,6 +17,7 @@ mod e2e {
     mod joining;
     mod journal;
     mod letters;
+    mod maia;
     mod mail;
     mod mtail;
     mod nginx;

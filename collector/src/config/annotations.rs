@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use watchkeeper_collector_core::alert::RuleSettings;
-use watchkeeper_collector_core::notify::{Scene, SloFacts, WordingError, check_wording};
+use watchkeeper_collector_core::notify::{
+    SampleEvent, Scene, SloFacts, WordingError, check_wording,
+};
 use watchkeeper_collector_core::series::Stat;
 use watchkeeper_collector_core::slo::SloSettings;
 use watchkeeper_config::{Fields, Located, Node, Reader};
@@ -61,6 +63,7 @@ fn check_each(
     reader: &mut Reader<'_>,
 ) {
     let Some(annotations) = node.get("annotations") else { return };
+    let events = [event()];
     for entry in annotations.entries() {
         let Some(text) = entry.value.as_scalar() else { continue };
         let scenes = labels.iter().flat_map(|labels| [(labels, true), (labels, false)]);
@@ -75,6 +78,7 @@ fn check_each(
                 external_url: "http://127.0.0.1:7700",
                 slo,
                 is_slo: slo.is_some(),
+                events: if firing { &events } else { &[] },
             };
             check_wording(text, &scene)
         });
@@ -89,6 +93,18 @@ fn check_each(
                 problem.help(help);
             }
         }
+    }
+}
+
+/// An event as it may have been.
+fn event() -> SampleEvent {
+    SampleEvent {
+        at: Timestamp::EPOCH,
+        agent: "web-1".to_owned(),
+        name: "error".to_owned(),
+        message: "the payment gateway refused the connection".to_owned(),
+        correlation: "req-1".to_owned(),
+        trace: String::new(),
     }
 }
 
@@ -137,6 +153,10 @@ mod tests {
             ),
             ("slos", "{% if severity == 'page' %}now{% else %}{{ slo.exhausts_at }}{% endif %}"),
             ("rules", "{{ labels.method }} takes {{ value | duration }}"),
+            (
+                "rules",
+                "{% for e in events[-5:] %}{{ e.at }} {{ e.name }} {{ e.message }}{% endfor %}",
+            ),
             ("rules", "no expression at all: 100 % of {them}"),
         ] {
             let annotations = format!("{{summary: \"{text}\"}}");
@@ -182,6 +202,7 @@ mod tests {
                 "write {{ labels.method }}",
                 "{{ $labels.method }}",
             ),
+            ("rules", "{% for e in events %}{{ e.msg }}{% endfor %}", "`e.msg`", "events", "e.msg"),
             ("rules", "{{ value | durations }}", "durations", "duration, percent", "durations"),
         ] {
             let shown = problems(section, &format!("{{summary: \"{text}\"}}"));

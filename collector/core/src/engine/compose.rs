@@ -9,6 +9,7 @@ use watchkeeper_model::{Service, Timestamp};
 
 use super::Engine;
 use super::effect::Fact;
+use super::samples::Samples;
 use crate::alert::{AlertKind, AlertRow, Fingerprint};
 use crate::notify::{
     Action, GroupRow, IncidentRow, Notification, NotifiedAlert, SampleEvent, SendReason, Told,
@@ -113,8 +114,15 @@ impl Engine {
     }
 
     fn latest_events(&self, row: &AlertRow) -> Vec<SampleEvent> {
-        let service = Service::new(row.labels.get("service"));
-        let samples = service.and_then(|service| self.samples.get(&service));
-        samples.map(super::samples::Samples::latest).unwrap_or_default()
+        self.samples_of(row).map(Samples::latest).unwrap_or_default()
+    }
+
+    /// What annotations see.
+    pub(super) fn recent_events(&self, row: &AlertRow) -> Vec<SampleEvent> {
+        self.samples_of(row).map(Samples::recent).unwrap_or_default()
+    }
+
+    fn samples_of(&self, row: &AlertRow) -> Option<&Samples> {
+        self.samples.get(&Service::new(row.labels.get("service"))?)
     }
 }

@@ -50,4 +50,14 @@ impl Samples {
         chosen.sort_by_key(|sample| std::cmp::Reverse(sample.at));
         chosen
     }
+    /// What was seen last, of either sort, the oldest first; at most [`KEPT`].
+    pub(super) fn recent(&self) -> Vec<SampleEvent> {
+        let mut all: Vec<_> = self.others.iter().chain(&self.errors).collect();
+        // Stable: of the same moment an error comes last, behind what led to it.
+        all.sort_by_key(|sample| sample.at);
+        all.into_iter()
+            .skip((self.others.len() + self.errors.len()).saturating_sub(KEPT))
+            .cloned()
+            .collect()
+    }
 }

@@ -23,6 +23,7 @@ impl Engine {
         if !has_expressions(row) {
             return (row.annotations.clone(), Vec::new());
         }
+        let events = if firing { self.recent_events(row) } else { Vec::new() };
         let external_url = self.settings.external_url.as_str();
         let url = format!("{external_url}/alerts/{}", row.fingerprint);
         let scene = Scene {
@@ -35,6 +36,7 @@ impl Engine {
             external_url,
             slo,
             is_slo: row.key.kind == AlertKind::Slo,
+            events: &events,
         };
         let mut facts = Vec::new();
         let texts = row.annotations.iter().map(|(name, text)| {

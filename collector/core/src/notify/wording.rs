@@ -13,7 +13,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter};
 use watchkeeper_model::{Labels, Timestamp, readable};
 
-use super::message::SloFacts;
+use super::message::{SampleEvent, SloFacts};
 
 /// Steps one text may take.
 const FUEL: u64 = 20_000;
@@ -68,6 +68,8 @@ pub struct Scene<'a> {
     pub slo: Option<&'a SloFacts>,
     /// Whether it is an SLO's: then the above are there, if only without a value.
     pub is_slo: bool,
+    /// `events`, the latest of the service, the oldest first: each with `at`, `agent`, `name`, `message`, `correlation`, `trace`.
+    pub events: &'a [SampleEvent],
 }
 
 /// Why a text can't be filled in.
@@ -249,6 +251,7 @@ fn variables(scene: &Scene<'_>) -> BTreeMap<&'static str, Value> {
         ("starts_at", Value::from(scene.starts_at.rfc3339())),
         ("url", Value::from(scene.url)),
         ("external_url", Value::from(scene.external_url)),
+        ("events", scene.events.iter().map(event).collect()),
     ]);
     if scene.is_slo || scene.slo.is_some() {
         let slo = slo(scene.slo);
@@ -258,6 +261,19 @@ fn variables(scene: &Scene<'_>) -> BTreeMap<&'static str, Value> {
         variables.insert("slo", Value::from(slo));
     }
     variables
+}
+
+fn event(event: &SampleEvent) -> Value {
+    let at = event.at.rfc3339();
+    let fields = [
+        ("at", at.as_str()),
+        ("agent", &event.agent),
+        ("name", &event.name),
+        ("message", &event.message),
+        ("correlation", &event.correlation),
+        ("trace", &event.trace),
+    ];
+    Value::from(BTreeMap::from(fields.map(|(name, text)| (name, Value::from(text)))))
 }
 
 fn slo(facts: Option<&SloFacts>) -> BTreeMap<&'static str, Value> {
@@ -404,7 +420,35 @@ mod tests {
             external_url: "http://h",
             slo,
             is_slo: slo.is_some(),
+            events: &[],
         }
+    }
+
+    #[test]
+    fn the_latest_events_read_as_people_write() {
+        let event = |secs, message: &str| SampleEvent {
+            at: Timestamp::from_secs(secs),
+            agent: "web-1".to_owned(),
+            name: "line".to_owned(),
+            message: message.to_owned(),
+            correlation: String::new(),
+            trace: String::new(),
+        };
+        let labels = labels();
+        let events = [event(1, "{{ 1/0 }} <b>"), event(2, "done")];
+        let scene = Scene { events: &events, ..scene(&labels, None) };
+        for (text, want) in [
+            (
+                "{% for e in events %}{{ e.at }} {{ e.message }};{% endfor %}",
+                "1970-01-01T00:00:01Z {{ 1/0 }} <b>;1970-01-01T00:00:02Z done;",
+            ),
+            ("{{ events | length }}: {{ (events | last).message }}", "2: done"),
+            ("{% for e in events[-1:] %}{{ e.agent }} {{ e.name }}{% endfor %}", "web-1 line"),
+        ] {
+            assert_eq!(fill_in(text, &scene).as_deref(), Ok(want), "{text}");
+        }
+        let problem = check_wording("{% for e in events %}{{ e.msg }}{% endfor %}", &scene);
+        assert!(problem.unwrap_err().message.contains("`e.msg` is not there"));
     }
 
     #[test]

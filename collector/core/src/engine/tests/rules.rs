@@ -7,7 +7,7 @@ use crate::alert::{AlertState, RuleSettings};
 use crate::engine::{ByeReason, Fact, Input, Settings};
 use crate::notify::Action;
 use crate::series::{Filter, Op, Stat};
-use watchkeeper_model::{AgentId, Labels};
+use watchkeeper_model::{AgentId, Event, Labels, Severity, Timestamp};
 
 fn with(change: impl Fn(&mut RuleSettings)) -> Settings {
     let mut all = settings();
@@ -285,4 +285,33 @@ fn too_many_groups_are_counted_and_said() {
     }
     let said = world.facts.iter().filter(|f| matches!(f, Fact::GroupsOverflowed { .. })).count();
     assert_eq!((world.engine.alerts().len(), said), (crate::alert::MAX_GROUPS, 2));
+}
+
+#[test]
+fn annotations_see_the_latest_events_of_the_service_in_their_order_and_not_when_it_is_over() {
+    let text = "{% for e in events %}{{ e.message }} {% endfor %}";
+    let mut world = World::new(with(|rule| rule.annotations = Labels::new([("last", text)])));
+    let event = |n: i64, severity: Severity| Event {
+        at: Timestamp::from_secs(n),
+        source: "log".to_owned(),
+        name: "line".to_owned(),
+        severity,
+        message: n.to_string(),
+        correlation: String::new(),
+        trace: String::new(),
+        fields: "{}".to_owned(),
+        truncated: false,
+    };
+    // An old error does not stand in the place of what was seen last; what comes late finds its place.
+    let old = (1..=12).map(|n| event(n, Severity::Error));
+    let fresh =
+        [event(102, Severity::Info), event(103, Severity::Error), event(101, Severity::Info)];
+    world.commit("web-1", Vec::new(), old.chain(fresh).collect());
+    world.requests(0, 1);
+    let last =
+        |world: &World| world.last.clone().unwrap().alerts[0].annotations.get("last").to_owned();
+    assert_eq!(last(&world), "6 7 8 9 10 11 12 101 102 103 ");
+    beating(&mut world, 400);
+    assert!(!world.is_firing("Errors"));
+    assert_eq!(last(&world), "");
 }
