@@ -13,6 +13,9 @@ use super::loopback::{read_to_end, serve};
 /// How fast a server drips that never comes to an end: often enough that nobody can call it silent.
 const DRIP: Duration = Duration::from_millis(50);
 
+/// Between two pieces of what is endless: fast, and still not all of a processor.
+const POUR: Duration = Duration::from_millis(1);
+
 /// What `/json` answers.
 pub const HEALTHY: &str = "{\"status\":\"healthy\"}";
 
@@ -42,9 +45,8 @@ pub async fn web(tls: Option<TlsAcceptor>) -> anyhow::Result<SocketAddr> {
 
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> std::io::Result<()> {
     let head = head(&mut stream).await?;
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (kind, rest) =
-        path[1.min(path.len())..].split_once('/').unwrap_or((path.trim_matches('/'), ""));
+    let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let (kind, rest) = path.split_once('/').unwrap_or((path, ""));
     let whole = match (kind, rest) {
         ("status", status) => said(status, "", "ok"),
         ("json", _) => said("200", "X-Shop: open\r\n", HEALTHY),
@@ -81,6 +83,7 @@ async fn without_end<S: AsyncRead + AsyncWrite + Unpin>(
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         loop {
             stream.write_all(&[b'z'; 16 << 10]).await?;
+            tokio::time::sleep(POUR).await;
         }
     }
     let (begun, drop) = match how {

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 /// Patience with what answers: tests run beside others.
-const PATIENT: &str = "8s";
+const PATIENT: &str = "6s";
 
 /// Patience with what is known to hang.
 const IMPATIENT: &str = "1s";
@@ -101,12 +101,7 @@ impl Case {
 
     /// As [`Self::down`], because there is no end to it.
     pub(super) fn hangs(self) -> Self {
-        self.down("down timeout").impatient()
-    }
-
-    /// It takes as long as it may.
-    pub(super) fn impatient(self) -> Self {
-        Self { timeout: IMPATIENT, ..self }
+        Self { timeout: IMPATIENT, ..self.down("down timeout") }
     }
 
     /// They should differ, and why.

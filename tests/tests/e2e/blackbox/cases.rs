@@ -232,9 +232,7 @@ fn hangs(t: &Targets) -> Vec<Case> {
         Case::http("nothing is answered", t.url("hang/first_byte")).hangs(),
         Case::http("a head that drips", t.url("hang/head")).hangs(),
         Case::http("a body that drips", t.url("hang/body")).hangs(),
-        Case::http("a body without end", t.url("endless"))
-            .impatient()
-            .differs("down", "up ok", ENDLESS),
+        Case::http("a body without end", t.url("endless")).differs("down", "up ok", ENDLESS),
         Case::http_with(
             "a body without end, all of which matters",
             t.url("endless"),
