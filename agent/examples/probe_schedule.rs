@@ -48,15 +48,16 @@ fn main() -> Result<()> {
         let (config, _) = reader.finish(config).map_err(|p| anyhow::anyhow!(p.render()))?;
         sources.push(build(config.settings, Stored::default(), &mut acc, &beside));
     }
-    let before = cpu()?;
+    let serving = server.child.id().to_string();
+    let (before, served_before) = (cpu("self")?, cpu(&serving)?);
     let counted = work(&mut sources, &mut acc, &wakes, Duration::from_secs(seconds));
-    let spent = cpu()? - before;
+    let (spent, served) = (cpu("self")? - before, cpu(&serving)? - served_before);
     drop(sources);
     drop(beside);
     let errors = server.errors()?;
     ensure!(!errors.is_empty(), "nobody was asked");
     let at = |share: f64| errors[((errors.len() - 1) as f64 * share) as usize] as f64 / 1000.0;
-    let share = spent.as_secs_f64() / seconds as f64 * 100.0;
+    let share = |spent: Duration| spent.as_secs_f64() / seconds as f64 * 100.0;
     println!("{n_probes} probes a second for {seconds} s: {counted:?} attempts counted");
     println!(
         "late at the server: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, most {:.2} ms of {}",
@@ -67,8 +68,10 @@ fn main() -> Result<()> {
         errors.len()
     );
     println!(
-        "agent: {share:.1} % of a core, {:.0} µs an attempt",
-        spent.as_micros() as f64 / errors.len() as f64
+        "agent: {:.1} % of a core, {:.0} µs an attempt; the server took {:.1} % of one",
+        share(spent),
+        spent.as_micros() as f64 / errors.len() as f64,
+        share(served)
     );
     Ok(())
 }
@@ -183,8 +186,9 @@ fn answered(mut stream: TcpStream) -> Option<String> {
     Some(path)
 }
 
-fn cpu() -> Result<Duration> {
-    let text = std::fs::read_to_string("/proc/self/stat")?;
+/// What a process, by its id or `self`, has had of processors.
+fn cpu(process: &str) -> Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields: Vec<&str> =
         text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;

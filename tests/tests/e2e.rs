@@ -5,6 +5,7 @@
 mod e2e {
     mod amqp_client;
     mod backup;
+    mod blackbox;
     mod broker_input;
     mod broker_letters;
     mod budgets;

@@ -3,15 +3,23 @@
 //! Owns their behaviour and their faults. Knows nothing of Watchkeeper's own types, so a fake can't repeat a mistake
 //! of ours.
 
+pub mod grpc;
+pub mod loopback;
+pub mod name_server;
 pub mod pagerduty;
 pub mod receiver;
 pub mod signed;
 pub mod slack_app;
+pub mod talkers;
+pub mod web;
 
+pub use grpc::grpc;
+pub use name_server::name_server;
 pub use pagerduty::PagerDuty;
 pub use receiver::{Answer, Flavour, Receiver, Request};
 pub use signed::Signed;
 pub use slack_app::SlackApp;
+pub use web::web;
 
 #[cfg(test)]
 mod tests {

@@ -85,6 +85,8 @@ async fn a_mail_server_goes_over_to_tls_and_what_it_said_before_is_not_believed(
                 let _ = lines.next_line().await;
                 let _ = writer.write_all(consent.as_bytes()).await;
                 if !consent.starts_with("220") {
+                    // It waits for another command.
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
                     return;
                 }
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };

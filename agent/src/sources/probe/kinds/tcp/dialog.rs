@@ -158,6 +158,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<S> {
         Ok(n > 0)
     }
 
+    /// The line that was awaited and came.
+    pub(super) fn awaited(&self) -> String {
+        let text = String::from_utf8_lossy(&self.output[..self.at]);
+        text.lines().next_back().unwrap_or_default().chars().take(MAX_SHOWN).collect()
+    }
+
     fn last_line(&self) -> String {
         let text = self.output();
         let last = text.lines().next_back().unwrap_or_default();
@@ -191,6 +197,14 @@ mod tests {
             assert_eq!(talk.matches(&greeting), is_match, "{bytes:?}");
             assert_eq!(&talk.output[talk.at..], left, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn what_was_awaited_is_known_also_with_more_behind_it() {
+        let greeting = Regex::new("^220 ").unwrap();
+        let mut talk = heard(b"220-wait\r\n220 mail\r\n250 x\r\n");
+        assert!(talk.matches(&greeting));
+        assert_eq!(talk.awaited(), "220 mail");
     }
 
     proptest! {

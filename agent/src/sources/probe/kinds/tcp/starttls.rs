@@ -61,6 +61,18 @@ impl StartTls {
         }
     }
 
+    /// How it says no; it may go on to wait for something else then.
+    const fn refusal(self) -> &'static str {
+        match self {
+            // RFC 5321, 4.2, and RFC 959, 4.2; the last line of an answer has a space there.
+            Self::Smtp | Self::Ftp => "^[45][0-9][0-9] ",
+            Self::Imap => "^a1 (NO|BAD)|^\\* BYE",
+            Self::Pop3 => "^-ERR",
+            // It is one byte.
+            Self::Postgres => "^N",
+        }
+    }
+
     /// Goes over; the stream on which TLS begins now.
     pub(in super::super) async fn ask(
         self,
@@ -77,20 +89,31 @@ impl StartTls {
         for (n, word) in self.words().iter().enumerate() {
             if n % 2 == 1 {
                 talk.send(whom, word.as_bytes()).await?;
-                continue;
+            } else {
+                self.hear(&mut talk, whom, word).await?;
             }
-            let pattern = Regex::new(word).expect("words are patterns, a test holds");
-            talk.expect(whom, &pattern).await.map_err(|failure| match failure.reason {
-                Reason::Expect => {
-                    let what = format!("{whom} does not go over to TLS: {}", failure.what);
-                    Failure::new(Reason::Tls, what)
-                }
-                _ => failure,
-            })?;
         }
         talk.into_stream().ok_or_else(|| {
             Failure::new(Reason::Tls, format!("{whom} went on in clear after it agreed on TLS"))
         })
+    }
+
+    /// Waits for what agrees, or refuses.
+    async fn hear(self, talk: &mut Talk<TcpStream>, whom: &str, word: &str) -> Result<(), Failure> {
+        let refused =
+            |why: &str| Failure::new(Reason::Tls, format!("{whom} does not go over to TLS: {why}"));
+        let pattern = |text: &str| Regex::new(text).expect("words are patterns, a test holds");
+        let either = pattern(&format!("{word}|{}", self.refusal()));
+        talk.expect(whom, &either).await.map_err(|failure| match failure.reason {
+            Reason::Expect => refused(&failure.what),
+            _ => failure,
+        })?;
+        let said = talk.awaited();
+        if pattern(word).is_match(&said) {
+            Ok(())
+        } else {
+            Err(refused(&format!("it says {said:?}")))
+        }
     }
 }
 
@@ -99,12 +122,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_is_known_and_is_no_yes() {
+        for (protocol, lines) in [
+            (StartTls::Smtp, &["502 what?", "454 TLS not available", "554 no SMTP here"][..]),
+            (StartTls::Ftp, &["530 log in first", "421 too many"]),
+            (StartTls::Imap, &["a1 NO not now", "a1 BAD what?", "* BYE too many"]),
+            (StartTls::Pop3, &["-ERR what?"]),
+        ] {
+            let refusal = Regex::new(protocol.refusal()).unwrap();
+            for line in lines {
+                assert!(refusal.is_match(line), "{line}");
+                let awaited = protocol.words().iter().step_by(2);
+                let is_yes = awaited.map(|word| Regex::new(word).unwrap().is_match(line));
+                assert!(!is_yes.into_iter().any(|is_it| is_it), "{line}");
+            }
+            for line in ["220 go ahead", "250 STARTTLS", "234 go", "* OK", "a1 OK", "+OK"] {
+                assert!(!refusal.is_match(line), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_awaited_is_a_pattern_and_what_is_said_a_line() {
         for (_, protocol) in StartTls::ALL {
             for (n, word) in protocol.words().iter().enumerate() {
                 let fits =
                     if n % 2 == 0 { Regex::new(word).is_ok() } else { word.ends_with("\r\n") };
                 assert!(fits, "{word}");
+                let either = Regex::new(&format!("{word}|{}", protocol.refusal()));
+                assert!(n % 2 == 1 || either.is_ok(), "{word}");
             }
         }
     }
