@@ -2,6 +2,7 @@
 //!
 //! Owns when points are listed and when they become a line of blocks. Every number is the collector's.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use watchkeeper_expr::duration;
@@ -25,6 +26,7 @@ const MAX_SIDE_BY_SIDE: usize = 4;
     after_help = "Values are in seconds, bytes, ratio (0 to 1) or plain numbers, as the signal's unit is.\n\n\
     Examples:\n  watchkeeper query requests --service shop --by status\n  \
     watchkeeper query requests --stat p95 --where 'path == \"/checkout\"' --from -6h --step 5m\n  \
+    watchkeeper query process_cpu --stat avg --by service --top 3\n  \
     watchkeeper query requests --stat bad_ratio --good 'int(status) < 500' --by agent"
 )]
 pub(crate) struct Args {
@@ -45,6 +47,9 @@ pub(crate) struct Args {
     /// One result for each value of these labels
     #[arg(long, value_delimiter = ',', value_name = "LABEL,…")]
     by: Vec<String>,
+    /// Only so many of them, those with the largest values, the largest first; JSON has all
+    #[arg(long, value_name = "NUMBER")]
+    top: Option<NonZeroUsize>,
     /// From here: -1h, RFC 3339, local time such as 2026-11-22T18:00, or unix seconds
     #[arg(long, allow_hyphen_values = true, value_name = "TIME", default_value = "-1h")]
     from: Moment,
@@ -64,7 +69,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> anyhow::Result<Outcom
     let shown = if context.is_json() {
         answer.pretty()
     } else {
-        draw(&answer.read()?, args, &ask, &context.screen)
+        draw(&top(answer.read()?, args.top), args, &ask, &context.screen)
     };
     context.print(&shown);
     Ok(Outcome::Done)
@@ -146,6 +151,18 @@ fn draw(points: &Points, args: &Args, ask: &Ask, screen: &Screen) -> String {
     let title =
         format!("{} of {} from {from} to {to}, known to {resolution}", args.stat, args.signal);
     format!("{}\n{}", screen.paint(Tone::Faint, &title), table.draw(screen))
+}
+
+/// The series whose largest values are largest, in that order; all in the collector's order if no number is given.
+fn top(mut points: Points, n: Option<NonZeroUsize>) -> Points {
+    let Some(n) = n else { return points };
+    let largest = |series: &Series| {
+        let values = series.points.iter().map(|(_, value)| *value);
+        values.reduce(f64::max).unwrap_or(f64::NEG_INFINITY)
+    };
+    points.series.sort_by(|a, b| largest(b).total_cmp(&largest(a)));
+    points.series.truncate(n.get());
+    points
 }
 
 fn label_columns(args: &Args) -> Vec<Column> {
@@ -274,6 +291,24 @@ mod tests {
             shown,
             "count of requests from 17:07:09 to 18:07:09, known to 1s\nstatus  COUNT\n200     1,234\n\"\"        7.5\n"
         );
+    }
+
+    #[test]
+    fn the_top_is_what_is_largest() {
+        let series = |name: &str, values: &[f64]| Series {
+            labels: [("service".to_owned(), name.to_owned())].into(),
+            points: values.iter().enumerate().map(|(n, value)| (n as f64, *value)).collect(),
+        };
+        let all = [("a", &[1.0, 9.0][..]), ("b", &[2.0]), ("none", &[]), ("c", &[12.0, 0.0])];
+        let series: Vec<Series> = all.map(|(name, values)| series(name, values)).into();
+        let names = |n: Option<usize>| -> Vec<String> {
+            let points = Points { resolution_seconds: 1.0, series: series.clone() };
+            let kept = top(points, n.and_then(NonZeroUsize::new)).series;
+            kept.iter().map(|series| series.labels["service"].clone()).collect()
+        };
+        assert_eq!(names(Some(2)), ["c", "a"]);
+        assert_eq!(names(Some(9)), ["c", "a", "b", "none"]);
+        assert_eq!(names(None), ["a", "b", "none", "c"]);
     }
 
     #[test]

@@ -98,11 +98,21 @@ impl Kind for ProcessSourceSettings {
     }
 }
 
+/// What is observed is found from where the agent runs, as logs are.
+fn pidfile(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let path = read::string(node, reader)?;
+    if path.is_empty() {
+        reader.error(node.place(), "a path is needed, and this is empty");
+        return None;
+    }
+    Some(path.into())
+}
+
 fn read_target(f: &mut Fields<'_, '_, '_>) -> Option<Target> {
     let given: Vec<&str> = TARGETS.into_iter().filter(|key| f.has(key)).collect();
     let systemd = f.optional("systemd", unit).map(Target::Systemd);
     let launchd = f.optional("launchd", label).map(Target::Launchd);
-    let pidfile = f.optional("pidfile", read::path).map(Target::PidFile);
+    let pidfile = f.optional("pidfile", pidfile).map(Target::PidFile);
     let matches = f.optional("match", expression).map(Target::Match);
     let place = f.place().clone();
     match given.len() {

@@ -11,6 +11,7 @@ fn exactly_one_key_says_which_process_is_meant() {
         ("systemd: nginx.service", "process\nsystemd nginx.service"),
         ("launchd: com.maia.vtt-watcher, every: 1s", "process\nlaunchd com.maia.vtt-watcher"),
         ("pidfile: /run/shop.pid", "process\npidfile /run/shop.pid"),
+        ("pidfile: run/shop.pid", "process\npidfile run/shop.pid"),
         ("match: '^/usr/bin/shop --serve$'", "process\nmatch ^/usr/bin/shop --serve$"),
     ] {
         let settings = settings(yaml).unwrap();
@@ -24,6 +25,7 @@ fn exactly_one_key_says_which_process_is_meant() {
 fn slips_are_told_with_what_would_be_right() {
     for (yaml, said) in [
         ("every: 5s", "which process is meant is not said"),
+        ("pidfile: ''", "a path is needed, and this is empty"),
         ("pidfile: /run/x.pid, match: x", "`pidfile` and `match` each say which process is meant"),
         ("systemd: 'shop*'", "one source watches one unit"),
         ("systemd: '--help'", "is no name of a unit"),
