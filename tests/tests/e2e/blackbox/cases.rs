@@ -163,7 +163,9 @@ fn statuses(t: &Targets) -> Vec<Case> {
         Case::http("a redirect to what is broken", t.url("to/status/503")).down("down status"),
         Case::http("a redirect to itself", t.url("loop")).down("down protocol"),
         Case::http("7 redirects", t.url("chain/7")).differs("up", "down protocol", HOPS),
-        Case::http_with("7 redirects of 10", t.url("chain/7"), "", (", redirects: 10", "")),
+        Case::http_with("10 redirects of 10", t.url("chain/10"), "", (", redirects: 10", "")),
+        Case::http_with("11 redirects of 10", t.url("chain/11"), "", (", redirects: 10", ""))
+            .down("down protocol"),
         Case::http_with(
             "a redirect that is not followed",
             t.url("to/json"),
