@@ -21,7 +21,6 @@ const SHOWN: &str = "`tls` is about the certificate, verified or not";
 const INJECTED: &str = "what follows the consent in clear was sent by nobody who can be trusted";
 const EMPTY: &str = "an answer without a record is none unless `expect` says otherwise";
 const CUT: &str = "an answer that is too long for UDP is asked for again by TCP";
-const NO_WAY: &str = "a machine that has no way there does not know";
 
 /// A file of the certificates that tests of probes have.
 fn certificate(name: &str) -> PathBuf {
@@ -350,10 +349,5 @@ fn others(t: &Targets) -> Vec<Case> {
         Case::grpc("gRPC, nobody listens", t.gone, "").down("down connect"),
         Case::grpc("gRPC, no gRPC", t.ssh, "").down("down protocol"),
         echo("an echo of this machine", "127.0.0.1"),
-        // A network for documentation (RFC 5737): nobody is there, and often nobody says so.
-        echo("an echo of nobody", "198.51.100.1")
-            .hangs()
-            .or("down connect", "")
-            .or("unknown network", NO_WAY),
     ]
 }
