@@ -112,7 +112,7 @@ async fn broker_gone(seconds: u64) -> Result<()> {
     let uri = uri(rabbit.port);
     let mut site = Site::new(&format!(
         "intake: {{amqp: {{uri: '{uri}'}}}}\n\
-         rules:\n  - {{name: BadLine, signal: requests, where: 'int(status) == 500', stat: count, over: 1m, op: '>', value: 0, by: [run], labels: {{severity: critical}}}}\n\
+         rules:\n  - {{name: BadLine, service: s0, signal: requests, where: 'int(status) == 500', stat: count, over: 1m, op: '>', value: 0, by: [run], labels: {{severity: critical}}}}\n\
          alerting:\n  route: {{receiver: hook, group_by: [alertname, run], group_wait: 0s}}\n  receivers: [{{name: hook, webhook_configs: [{{url: '{}'}}]}}]\n",
         receiver.url("/hook"),
     ))?;
