@@ -106,6 +106,34 @@ async fn n_counted(site: &Site, status: &str) -> u64 {
     counted.and_then(|counted| counted.get(status).copied()).unwrap_or(0)
 }
 
+/// Writes bad lines one after the other; after how many milliseconds the receiver was told of each.
+async fn tell_bad_lines(site: &Site, receiver: &Receiver) -> Result<Vec<u128>> {
+    let mut log = File::options().append(true).open(site.logs().join("s0.log"))?;
+    let mut delays = Vec::new();
+    for run in 1..=20 {
+        let mark = format!("\"run\":\"{run}\"");
+        let wrote = Instant::now();
+        writeln!(log, "{{\"status\":500,\"ms\":1,{mark}}}")?;
+        let told = |requests: &[watchkeeper_tests::fakes::Request]| {
+            requests.iter().any(|r| r.text().contains(&mark))
+        };
+        let told = receiver.wait_for(told, Duration::from_secs(60)).await;
+        ensure!(told.is_ok(), "run {run} reached no receiver");
+        delays.push(wrote.elapsed().as_millis());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(delays)
+}
+
+/// When no more than the last two seconds' lines were not counted.
+async fn catch_up(site: &Site, writers: &Writers) -> Instant {
+    eventually("the backlog is counted", CATCHING_UP, || async {
+        (n_counted(site, "200").await + 2 * N_SERVICES * RATE > writers.n_lines())
+            .then(Instant::now)
+    })
+    .await
+}
+
 async fn broker_gone(seconds: u64) -> Result<()> {
     let receiver = Receiver::start(Flavour::Webhook).await?;
     let mut rabbit = Rabbit::own("").await.context("there is no RabbitMQ here")?;
@@ -153,37 +181,15 @@ async fn broker_gone(seconds: u64) -> Result<()> {
     .await;
     println!("the agent is back {:.1} s after the broker", started.elapsed().as_secs_f64());
     let back = Instant::now();
-    let mut log = File::options().append(true).open(site.logs().join("s0.log"))?;
-    let (mut delays, mut caught_up) = (Vec::new(), None);
-    for run in 1..=20 {
-        let mark = format!("\"run\":\"{run}\"");
-        let wrote = Instant::now();
-        writeln!(log, "{{\"status\":500,\"ms\":1,{mark}}}")?;
-        let told = |requests: &[watchkeeper_tests::fakes::Request]| {
-            requests.iter().any(|r| r.text().contains(&mark))
-        };
-        let told = receiver.wait_for(told, Duration::from_secs(60)).await;
-        ensure!(told.is_ok(), "run {run} reached no receiver");
-        delays.push(wrote.elapsed());
-        if caught_up.is_none()
-            && n_counted(&site, "200").await + 2 * N_SERVICES * RATE > writers.n_lines()
-        {
-            caught_up = Some((back.elapsed(), run));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let ms: Vec<u128> = delays.iter().map(Duration::as_millis).collect();
-    println!("bad lines told after, in ms: {ms:?}");
-    if let Some((took, run)) = caught_up {
-        println!(
-            "caught up before or while run {run} was told, {:.2} s after the agent was back",
-            took.as_secs_f64()
-        );
-        println!(
-            "that is {:.0} times the live rate at least",
-            backlog as f64 / took.as_secs_f64() / (N_SERVICES * RATE) as f64
-        );
-    }
+    let (delays, caught_up) =
+        tokio::join!(tell_bad_lines(&site, &receiver), catch_up(&site, &writers));
+    let delays = delays?;
+    println!("bad lines told after, in ms: {delays:?}");
+    println!(
+        "caught up {:.1} s after the agent was back: {:.1} times the live rate",
+        (caught_up - back).as_secs_f64(),
+        backlog as f64 / (caught_up - back).as_secs_f64() / (N_SERVICES * RATE) as f64
+    );
     end(&site, [("200", writers.finish()?), ("500", delays.len() as u64)]).await
 }
 

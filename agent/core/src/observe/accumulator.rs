@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use watchkeeper_model::{
-    AgentId, Body, Distribution, Event, Frontier, Labels, SeriesWindows, Service, Severity,
-    SourceTally, TimeBasis, Timestamp, Unit, Window, WindowPart,
+    AgentId, Body, Event, Frontier, Labels, SeriesWindows, Service, Severity, SourceTally,
+    TimeBasis, Timestamp, Unit, Window, WindowPart,
 };
 
 use super::cell::Cell;
 use super::event::{self, MessageIs};
+use super::finished::{Finished, SeriesKey};
 use super::in_use::put;
 use super::redact::Redactor;
 use super::series::{LabelKey, SeriesSet};
@@ -82,16 +83,6 @@ pub(super) struct SourceEntry {
     held_back: BTreeMap<String, u64>,
 }
 
-/// Which series, in the order they are sealed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct SeriesKey {
-    service: Service,
-    signal: String,
-    unit: Unit,
-    labels: Labels,
-    basis: TimeBasis,
-}
-
 /// A label whose values became too many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overflowed {
@@ -148,8 +139,8 @@ pub struct Accumulator {
     n_observed: u64,
     n_cells: usize,
     held_bytes: usize,
-    /// Windows that are finished but not sealed: of other bounds or another width, or back from a failed seal.
-    carried: BTreeMap<SeriesKey, BTreeMap<Window, Distribution>>,
+    /// Windows of other bounds or another width than is counted now, or back from a failed seal.
+    finished: Finished,
     events: Vec<(Service, Event)>,
 }
 
@@ -172,7 +163,7 @@ impl Accumulator {
             n_observed: 0,
             n_cells: 0,
             held_bytes: 0,
-            carried: BTreeMap::new(),
+            finished: Finished::default(),
             events: Vec::new(),
         }
     }
@@ -369,7 +360,7 @@ impl Accumulator {
     pub fn is_empty(&self) -> bool {
         self.n_observed == 0
             && self.events.is_empty()
-            && self.carried.is_empty()
+            && self.finished.is_empty()
             && self.sources.iter().all(|s| s.tally.is_empty())
     }
 
@@ -409,19 +400,8 @@ impl Accumulator {
         self.drop_events(order);
 
         let mut services: BTreeMap<Service, split::Content> = BTreeMap::new();
-        for (key, windows) in std::mem::take(&mut self.carried) {
-            let windows = coarsened(windows, self.width_secs);
-            let series = SeriesWindows {
-                signal: key.signal,
-                unit: key.unit,
-                labels: key.labels,
-                basis: key.basis,
-                windows: windows
-                    .into_iter()
-                    .map(|(window, distribution)| WindowPart { window, distribution })
-                    .collect(),
-            };
-            services.entry(key.service).or_default().series.push(series);
+        for (service, series) in self.finished.take(self.width_secs) {
+            services.entry(service).or_default().series.push(series);
         }
         for (service, event) in std::mem::take(&mut self.events) {
             let source = self.source(&event.source, &service);
@@ -488,13 +468,12 @@ impl Accumulator {
                 labels: series.labels.clone(),
                 basis: spec.basis,
             };
-            let windows = self.carried.entry(key).or_default();
+            let parts = self.finished.of(key);
             self.n_cells -= series.cells.len();
             for cell in series.cells.drain(..) {
                 self.held_bytes += cell.held_bytes();
                 let window = cell.window;
-                let part = cell.into_distribution(bounds, &self.agent);
-                windows.entry(window).or_default().merge(&part);
+                parts.add(window, cell.into_distribution(bounds, &self.agent));
             }
         }
     }
@@ -507,10 +486,10 @@ impl Accumulator {
             labels: series.labels,
             basis: series.basis,
         };
-        let windows = self.carried.entry(key).or_default();
+        let parts = self.finished.of(key);
         for WindowPart { window, distribution } in series.windows {
             self.held_bytes += 256;
-            windows.entry(window).or_default().merge(&distribution);
+            parts.add(window, distribution);
         }
     }
 
@@ -540,22 +519,6 @@ impl Accumulator {
             }
         }
     }
-}
-
-/// The same windows with narrower ones folded into those of `width_secs`.
-fn coarsened(
-    windows: BTreeMap<Window, Distribution>,
-    width_secs: u32,
-) -> BTreeMap<Window, Distribution> {
-    if windows.keys().all(|w| w.width_secs >= width_secs) {
-        return windows;
-    }
-    let mut coarse: BTreeMap<Window, Distribution> = BTreeMap::new();
-    for (window, distribution) in windows {
-        let wide = Window::holding(window.start, width_secs.max(window.width_secs));
-        coarse.entry(wide).or_default().merge(&distribution);
-    }
-    coarse
 }
 
 /// All but `events`: the bodies are back and will be counted again.

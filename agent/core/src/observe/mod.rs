@@ -4,8 +4,8 @@
 //! its format: `json`, `logfmt`, `regex` with its `pattern`, or `text`; `scan` and `escapes` are what they share, and
 //! `body` is what an event keeps. `number` and `time` read two kinds of fields, the latter with `strftime`; `past` is
 //! what time it was for lines that are read later; `lines` decides what becomes of a line, with `ids` that tie its events to others and a `limit` on them; `series` finds
-//! its label set, `cell` adds it up, and `accumulator` holds everything of an agent until it is sealed; `in_use` says what
-//! of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
+//! its label set, `cell` adds it up, `finished` keeps what may not grow any more, and `accumulator` holds everything of an
+//! agent until it is sealed; `in_use` says what of it can be forgotten after a reload. `redact` knows what must not leave the host, and `event` applies it to every
 //! body. `measures` is the way in for what no line says. `evidence` is what lines showed on the way, for a person who asks, in the words of `explain`. Nothing here knows
 //! files, and nothing reads a clock.
 
@@ -19,6 +19,7 @@ mod every_format;
 mod evidence;
 mod explain;
 mod fields;
+mod finished;
 mod flaw;
 mod ids;
 mod in_use;

@@ -26,17 +26,19 @@ impl Stat {
     pub fn read(text: &[u8]) -> Option<Self> {
         let end = memchr::memrchr(b')', text)?;
         let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // The manual counts from 1; the state, the first one here, is its third.
-        let field = |n: usize| fields.get(n - 3).copied();
-        let number = |n: usize| field(n)?.parse::<u64>().ok();
+        let mut fields = rest.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        // The manual counts from 1; the state is its third. What lies between is passed over.
+        let mut at = 3;
+        let mut field = |n: usize| fields.nth(n - std::mem::replace(&mut at, n) - 1);
+        let number = |field: Option<&str>| field?.parse::<u64>().ok();
         Some(Self {
-            state: *field(3)?.as_bytes().first()?,
+            state,
             parent: field(4)?.parse().ok()?,
-            cpu_ticks: number(14)?.saturating_add(number(15)?),
-            threads: number(20)?,
-            started_ticks: number(22)?,
-            resident_pages: number(24)?,
+            cpu_ticks: number(field(14))?.saturating_add(number(field(15))?),
+            threads: number(field(20))?,
+            started_ticks: number(field(22))?,
+            resident_pages: number(field(24))?,
             wait_status: field(52).and_then(|n| n.parse().ok()).unwrap_or(0),
         })
     }

@@ -113,8 +113,14 @@ impl WindowsBodies {
     }
 
     fn push(&mut self, mut series: SeriesWindows) {
-        let windows = std::mem::take(&mut series.windows);
         let head = size::series(&series);
+        let whole = head + series.windows.iter().map(size::window).sum::<usize>();
+        if self.used + whole <= self.room && !series.windows.is_empty() {
+            self.used += whole;
+            self.open.series.push(series);
+            return;
+        }
+        let windows = std::mem::take(&mut series.windows);
         let mut begun = false;
         for window in windows {
             let bytes = size::window(&window);

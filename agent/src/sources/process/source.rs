@@ -17,7 +17,7 @@ use watchkeeper_model::{FileRef, Service, Timestamp};
 use super::config::{ProcessSourceSettings, Target};
 use super::matching::ByMatch;
 use super::pidfile::ByPidFile;
-use super::table::{Moment, Table};
+use super::table::{Kept, Moment, Table};
 use super::unit::{ByUnit, Supervisor};
 use super::whom::{Knower, Whom};
 use super::{death, facts};
@@ -43,6 +43,7 @@ pub struct ProcessSource {
     settings: ProcessSourceSettings,
     rhythm: Rhythm,
     table: Table,
+    kept: Kept,
     boot: String,
     knower: Box<dyn Knower>,
     track: Track,
@@ -114,6 +115,7 @@ impl ProcessSource {
             observer: ProcessObserver::new(&settings.head.name, &settings.head.service, into),
             settings,
             table,
+            kept: Kept::default(),
             boot,
             knower,
             restarts: Restarts::default(),
@@ -280,8 +282,9 @@ impl ProcessSource {
                 "{all} processes match, of which {n} are looked at: let the expression match fewer"
             )));
         }
+        self.kept.only(pids);
         for &pid in pids {
-            match self.table.look(pid, moment) {
+            match self.table.look(pid, moment, &mut self.kept) {
                 Ok(Some(seen)) => match self.knower.accepts(&seen.sample.process, moment) {
                     Ok(()) => {
                         look.samples.push(seen.sample);

@@ -15,6 +15,15 @@ pub(super) use super::seen::{Called, Moment, Seen};
 /// The most that is looked at of a command line.
 const MAX_COMMAND_BYTES: usize = 4096;
 
+/// Nothing stays open here.
+#[derive(Debug, Default)]
+pub(super) struct Kept(());
+
+impl Kept {
+    /// Closes what is open of others than these.
+    pub(super) fn only(&mut self, _pids: &[u32]) {}
+}
+
 /// The processes of this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Table(());
@@ -35,7 +44,12 @@ impl Table {
     ///
     /// # Errors
     /// If processes can't be looked at.
-    pub(super) fn look(&self, pid: u32, _moment: Moment) -> io::Result<Option<Seen>> {
+    pub(super) fn look(
+        &self,
+        pid: u32,
+        _moment: Moment,
+        _kept: &mut Kept,
+    ) -> io::Result<Option<Seen>> {
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
         with(pid, what, |process| Seen {
             sample: Sample {
