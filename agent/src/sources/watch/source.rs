@@ -194,7 +194,8 @@ fn walker(settings: &WatchSourceSettings, ear: &Ear, beside: &Beside) -> Eyes {
 }
 
 fn health(listing: &Listing) -> Health {
-    if let Some(sums) = listing.too_many {
+    let is_cut_off = listing.unseen.first().is_some_and(|u| u.why == Blindness::TooMany);
+    if let Some(sums) = listing.too_many.filter(|_| !is_cut_off) {
         let n = readable::count(sums.n);
         let limit = readable::count(MAX_FILES as u64);
         return Health::Failing(format!(

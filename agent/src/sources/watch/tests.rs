@@ -230,6 +230,11 @@ fn a_look_is_bounded_and_says_what_to_do() {
         assert_eq!((first.at.to_string().as_str(), first.why), ("/", Blindness::TooMany));
         assert!(first.problem.contains("exclude"), "{}", first.problem);
     }
+    // Fifty entries, in the last folder that is looked at.
+    let flat = [format!("{}/*", dir.path().display())];
+    let within = |entries| walk_within(&flat, &[], false, Bounds { entries, ..BOUNDS }).unseen;
+    assert_eq!(within(49)[0].why, Blindness::TooMany);
+    assert_eq!(within(50), []);
     let few = walk_within(&paths, &[], false, Bounds { unseen: 5, ..BOUNDS });
     assert_eq!(few.unseen.len(), 6);
     assert_eq!(few.unseen[5].at.to_string(), "/");

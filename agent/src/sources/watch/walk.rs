@@ -76,6 +76,7 @@ impl Sight for Walker {
             folders: BTreeMap::new(),
             n_folders: 0,
             n_entries: 0,
+            is_beyond: false,
             sums: Sums::default(),
             listing: Listing::default(),
         };
@@ -101,6 +102,8 @@ struct Walk<'a> {
     folders: BTreeMap<PathBuf, FolderId>,
     n_folders: usize,
     n_entries: u64,
+    /// There is more than the bounds allow.
+    is_beyond: bool,
     sums: Sums,
     listing: Listing,
 }
@@ -121,8 +124,8 @@ impl Walk<'_> {
             self.listing.space = least(self.listing.space, space(base));
         }
         while let Some((folder, way)) = self.to_do.pop() {
-            if self.n_folders >= self.bounds.folders || self.n_entries >= self.bounds.entries {
-                self.give_up();
+            self.is_beyond |= self.n_folders >= self.bounds.folders;
+            if self.is_beyond {
                 break;
             }
             self.n_folders += 1;
@@ -131,6 +134,9 @@ impl Walk<'_> {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => self.refused(&folder, &error),
             }
+        }
+        if self.is_beyond {
+            self.give_up();
         }
         if n_bases > 1 {
             // Patterns may overlap.
@@ -157,10 +163,11 @@ impl Walk<'_> {
         }
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            self.n_entries += 1;
             if self.n_entries >= self.bounds.entries {
+                self.is_beyond = true;
                 return Ok(());
             }
+            self.n_entries += 1;
             let kind = entry.file_type()?;
             self.entry(folder, way, &entry.file_name(), kind, || entry.metadata());
         }
