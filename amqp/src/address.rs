@@ -68,9 +68,7 @@ impl Address {
 
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
-        let host = self.host();
-        host.eq_ignore_ascii_case("localhost")
-            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        watchkeeper_config::is_loopback(self.host())
     }
 
     /// Where it is, without user and password.

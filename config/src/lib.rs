@@ -5,7 +5,7 @@
 //!
 //! In reading order: `place` is where something stands, `problem` what is wrong there and `render` how it looks;
 //! `node` is a file's tree and `yaml` makes it; `files` finds files, `load` merges included ones, `documents` reads those
-//! of other tools; `reader` and [`read`] turn nodes into values; [`mod@format`] turns values back into what people write.
+//! of other tools; `loopback` tells this machine from others; `reader` and [`read`] turn nodes into values; [`mod@format`] turns values back into what people write.
 
 mod condition;
 mod documents;
@@ -13,6 +13,7 @@ mod environment;
 mod files;
 pub mod format;
 mod load;
+mod loopback;
 mod mask;
 mod node;
 mod place;
@@ -27,6 +28,7 @@ mod yaml;
 pub use documents::{documents, documents_matching, documents_str, first_document};
 pub use environment::{Environment, ProcessEnv};
 pub use load::{Document, load, load_str};
+pub use loopback::is_loopback;
 pub use node::{Entry, Node};
 pub use place::{Located, Place};
 pub use problem::{Problem, Problems, Severity};

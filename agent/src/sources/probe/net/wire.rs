@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use watchkeeper_agent_core::probe::{Failure, Seen};
-use watchkeeper_config::Fields;
+use watchkeeper_config::{Fields, Secret, read};
 
+use super::clear::warn_of_clear_text;
 use super::connect::reach;
 use super::target::{HostPort, read_address, read_host_port};
 use super::tls::{Tls, TlsClient, read_tls};
@@ -40,6 +41,19 @@ impl Way {
             return None;
         }
         Some(Self { host: host?, address, tls })
+    }
+
+    /// Reads a password, and warns if others could read it too.
+    pub(in super::super) fn read_password(
+        way: Option<&Self>,
+        f: &mut Fields<'_, '_, '_>,
+    ) -> Option<Secret> {
+        if let Some(Self { host, address, tls: None }) = way {
+            let host = address.map_or_else(|| host.host.clone(), |address| address.to_string());
+            let help = "add `tls: {}` if the server speaks TLS";
+            warn_of_clear_text(f, "password", &host, help);
+        }
+        f.optional("password", read::secret)
     }
 
     /// Connects.

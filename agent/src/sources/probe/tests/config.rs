@@ -6,7 +6,7 @@ use watchkeeper_agent_core::probe::Confirm;
 use watchkeeper_expr::{Condition, Scope};
 
 use super::super::kinds;
-use super::scene::settings;
+use super::scene::{settings, settings_and_warnings};
 use crate::sources::Kind as _;
 
 #[test]
@@ -68,6 +68,32 @@ fn all_that_is_wrong_is_told() {
         let problems = settings(&format!("probe: {{service: shop, {keys}}}")).unwrap_err();
         assert!(problems.contains(said), "{keys}: {problems}");
         assert!(!problems.contains("hunter2"), "{problems}");
+    }
+}
+
+#[test]
+fn a_password_in_clear_to_another_machine_is_warned_of() {
+    for (keys, key) in [
+        ("http: {url: 'http://a/', auth: {bearer: hunter2}}", "auth"),
+        ("http: {url: 'http://localhost/', address: 10.0.0.1, auth: {bearer: hunter2}}", "auth"),
+        ("http: {url: 'http://[::1]/', auth: {bearer: hunter2}}", ""),
+        ("http: {url: 'http://a/'}", ""),
+        ("http: {url: 'https://a/', auth: {bearer: hunter2}}", ""),
+        ("redis: {host: a, password: hunter2}", "password"),
+        ("redis: {host: localhost, password: hunter2}", ""),
+        ("redis: {host: a, tls: {}, password: hunter2}", ""),
+        ("postgres: {host: a, address: 127.0.0.1, user: u, password: hunter2}", ""),
+        ("postgres: {host: 10.0.0.1, user: u, password: hunter2}", "password"),
+        ("postgres: {host: a, user: u}", ""),
+        ("amqp: {uri: 'amqp://ann:hunter2@a'}", "uri"),
+        ("amqp: {uri: 'amqps://ann:hunter2@a'}", ""),
+    ] {
+        let (_, warnings) =
+            settings_and_warnings(&format!("probe: {{service: shop, {keys}}}")).unwrap();
+        let wanted = format!("`{key}` may be read on the way to another machine");
+        assert_eq!(warnings.is_empty(), key.is_empty(), "{keys}: {warnings}");
+        assert!(key.is_empty() || warnings.contains(&wanted), "{keys}: {warnings}");
+        assert!(!warnings.contains("hunter2"), "{warnings}");
     }
 }
 

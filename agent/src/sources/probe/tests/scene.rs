@@ -22,10 +22,16 @@ use crate::sources::{Beside, Wakes, read};
 
 /// Settings of a probe, or all that is wrong with them.
 pub(super) fn settings(yaml: &str) -> Result<ProbeSourceSettings, String> {
+    settings_and_warnings(yaml).map(|(settings, _)| settings)
+}
+
+/// The same, and what it is warned of.
+pub(super) fn settings_and_warnings(yaml: &str) -> Result<(ProbeSourceSettings, String), String> {
     let mut reader = Reader::new(&|name: &str| (name == "TOKEN").then(|| "hunter2".to_owned()));
     let config = load_str("probe", yaml, &mut reader).and_then(|d| read(d.root(), &mut reader));
-    let (config, _) = reader.finish(config).map_err(|problems| problems.render())?;
-    Ok(config.settings.as_kind::<ProbeSourceSettings>().unwrap().clone())
+    let (config, warnings) = reader.finish(config).map_err(|problems| problems.render())?;
+    let settings = config.settings.as_kind::<ProbeSourceSettings>().unwrap().clone();
+    Ok((settings, warnings.render()))
 }
 
 /// Somebody who asks, for one attempt after the other.

@@ -11,6 +11,7 @@ use watchkeeper_expr::Type;
 
 use super::prober::AmqpProber;
 use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
+use crate::sources::probe::net::warn_of_clear_text;
 
 /// The longest name of a queue (AMQP 0-9-1, short strings).
 const MAX_NAME: usize = 255;
@@ -42,6 +43,9 @@ impl ProbeKind for AmqpProbe {
             let queue = f.optional("queue", read_queue);
             let round_trip = f.or("round_trip", false, read::bool);
             let address = address?;
+            if !address.is_tls() {
+                warn_of_clear_text(f, "uri", address.host(), "write amqps:// if it speaks TLS");
+            }
             if let Some(place) = place.filter(|_| !address.is_tls()) {
                 let problem =
                     f.reader().error(&place, "`tls` is given, but the address begins with amqp://");

@@ -15,7 +15,7 @@ use watchkeeper_expr::Type;
 
 use super::prober::HttpProber;
 use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
-use crate::sources::probe::net::{Tls, read_address, read_tls};
+use crate::sources::probe::net::{Tls, read_address, read_tls, warn_of_clear_text};
 
 /// How much of a body is read if nothing else is said.
 const MAX_BODY: u64 = 1 << 20;
@@ -109,6 +109,10 @@ impl ProbeKind for HttpProbe {
             let tls = f.or("tls", Tls::default(), read_tls);
             let reuse = f.or("reuse", false, read::bool);
             let url = url?;
+            if let ("http", Some(host)) = (url.value.scheme(), url.value.host_str()) {
+                let host = address.map_or_else(|| host.to_owned(), |a: IpAddr| a.to_string());
+                warn_of_clear_text(f, "auth", &host, "write https:// if the server speaks TLS");
+            }
             if has_tls && url.value.scheme() == "http" {
                 f.reader()
                     .error(&url.place, "`tls` is given, but the URL begins with http://")

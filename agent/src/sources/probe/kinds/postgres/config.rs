@@ -49,7 +49,7 @@ impl ProbeKind for PostgresProbe {
         node.fields(reader, &keys, |f| {
             let way = Way::read(f, PORT);
             let user = f.required("user", read::string);
-            let password = f.optional("password", read::secret);
+            let password = Way::read_password(way.as_ref(), f);
             let database = f.optional("database", read::string);
             let query = f.optional("query", read::string);
             Some(Self { way: way?, user: user?, password, database, query })

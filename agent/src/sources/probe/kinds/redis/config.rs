@@ -47,7 +47,7 @@ impl ProbeKind for RedisProbe {
         node.fields(reader, &keys, |f| {
             let way = Way::read(f, PORT);
             let username = f.optional("username", read::string);
-            let password = f.optional("password", read::secret);
+            let password = Way::read_password(way.as_ref(), f);
             let database = f.or("database", 0, read::integer(0..=i64::from(u16::MAX)));
             let place = f.node("command").map(|node| node.place().clone());
             let command = f.or("command", Vec::new(), read::non_empty(read::string));
