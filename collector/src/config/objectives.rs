@@ -23,6 +23,7 @@ pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<
         "where",
         "good",
         "stat",
+        "of",
         "over",
         "op",
         "value",
@@ -40,6 +41,7 @@ pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<
         let scope = f.or("where", Filter::all(), read_filter);
         let good = f.or("good", Filter::all(), read_filter);
         let stat = f.required("stat", read_stat);
+        let of = f.optional("of", read_by);
         let over = f.required("over", read::duration_in(Duration::from_secs(1)..=MAX_OVER));
         let op = f.or("op", None, |n, r| read_op(n, r).map(Some));
         let value = f.optional("value", read_threshold);
@@ -58,6 +60,7 @@ pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<
                 .error(&place, "stat bad_ratio needs `good`: without it nothing is bad")
                 .help("write good: 'int(status) < 500'");
         }
+        check_of(f, stat);
         let value = RuleSettings {
             name: name?,
             service: service?,
@@ -65,6 +68,7 @@ pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<
             scope,
             good,
             stat,
+            of: of.unwrap_or_default(),
             over,
             op,
             value,
@@ -77,6 +81,23 @@ pub(super) fn read_rule(node: &Node, reader: &mut Reader<'_>) -> Option<Located<
         };
         Some(Located { value, place: f.place().clone() })
     })
+}
+
+/// `distinct` counts the values of one label, and nothing else names one.
+fn check_of(f: &mut Fields<'_, '_, '_>, stat: Stat) {
+    let place = f.place().clone();
+    match (stat, f.node("of").map(|node| node.place().clone())) {
+        (Stat::Distinct, None) => {
+            f.reader()
+                .error(&place, "stat distinct needs `of`: the label whose values are counted")
+                .help("write of: region");
+        }
+        (Stat::Distinct, Some(_)) | (_, None) => {}
+        (stat, Some(place)) => {
+            let problem = f.reader().error(&place, format!("`of` means nothing to stat {stat}"));
+            problem.help("it is for stat: distinct");
+        }
+    }
 }
 
 /// `absent` compares with nothing; everything else needs both sides.
@@ -105,7 +126,9 @@ fn comparison(
     let fits = match (stat.dimension(Dimension::Plain), value) {
         (_, Threshold::Bare(_)) => true,
         // A rate or count is a plain number whatever the signal measures.
-        (Dimension::Plain, Threshold::Base { .. }) => !matches!(stat, Stat::Rate | Stat::Count),
+        (Dimension::Plain, Threshold::Base { .. }) => {
+            !matches!(stat, Stat::Rate | Stat::Count | Stat::Distinct)
+        }
         (wanted, Threshold::Base { dimension, .. }) => wanted == dimension,
     };
     if !fits {
@@ -152,7 +175,7 @@ fn read_stat(node: &Node, reader: &mut Reader<'_>) -> Option<Stat> {
     if stat.is_none() {
         reader
             .error(node.place(), format!("{text:?} is no statistic"))
-            .help("one of rate, count, sum, avg, min, max, last, p50 … p99.9, bad_ratio, absent");
+            .help("one of rate, count, sum, avg, min, max, last, p50 … p99.9, bad_ratio, distinct, absent");
     }
     stat
 }

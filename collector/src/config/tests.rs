@@ -314,3 +314,35 @@ fn brokers_are_read_beside_grpc_and_their_passwords_are_never_shown() {
         }
     }
 }
+
+#[test]
+fn what_a_statistic_needs_is_asked_for_and_what_means_nothing_to_it_refused() {
+    for (keys, problems) in [
+        ("stat: distinct, of: region, op: '>=', value: 2", vec![]),
+        ("stat: distinct, of: agent, op: '>=', value: 2", vec![]),
+        (
+            "stat: distinct, op: '>=', value: 2",
+            vec![
+                "2: stat distinct needs `of`: the label whose values are counted (write of: region)",
+            ],
+        ),
+        (
+            "stat: count, of: region, op: '>=', value: 2",
+            vec!["2: `of` means nothing to stat count (it is for stat: distinct)"],
+        ),
+        (
+            "stat: distinct, of: region, op: '>=', value: 2s",
+            vec!["2: stat distinct is compared with a plain number ()"],
+        ),
+        (
+            "stat: bad_ratio, op: '>', value: 2%",
+            vec![
+                "2: stat bad_ratio needs `good`: without it nothing is bad (write good: 'int(status) < 500')",
+            ],
+        ),
+    ] {
+        let rule =
+            format!("rules:\n  - {{name: r, service: s, signal: probe, over: 1m, {keys}}}\n");
+        assert_eq!(read(&rule).1, problems, "{keys}");
+    }
+}

@@ -52,8 +52,8 @@ impl Ask {
     /// Whether it can be answered.
     pub fn check(&self) -> Result<(), BadAsk> {
         let bad = |parameter, problem: String| Err(BadAsk { parameter, problem });
-        if self.stat == Stat::Absent {
-            return bad("stat", "absent is for rules; ask for count".to_owned());
+        if matches!(self.stat, Stat::Absent | Stat::Distinct) {
+            return bad("stat", format!("{} is for rules; ask for count", self.stat));
         }
         if self.stat != Stat::BadRatio && !self.good.text().trim().is_empty() {
             return bad("good", format!("good is for stat=bad_ratio; {} counts all", self.stat));

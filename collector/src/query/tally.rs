@@ -34,7 +34,7 @@ pub(super) struct Totals {
 impl Tally {
     pub(super) fn new(stat: Stat) -> Self {
         match stat {
-            Stat::Rate | Stat::Count | Stat::Absent => Self::Count(0),
+            Stat::Rate | Stat::Count | Stat::Distinct | Stat::Absent => Self::Count(0),
             Stat::Sum | Stat::Avg | Stat::Min | Stat::Max => {
                 Self::Totals(Totals { count: 0, sum: 0, min: i64::MAX, max: i64::MIN })
             }

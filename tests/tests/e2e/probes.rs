@@ -102,7 +102,7 @@ async fn a_probe_is_counted_turns_are_told_and_unknown_is_outside_of_the_budget(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rule_fires_when_two_of_three_regions_say_down_and_not_for_one() {
-    let rule = "rules:\n  - {name: HomeDown, service: shop, signal: probe, where: 'probe == \"home\" && result != \"unknown\"', good: 'result != \"down\"', stat: bad_ratio, over: 5s, op: '>', value: 50%, labels: {severity: critical}}\n\
+    let rule = "rules:\n  - {name: HomeDown, service: shop, signal: probe, where: 'probe == \"home\" && result == \"down\"', stat: distinct, of: region, over: 5s, op: '>=', value: 2, labels: {severity: critical}}\n\
                 \x20 - {name: OneDown, service: shop, signal: probe, where: 'result == \"down\"', stat: count, over: 5s, op: '>', value: 2, labels: {severity: info}}\n";
     let mut site = Site::new(rule).unwrap();
     site.start_collector(&[]).await.unwrap();

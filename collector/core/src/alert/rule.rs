@@ -2,8 +2,9 @@
 //!
 //! Owns the windows of each group of a rule and what they say. Never decides what becomes of the alert: `step` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use watchkeeper_expr::Verdict;
@@ -18,6 +19,9 @@ use crate::slo::Counts;
 
 /// How many groups one rule may have; windows of others are not looked at, and counted.
 pub const MAX_GROUPS: usize = 1000;
+
+/// How many values of a label `distinct` counts; of more it says this many.
+const MAX_VALUES: usize = 1000;
 
 /// A rule, ready to evaluate.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +38,8 @@ pub struct RuleSettings {
     pub good: Filter,
     /// What is measured.
     pub stat: Stat,
+    /// Of which label the values are counted, for `distinct`; `agent` and `service` are labels too. Empty for all else.
+    pub of: String,
     /// Over which window.
     pub over: Duration,
     /// How it is compared. Of no meaning for `absent`.
@@ -64,7 +70,7 @@ impl RuleSettings {
     pub fn counts_like(&self, other: &Self) -> bool {
         let counted = |r: &Self| {
             let needs_values = r.stat.needs_values();
-            (r.service.clone(), r.signal.clone(), r.over, r.by.clone(), needs_values)
+            (r.service.clone(), r.signal.clone(), r.over, r.by.clone(), r.of.clone(), needs_values)
         };
         counted(self) == counted(other) && self.scope == other.scope && self.good == other.good
     }
@@ -79,6 +85,10 @@ impl RuleSettings {
         let over = duration_text(nanos_of(self.over));
         match self.stat {
             Stat::Absent => format!("nothing over {over}"),
+            Stat::Distinct => {
+                let (of, op, value) = (&self.of, self.op.as_str(), self.value.outside());
+                format!("values of {of} over {over} {op} {value}")
+            }
             stat => format!("{stat} over {over} {} {}", self.op.as_str(), self.value.outside()),
         }
     }
@@ -89,16 +99,29 @@ impl RuleSettings {
 struct Cell {
     distribution: Distribution,
     counts: Counts,
+    values: BTreeSet<Arc<str>>,
 }
 
 impl Part for Cell {
     fn add(&mut self, other: &Self) {
         self.distribution.merge(&other.distribution);
         self.counts.add(&other.counts);
+        for value in &other.values {
+            self.note(value);
+        }
     }
 
     fn is_empty(&self) -> bool {
         self.distribution.count == 0
+    }
+}
+
+impl Cell {
+    /// Notes the value of a label.
+    fn note(&mut self, value: &Arc<str>) {
+        if self.values.len() < MAX_VALUES {
+            self.values.insert(value.clone());
+        }
     }
 }
 
@@ -191,13 +214,17 @@ impl Rule {
         {
             return None;
         }
-        let cell = Cell {
+        let mut cell = Cell {
+            values: BTreeSet::new(),
             counts: judge(settings, seen),
             distribution: match settings.stat.needs_values() {
                 true => seen.distribution.clone(),
                 false => Distribution::counted(seen.distribution.count),
             },
         };
+        if settings.stat == Stat::Distinct && !seen.label(&settings.of).is_empty() {
+            cell.note(&seen.label(&settings.of).into());
+        }
         let by = seen.group(&settings.by);
         let Some(group) = self.group(&by, seen.dimension) else {
             self.n_overflowed += 1;
@@ -261,6 +288,10 @@ impl Rule {
         let limit = settings.value.base_in(dimension);
         let measure = match settings.stat {
             Stat::BadRatio => bad_ratio(&sum.counts),
+            Stat::Distinct => {
+                let plain = i128::from(Dimension::Plain.base_per_unit());
+                Some(Measure { base: sum.values.len() as i128 * plain, per: 1 })
+            }
             stat => stat.measure(&sum.distribution, settings.over),
         };
         let enough = sum.distribution.count >= settings.min_events;
@@ -342,6 +373,7 @@ mod tests {
             scope: Filter::compile("path != '/health'").unwrap(),
             good: Filter::compile("int(status) < 500").unwrap(),
             stat: Stat::parse(stat).unwrap(),
+            of: String::new(),
             over: Duration::from_secs(300),
             op,
             value,
@@ -393,6 +425,38 @@ mod tests {
             let finding = rule.evaluate(&by.unwrap(), now, now).unwrap();
             assert_eq!(finding.met, Some(met), "{stat}: {finding:?}");
         }
+    }
+
+    #[test]
+    fn values_of_a_label_are_counted_once_each_as_long_as_they_are_seen() {
+        let two = Threshold::base(2_000_000, Dimension::Plain);
+        let settings = RuleSettings {
+            of: "status".to_owned(),
+            by: Vec::new(),
+            ..rule("distinct", Op::GreaterOrEqual, two)
+        };
+        let mut rule = Rule::new(settings);
+        let all = Labels::default();
+        for (status, at, met, said) in [
+            ("502", 1_000_000, false, "values of status over 5m >= 2 is 1"),
+            ("502", 1_000_100, false, "values of status over 5m >= 2 is 1"),
+            ("", 1_000_100, false, "values of status over 5m >= 2 is 1"),
+            ("503", 1_000_200, true, "values of status over 5m >= 2 is 2"),
+            // The first is seen no longer.
+            ("503", 1_000_450, false, "values of status over 5m >= 2 is 1"),
+        ] {
+            let now = Timestamp::from_secs(at);
+            rule.observe(&seen(status, 1, at), now);
+            let finding = rule.evaluate(&all, Timestamp::EPOCH, now).unwrap();
+            assert_eq!((finding.met, finding.reason.as_str()), (Some(met), said), "{status} {at}");
+        }
+        let now = Timestamp::from_secs(1_001_000);
+        assert_eq!(rule.evaluate(&all, Timestamp::EPOCH, now).unwrap().met, Some(false));
+        for n in 0..MAX_VALUES + 5 {
+            rule.observe(&seen(&n.to_string(), 1, 1_001_000), now);
+        }
+        let finding = rule.evaluate(&all, Timestamp::EPOCH, now).unwrap();
+        assert_eq!(finding.value, Some(MAX_VALUES as f64));
     }
 
     #[test]

@@ -28,12 +28,14 @@ pub enum Stat {
     Quantile(u16),
     /// Share of judged observations that are not good.
     BadRatio,
+    /// How many values a label has.
+    Distinct,
     /// Whether there is no observation.
     Absent,
 }
 
 impl Stat {
-    /// The statistic written so: `rate count sum avg min max last bad_ratio absent p50 … p99.9`.
+    /// The statistic written so: `rate count sum avg min max last bad_ratio distinct absent p50 … p99.9`.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "rate" => Self::Rate,
@@ -44,6 +46,7 @@ impl Stat {
             "max" => Self::Max,
             "last" => Self::Last,
             "bad_ratio" => Self::BadRatio,
+            "distinct" => Self::Distinct,
             "absent" => Self::Absent,
             _ => Self::Quantile(parse_quantile(text)?),
         })
@@ -52,7 +55,7 @@ impl Stat {
     /// What its value measures for a signal of this dimension.
     pub const fn dimension(self, of_signal: Dimension) -> Dimension {
         match self {
-            Self::Rate | Self::Count => Dimension::Plain,
+            Self::Rate | Self::Count | Self::Distinct => Dimension::Plain,
             Self::BadRatio => Dimension::Ratio,
             Self::Absent => Dimension::Time,
             _ => of_signal,
@@ -61,16 +64,16 @@ impl Stat {
 
     /// Whether no observation means 0 and not "no value".
     pub const fn is_zero_when_empty(self) -> bool {
-        matches!(self, Self::Rate | Self::Count | Self::Sum)
+        matches!(self, Self::Rate | Self::Count | Self::Sum | Self::Distinct)
     }
 
     /// Whether it needs values, and not just counts.
     pub const fn needs_values(self) -> bool {
-        !matches!(self, Self::Rate | Self::Count | Self::BadRatio | Self::Absent)
+        !matches!(self, Self::Rate | Self::Count | Self::BadRatio | Self::Distinct | Self::Absent)
     }
 
     /// The statistic of a distribution over a window of length `over`; `None` if it has no value there, as for
-    /// [`Stat::BadRatio`] and [`Stat::Absent`], which need more than a distribution.
+    /// [`Stat::BadRatio`], [`Stat::Distinct`] and [`Stat::Absent`], which need more than a distribution.
     pub fn measure(self, of: &Distribution, over: Duration) -> Option<Measure> {
         let values = of.values.as_deref();
         let whole = |base: i128| Some(Measure { base, per: 1 });
@@ -91,7 +94,7 @@ impl Stat {
                 let near = v.histogram.quantile(f64::from(thousandths) / 1000.0)?;
                 whole(i128::from(near.clamp(v.min, v.max)))
             }
-            Self::BadRatio | Self::Absent => None,
+            Self::BadRatio | Self::Distinct | Self::Absent => None,
         }
     }
 }
@@ -120,6 +123,7 @@ impl fmt::Display for Stat {
             Self::Max => "max",
             Self::Last => "last",
             Self::BadRatio => "bad_ratio",
+            Self::Distinct => "distinct",
             Self::Absent => "absent",
             Self::Quantile(q) if q % 10 == 0 => return write!(f, "p{}", q / 10),
             Self::Quantile(q) => return write!(f, "p{}.{}", q / 10, q % 10),
@@ -218,6 +222,7 @@ mod tests {
             "max",
             "last",
             "bad_ratio",
+            "distinct",
             "absent",
             "p50",
             "p95",

@@ -511,6 +511,7 @@ pub(super) fn rule(name: &str, limit: i64) -> RuleSettings {
         scope: Filter::compile("status == '500'").unwrap(),
         good: Filter::all(),
         stat: Stat::Count,
+        of: String::new(),
         over: Duration::from_secs(60),
         op: Op::Greater,
         value: Threshold::base(limit * 1_000_000, Dimension::Plain),
