@@ -5,7 +5,6 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +15,7 @@ use reqwest::header::{
 use reqwest::{Client, NoProxy, Proxy, Response, Url, redirect};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
-use watchkeeper_config::Secret;
+use watchkeeper_config::{Secret, is_loopback};
 
 use super::error::{Cause, Delivered, DeliveryError};
 use super::text;
@@ -82,10 +81,7 @@ impl Endpoint {
     /// Whether it never leaves this machine.
     fn is_loopback(&self) -> bool {
         let host = self.url.host_str().unwrap_or_default();
-        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(ip) => ip.is_loopback(),
-            Err(_) => host == "localhost" || host.ends_with(".localhost"),
-        }
+        is_loopback(host) || host.ends_with(".localhost")
     }
 }
 

@@ -2,11 +2,9 @@
 //!
 //! Owns the keys about the server and which of both holds. Never opens a connection.
 
-use std::net::IpAddr;
-
 use lettre::message::Mailbox;
 use rustls::pki_types::ServerName;
-use watchkeeper_config::{Fields, Located, Node, Place, Reader, Secret, read};
+use watchkeeper_config::{Fields, Located, Node, Place, Reader, Secret, is_loopback, read};
 
 use super::recipients;
 use super::smtp::{Credentials, Security, Server};
@@ -244,12 +242,6 @@ impl ServerConfig {
             secret: bare(&self.secret),
         })
     }
-}
-
-/// Whether a host is this one, as far as its name tells.
-fn is_loopback(host: &str) -> bool {
-    let address = host.parse::<IpAddr>();
-    address.map_or_else(|_| host == "localhost", |address| address.is_loopback())
 }
 
 /// `host:port`, `[::1]:25`.
