@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use watchkeeper_agent_core::observe::{Accumulator, Redactor};
 use watchkeeper_agent_core::seal::SealPolicy;
 use watchkeeper_daemon::clock;
+use watchkeeper_daemon::listener::Listener;
 use watchkeeper_daemon::machine::entropy;
 use watchkeeper_model::Timestamp;
 
@@ -33,6 +34,12 @@ use crate::{admin, facts};
 
 /// How long a stopping agent tries to deliver what it has sealed.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Who asks at the admin endpoint at a time: a scraper, some jobs, a person. What is held open there is missing elsewhere.
+const MAX_ADMIN_CONNECTIONS: usize = 64;
+
+/// How long answers of the admin endpoint may take at the end.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// How long an agent waits at its start to be told how far its files were read, in case its spool is an older copy of
 /// what it was. With a new spool it waits as long as it takes: reading by `start_at` could count whole files again, and
@@ -152,9 +159,15 @@ impl App {
         let mut delivery = tokio::spawn(delivery.run(leaving, DRAIN));
         let worker =
             std::thread::Builder::new().name("worker".into()).spawn(move || worker.run())?;
-        let listener = TcpListener::from_std(admin)?;
+        let listener = Listener {
+            socket: TcpListener::from_std(admin)?,
+            tls: None,
+            max_connections: MAX_ADMIN_CONNECTIONS,
+            drain: ADMIN_DRAIN,
+        };
         let router = admin::router(status.clone(), telemetry, spool, beats);
-        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let end = CancellationToken::new();
+        let serving = tokio::spawn(listener.serve(router, end.clone()));
         let mut looking = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
@@ -174,7 +187,8 @@ impl App {
             .map_err(|_| anyhow::anyhow!("bug: the worker thread panicked"))?;
         let _ = leave.send(()).await;
         delivery.await?;
-        serving.abort();
+        end.cancel();
+        serving.await?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use watchkeeper_amqp::BrokerSettings;
 use watchkeeper_collector_core::engine::{Effect, Engine, Input};
+use watchkeeper_daemon::listener::Listener;
 use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::Kind;
 
@@ -32,6 +33,8 @@ use crate::{facts, server};
 
 /// How long connections and deliveries may take to end; together below the 15 s that a stop may take.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Agents, people and probes of it.
+const MAX_CONNECTIONS: usize = 10_000;
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// A collector that is ready to run.
@@ -192,7 +195,9 @@ impl App {
         } = self;
         let (hub_stop, serve_stop) = (CancellationToken::new(), CancellationToken::new());
         let mut hub = tokio::spawn(hub.run(first, hub_stop.clone()));
-        let serving = tokio::spawn(server::serve(listener, tls, router, serve_stop.clone(), DRAIN));
+        let listener =
+            Listener { socket: listener, tls, max_connections: MAX_CONNECTIONS, drain: DRAIN };
+        let serving = tokio::spawn(listener.serve(router, serve_stop.clone()));
         let kept = (store.clone(), intake);
         let upkeep = tokio::spawn(keep_up(kept, handle.clone(), readiness.clone(), stop.clone()));
         let amqp = amqp.map(|road| tokio::spawn(road.run(drain.clone())));

@@ -222,8 +222,9 @@ async fn redirects_are_followed_as_far_as_asked_and_secrets_stay_at_home() {
         let to =
             if request.contains(" /a ") { "/b".to_owned() } else { format!("http://{there}/c") };
         let to = if request.contains(" /loop ") { "/loop".to_owned() } else { to };
+        let status = if request.contains(" /same ") { 307 } else { 302 };
         let answer = format!(
-            "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "HTTP/1.1 {status} Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
         let _ = stream.write_all(answer.as_bytes()).await;
     })
@@ -239,6 +240,10 @@ async fn redirects_are_followed_as_far_as_asked_and_secrets_stay_at_home() {
     assert!(!request.contains("hunter2"), "{request}");
     let (reason, why) = told(&format!("http: {{url: 'http://{here}/loop'}}")).await;
     assert_eq!((reason, why.as_str()), (Reason::Protocol, "it redirects more than 5 times"));
+    let (reason, why) = told(&format!("http: {{url: 'http://{here}/same', {secrets}}}")).await;
+    let said = format!("it redirects to http://{there}, where no body is sent");
+    assert!(reason == Reason::Unable && why.starts_with(&said), "{why}");
+    assert!(requests.lock().await.is_empty(), "the body might be a secret");
     let none = format!("http: {{url: 'http://{here}/a', redirects: 0}}, expect: ['status == 302']");
     assert_eq!(told(&none).await.0, Reason::Ok);
 }

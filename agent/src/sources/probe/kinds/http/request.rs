@@ -108,6 +108,13 @@ impl Ask {
             self.headers.remove(CONTENT_LENGTH);
         }
         if !self.is_beside(&url) {
+            if !self.body.is_empty() {
+                let to = url.origin().ascii_serialization();
+                let what = format!(
+                    "it redirects to {to}, where no body is sent: probe that URL, or set `redirects: 0`"
+                );
+                return Some(Err(Failure::new(Reason::Unable, what)));
+            }
             self.leave_secrets();
         }
         self.url = url;
