@@ -62,9 +62,8 @@ impl Expectations {
 
     /// Whether a condition reads what was cut off.
     pub fn lacks(&self, seen: &Seen) -> Lacking {
-        let whole = ["body", "json", "output", "rows"];
-        let wants = whole.into_iter().any(|name| self.reads(name));
-        if seen.is_cut && wants { Lacking::Rest } else { Lacking::Nothing }
+        let wants = seen.cut.iter().any(|name| self.reads(name));
+        if wants { Lacking::Rest } else { Lacking::Nothing }
     }
 }
 
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn a_cut_answer_lacks_something_only_if_somebody_reads_it() {
         let mut seen = seen();
-        seen.is_cut = true;
+        seen.cut = vec!["body", "json"];
         for (condition, lacking) in
             [("status == 200", Lacking::Nothing), ("json.a == 1", Lacking::Rest)]
         {

@@ -52,8 +52,8 @@ pub struct Seen {
     pub waits_for_room: bool,
     /// The steps of a journey, as far as it went.
     pub parts: Vec<Part>,
-    /// There was more of an answer than was read.
-    pub is_cut: bool,
+    /// Names of which there was more than was read.
+    pub cut: Vec<&'static str>,
 }
 
 /// A value by its path, owned, ready to be asked by a condition.
@@ -95,7 +95,7 @@ impl Seen {
     /// Forgets all values, before another step of a journey says its own.
     pub fn clear_values(&mut self) {
         self.values.clear();
-        self.is_cut = false;
+        self.cut.clear();
     }
 
     /// The text at a path, for what is carried from one step to the next. Nothing, and no object or list, has none.

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn an_answer_cut_off_is_not_judged_by_its_beginning() {
         let mut seen = Seen::default();
-        seen.is_cut = true;
+        seen.cut = vec!["body"];
         let two = Duration::from_secs(2);
         let judged = judge(Ok(()), &seen, &all("!body.contains('error')", ""), SOON(), two);
         assert_eq!((judged.reason, judged.class), (Reason::TooLarge, Class::Bad));

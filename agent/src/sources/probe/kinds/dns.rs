@@ -18,9 +18,6 @@ use watchkeeper_expr::Type;
 use super::kind::{Asking, ProbeKind, Prober};
 use crate::sources::probe::net::{of_io, rcode, resolver_at, servers_of_system};
 
-/// Answers that are kept.
-const MAX_ANSWERS: usize = 256;
-
 /// What may be asked for.
 const TYPES: [(&str, RecordType); 11] = [
     ("A", RecordType::A),
@@ -135,8 +132,9 @@ impl DnsProber {
             Err(NetError::Dns(DnsError::ResponseCode(code))) => (*code, &[][..]),
             Err(error) => return Err(failure(error)),
         };
+        // All of them: a message of DNS has at most 64 KiB.
         let of_type = answers.iter().filter(|answer| answer.record_type() == *record);
-        let of_type: Vec<_> = of_type.take(MAX_ANSWERS).collect();
+        let of_type: Vec<_> = of_type.collect();
         if let Some(secs) = of_type.iter().map(|answer| answer.ttl).min() {
             seen.say("ttl", Said::Span(i64::from(secs) * 1_000_000_000));
         }

@@ -103,6 +103,17 @@ async fn output_is_bounded_and_who_holds_it_open_is_not_awaited() {
     assert_eq!(told(keys).await.0, Reason::Ok);
     let wanting = format!("{keys}, expect: ['output != \"\"']");
     assert_eq!(told(&wanting).await.0, Reason::TooLarge);
+    for (shell, expect, reason) in [
+        ("head -c 5000 /dev/zero >&2", "!errors.contains(\"FATAL\")", Reason::TooLarge),
+        ("head -c 5000 /dev/zero >&2", "output == \"\"", Reason::Ok),
+        ("echo 12; head -c 5000 /dev/zero", "value == 12.0", Reason::Ok),
+        ("head -c 5000 /dev/zero | tr \"\\\\0\" 1", "value > 1.0", Reason::TooLarge),
+    ] {
+        let keys = format!(
+            "exec: {{shell: '{shell}', max_output: 1KiB}}, timeout: 9s, expect: ['{expect}']"
+        );
+        assert_eq!(told(&keys).await.0, reason, "{shell} {expect}");
+    }
     let held = attempt(
         "exec: {shell: 'sleep 1000 & echo done'}, timeout: 9s, expect: ['output == \"done\\n\"']",
     )

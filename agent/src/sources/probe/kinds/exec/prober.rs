@@ -31,7 +31,12 @@ impl ExecProber {
         if let Some(exit) = status.code().map(i64::from).or(signal) {
             seen.say("exit", Said::Int(exit));
         }
-        seen.is_cut = output.is_cut;
+        if output.is_cut {
+            seen.cut = vec!["output", "json"];
+            let has_first_line = output.bytes.contains(&b'\n');
+            seen.cut.extend((!has_first_line).then_some("value"));
+        }
+        seen.cut.extend(errors.is_cut.then_some("errors"));
         let text = output.text();
         if let Some(value) = number(&text) {
             seen.say("value", Said::Double(value));

@@ -71,7 +71,9 @@ pub(super) async fn read_body(
         }
         n_read += data.len();
     }
-    seen.is_cut = !is_whole;
+    if !is_whole {
+        seen.cut = vec!["body", "json"];
+    }
     if wanted.json
         && is_whole
         && let Ok(json) = serde_json::from_slice(&kept)

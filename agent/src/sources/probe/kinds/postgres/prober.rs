@@ -114,7 +114,7 @@ impl PostgresProber {
             }
             n_rows += 1;
             if n_rows > MAX_ROWS {
-                seen.is_cut = true;
+                seen.cut.push("rows");
                 break;
             }
         }
