@@ -149,6 +149,15 @@ async fn heads_and_bodies_without_end_are_not_read_to_the_end() {
     .await;
     let (reason, why) = told(&format!("http: {{url: 'http://{heads}/'}}")).await;
     assert_eq!(reason, Reason::Protocol, "{why}");
+    let interim = serve(|mut stream| async move {
+        head(&mut stream).await;
+        let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+        while stream.write_all(&many).await.is_ok() {}
+    })
+    .await;
+    let found = attempt(&format!("http: {{url: 'http://{interim}/'}}, timeout: 9s")).await;
+    assert_eq!(found.judged.reason, Reason::Protocol, "{}", found.judged.why);
+    assert!(found.judged.why.contains("before the head of the answer"), "{}", found.judged.why);
     let sent = Arc::new(AtomicU32::new(0));
     let counted = sent.clone();
     let bodies = serve(move |mut stream| {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 use watchkeeper_agent_core::probe::{Failure, Reason};
 
+use super::patience::Patience;
 use crate::sources::probe::net::of_io;
 
 /// The most bytes of status line and headers together.
@@ -29,7 +30,7 @@ pub(in super::super) struct Connection {
 
 #[derive(Debug)]
 enum Sender {
-    One(http1::SendRequest<Full<Bytes>>),
+    One(http1::SendRequest<Full<Bytes>>, Patience),
     Two(http2::SendRequest<Full<Bytes>>),
 }
 
@@ -43,8 +44,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let stream = TokioIo::new(stream);
         if is_two {
+            let stream = TokioIo::new(stream);
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_header_list_size(MAX_HEAD as u32);
             let (sender, driver) =
@@ -52,18 +53,20 @@ impl Connection {
             let task = tokio::spawn(driver).abort_handle();
             return Ok(Self { sender: Sender::Two(sender), task });
         }
+        let patience = Patience::new();
+        let stream = TokioIo::new(patience.limit(stream));
         let mut builder = http1::Builder::new();
         builder.max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
         let (sender, driver) =
             builder.handshake(stream).await.map_err(|error| of_http(host, &error))?;
         let task = tokio::spawn(driver).abort_handle();
-        Ok(Self { sender: Sender::One(sender), task })
+        Ok(Self { sender: Sender::One(sender, patience), task })
     }
 
     /// The version that is spoken.
     pub(in super::super) fn version(&self) -> Version {
         match self.sender {
-            Sender::One(_) => Version::HTTP_11,
+            Sender::One(..) => Version::HTTP_11,
             Sender::Two(_) => Version::HTTP_2,
         }
     }
@@ -71,7 +74,7 @@ impl Connection {
     /// Whether another request can go over it.
     pub(in super::super) async fn is_ready(&mut self) -> bool {
         match &mut self.sender {
-            Sender::One(sender) => sender.ready().await.is_ok(),
+            Sender::One(sender, _) => sender.ready().await.is_ok(),
             Sender::Two(sender) => sender.ready().await.is_ok(),
         }
     }
@@ -82,7 +85,12 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, hyper::Error> {
         match &mut self.sender {
-            Sender::One(sender) => sender.send_request(request).await,
+            Sender::One(sender, patience) => {
+                patience.begin();
+                let answer = sender.send_request(request).await;
+                patience.end();
+                answer
+            }
             Sender::Two(sender) => sender.send_request(request).await,
         }
     }
