@@ -101,7 +101,7 @@ impl Broker {
     async fn open(&self, address: &Address, name: &str) -> Result<Connection, BrokerError> {
         let runtime = Runtime::new(Tokio::current());
         // Opened here and handed over: so what goes wrong with a socket is said as it is.
-        let socket = self.dialer.dial(address, &runtime).await.map_err(|error| {
+        let (socket, pending) = self.dialer.dial(address, &runtime).await.map_err(|error| {
             let message = format!("{}: {}", address.shown(), crate::words::of_io(&error));
             BrokerError::passing(message).by(Cause::Socket(error.kind()))
         })?;
@@ -112,8 +112,45 @@ impl Broker {
             Ok(socket.ok_or_else(|| std::io::Error::other("the connection has ended"))?)
         };
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        Connection::connector(address.uri().clone(), runtime, connect, properties)
+        let connection = Connection::connector(address.uri().clone(), runtime, connect, properties)
             .await
-            .map_err(|error| Doing::Connecting(address).explain(&error))
+            .map_err(|error| Doing::Connecting(address).explain(&error))?;
+        pending.opened();
+        Ok(connection)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use watchkeeper_config::{ProcessEnv, Reader, load_str};
+
+    use super::*;
+
+    /// Threads of lapin in this process.
+    fn n_threads() -> usize {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
+        tasks.filter_map(name).filter(|name| name.starts_with("lapin")).count()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_broker_that_says_nothing_costs_no_thread_once_it_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!("uri: 'amqp://{}'", silent.local_addr().unwrap());
+        let mut reader = Reader::new(&ProcessEnv);
+        let document = load_str("amqp.yaml", &text, &mut reader);
+        let settings = document.and_then(|d| crate::read(d.root(), &mut reader, false));
+        let (settings, _) = reader.finish(settings).unwrap();
+        let broker = Broker::build(&settings).unwrap();
+        for _ in 0..3 {
+            let patience = Duration::from_millis(200);
+            let gave_up = tokio::time::timeout(patience, broker.connect("test")).await;
+            assert!(gave_up.is_err(), "nobody answers");
+        }
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while n_threads() > 0 {
+            assert!(std::time::Instant::now() < deadline, "{} threads are left", n_threads());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! Owns the socket that lapin reads and writes, and whom it trusts. Never speaks AMQP.
 
 use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd as _;
 
 use async_rs::traits::Reactor;
 use async_rs::{Runtime, Tokio};
@@ -15,6 +17,25 @@ use crate::Address;
 
 /// What lapin reads and writes.
 pub(crate) type Socket = AsyncTcpStream<<Tokio as Reactor>::TcpStream>;
+
+/// Ends a connection that is given up before it is open: lapin reads from it on a thread of its own, for ever if nothing comes.
+pub(crate) struct Pending(Option<TcpStream>);
+
+impl Pending {
+    /// It is open, and ends by itself from now on.
+    pub(crate) fn opened(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            // One that has ended already has no more to end.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
 
 /// What opens sockets.
 pub(crate) struct Dialer {
@@ -34,16 +55,23 @@ impl Dialer {
         &self,
         address: &Address,
         runtime: &Runtime<Tokio>,
-    ) -> io::Result<Socket> {
+    ) -> io::Result<(Socket, Pending)> {
         let to = runtime.to_socket_addrs((address.host().to_owned(), address.port()));
         let socket = AsyncTcpStream::connect(runtime, to).await?;
-        match &self.tls {
+        let pending = Pending(match &socket {
+            AsyncTcpStream::Plain(plain) => {
+                Some(TcpStream::from(plain.get_ref().as_fd().try_clone_to_owned()?))
+            }
+            _ => None,
+        });
+        let socket = match &self.tls {
             Some(connector) if address.is_tls() => {
                 let name = self.server_name.as_deref().unwrap_or(address.host());
-                socket.into_rustls(connector, name).await
+                socket.into_rustls(connector, name).await?
             }
-            _ => Ok(socket),
-        }
+            _ => socket,
+        };
+        Ok((socket, pending))
     }
 }
 
