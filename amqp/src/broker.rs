@@ -120,7 +120,8 @@ impl Broker {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use watchkeeper_config::{ProcessEnv, Reader, load_str};
 

@@ -3,6 +3,8 @@
 //! Owns which one is told when several do not hold (the first), and which word a broken one has for a reason. Never knows
 //! which names a kind of probe has: it is given them.
 
+use std::time::Duration;
+
 use watchkeeper_expr::{Condition, Record, Value, Verdict};
 
 use super::reason::Reason;
@@ -15,6 +17,8 @@ pub struct Expectations {
     pub expect: Vec<Condition>,
     /// If one of these holds, it is degraded.
     pub degraded: Vec<Condition>,
+    /// In which time the answer has to be there; nobody waits for it any longer.
+    pub within: Duration,
 }
 
 /// A condition that makes a difference.

@@ -125,7 +125,7 @@ mod tests {
         let names = Scope::Known(&[("status", Type::Int), ("body", Type::String)]);
         let compile = |text: &str| vec![Condition::compile(text, names).unwrap()];
         let degraded = if degraded.is_empty() { vec![] } else { compile(degraded) };
-        Expectations { expect: compile(expect), degraded }
+        Expectations { expect: compile(expect), degraded, ..Expectations::default() }
     }
 
     fn moment(at_secs: i64, running_secs: u64) -> Moment {

@@ -59,7 +59,8 @@ impl Kind for ProbeSourceSettings {
             let expect = f.list("expect", |node, reader| condition(names, node, reader));
             let degraded = f.list("degraded", |node, reader| condition(names, node, reader));
             let target = target?;
-            let expectations = target.expecting(Expectations { expect, degraded });
+            let expectations = Expectations { expect, degraded, within: timeout };
+            let expectations = target.expecting(expectations);
             let settings = Self { head: head?, target, timeout, confirm, expectations };
             Some((given_name, settings))
         })

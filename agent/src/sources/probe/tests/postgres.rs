@@ -51,6 +51,12 @@ async fn a_real_server_is_asked_and_tells_of_itself() {
             "lets a probe change nothing",
         ),
         (
+            "user: app, query: 'COMMIT; CREATE TABLE x (n int)'",
+            "",
+            Reason::Status,
+            "cannot insert multiple commands",
+        ),
+        (
             "user: ann, password: hunter2, database: postgres, query: 'SELECT n FROM orders'",
             "",
             Reason::Auth,
@@ -87,6 +93,12 @@ async fn a_real_server_is_asked_and_tells_of_itself() {
         reason == Reason::Timeout && why.ends_with("it waited for its answer to the query"),
         "{why}"
     );
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = ''active'' AND query LIKE ''SELECT pg_sleep%''";
+    let none = keys(server.port, &format!("user: app, query: '{running}'"), "'value == 0'");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while super::scene::told(&none).await.0 != Reason::Ok {
+        assert!(std::time::Instant::now() < deadline, "the query goes on, and nobody waits for it");
+    }
 }
 
 #[tokio::test]

@@ -17,14 +17,13 @@ use crate::sources::probe::kinds::kind::{Asking, Prober};
 use crate::sources::probe::kinds::tcp::StartTls;
 use crate::sources::probe::net::TlsClient;
 
-/// Nothing may be changed, and a query that nobody waits for any more must not go on for long.
-const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '1min'";
-
 /// Asks a PostgreSQL server.
 pub(super) struct PostgresProber {
     probe: PostgresProbe,
     config: Config,
     wants_self: bool,
+    /// How a transaction begins in which nothing may be changed, and no query goes on that nobody waits for any more.
+    begin: String,
     /// Made when it is needed first.
     client: Option<TlsClient>,
 }
@@ -38,7 +37,9 @@ impl PostgresProber {
         config.ssl_mode(SslMode::Disable);
         probe.database.iter().for_each(|name| _ = config.dbname(name));
         probe.password.iter().for_each(|password| _ = config.password(password.expose()));
-        Self { probe, config, wants_self: wants_self(expectations), client: None }
+        let ms = expectations.within.as_millis().max(1);
+        let begin = format!("BEGIN READ ONLY; SET LOCAL statement_timeout = {ms}");
+        Self { probe, config, wants_self: wants_self(expectations), begin, client: None }
     }
 
     async fn attempt(&mut self, seen: &mut Seen) -> Result<(), Failure> {
@@ -76,7 +77,7 @@ impl PostgresProber {
     async fn ask_all(&self, client: &Client, whom: &str, seen: &mut Seen) -> Result<(), Failure> {
         let failed = |error| of_postgres(whom, &error);
         seen.waits_for = "its answer to BEGIN";
-        client.batch_execute(BEGIN).await.map_err(failed)?;
+        client.batch_execute(&self.begin).await.map_err(failed)?;
         if self.wants_self {
             seen.waits_for = "what it says of itself";
             for message in client.simple_query(SELF).await.map_err(failed)? {
@@ -99,6 +100,8 @@ impl PostgresProber {
         seen: &mut Seen,
     ) -> Result<(), Failure> {
         seen.waits_for = "its answer to the query";
+        // A second statement could end the transaction and change something: what is prepared is one.
+        client.prepare(query).await.map_err(|error| of_postgres(whom, &error))?;
         let answer = client.simple_query_raw(query).await;
         let answer = answer.map_err(|error| of_postgres(whom, &error))?;
         pin_mut!(answer);

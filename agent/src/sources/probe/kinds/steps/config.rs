@@ -109,7 +109,7 @@ fn read_step(node: &Node, reader: &mut Reader<'_>) -> Option<Step> {
             return None;
         }
         let carry = carry.into_iter().map(|(name, carry)| Carry { name: name.value, ..carry });
-        let expectations = Expectations { expect, degraded: Vec::new() };
+        let expectations = Expectations { expect, ..Expectations::default() };
         Some(Step {
             name,
             http: http?,
