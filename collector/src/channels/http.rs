@@ -16,6 +16,7 @@ use reqwest::{Client, NoProxy, Proxy, Response, Url, redirect};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 use watchkeeper_config::{Secret, is_loopback};
+use watchkeeper_model::Masks;
 
 use super::error::{Cause, Delivered, DeliveryError};
 use super::text;
@@ -53,7 +54,7 @@ impl Endpoint {
         if url.host_str().is_none_or(str::is_empty) {
             return Err("not a URL: no host".into());
         }
-        let masks = Masks::of_url(&url);
+        let masks = masks_of(&url);
         Ok(Self { url, masks })
     }
 
@@ -68,7 +69,7 @@ impl Endpoint {
         let path = self.url.path();
         let parent = &path[..path.len() - self.method().len()];
         other.url.set_path(&format!("{parent}{method}"));
-        let own = Masks::of_url(&other.url);
+        let own = masks_of(&other.url);
         own.0.iter().for_each(|mask| other.masks.add(mask, 1));
         other
     }
@@ -217,47 +218,21 @@ fn authorize(
     Ok(Some(header))
 }
 
-/// Texts that must not be repeated, wherever they turn up.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Masks(Vec<String>);
-
-/// How many there are, and none of them.
-impl fmt::Debug for Masks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Masks({})", self.0.len())
+/// The parts of a URL that may be secret: user info, path, longer path segments, query values.
+fn masks_of(url: &Url) -> Masks {
+    let mut masks = Masks::default();
+    masks.add(url.as_str(), 1);
+    masks.add(url.path(), 5);
+    masks.add(url.username(), 3);
+    masks.add(url.password().unwrap_or_default(), 3);
+    masks.add(url.query().unwrap_or_default(), 3);
+    for segment in url.path_segments().into_iter().flatten() {
+        masks.add(segment, 8);
     }
-}
-
-impl Masks {
-    /// The parts of a URL that may be secret: user info, path, longer path segments, query values.
-    fn of_url(url: &Url) -> Self {
-        let mut masks = Self::default();
-        masks.add(url.as_str(), 1);
-        masks.add(url.path(), 5);
-        masks.add(url.username(), 3);
-        masks.add(url.password().unwrap_or_default(), 3);
-        masks.add(url.query().unwrap_or_default(), 3);
-        for segment in url.path_segments().into_iter().flatten() {
-            masks.add(segment, 8);
-        }
-        for (_, value) in url.query_pairs() {
-            masks.add(&value, 3);
-        }
-        masks
+    for (_, value) in url.query_pairs() {
+        masks.add(&value, 3);
     }
-
-    /// Adds a text of at least `min_bytes`; longer ones are masked first.
-    pub(super) fn add(&mut self, text: &str, min_bytes: usize) {
-        if text.len() >= min_bytes && !self.0.iter().any(|known| known == text) {
-            self.0.push(text.to_owned());
-            self.0.sort_by_key(|mask| std::cmp::Reverse(mask.len()));
-        }
-    }
-
-    /// The text with everything masked.
-    pub(super) fn apply(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, mask| text.replace(mask.as_str(), "***"))
-    }
+    masks
 }
 
 /// A receiver's address with a client of its own: no receiver waits for another's connections.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use watchkeeper_expr::Value;
+use watchkeeper_model::Masks;
 
 use super::reason::Reason;
 
@@ -52,6 +53,8 @@ pub struct Seen {
     pub waits_for_room: bool,
     /// The steps of a journey, as far as it went.
     pub parts: Vec<Part>,
+    /// What must not be told, also if the one who is asked says it.
+    pub masks: Masks,
     /// Names of which there was more than was read.
     pub cut: Vec<&'static str>,
 }
@@ -132,9 +135,9 @@ impl Seen {
             Found::Bool(b) => b.to_string(),
             Found::Int(i) => i.to_string(),
             Found::Double(d) => d.to_string(),
-            Found::Text(text) => format!("{:?}", cut(&text)),
+            Found::Text(text) => format!("{:?}", cut(&self.masks.apply(&text))),
             Found::Span(nanos) => span(nanos),
-            Found::Json(text) => cut(&text),
+            Found::Json(text) => cut(&self.masks.apply(&text)),
         };
         format!("{path} = {value}")
     }

@@ -65,6 +65,7 @@ pub fn judge(
         Err(failure) => Judged::of_failure(failure),
         Ok(()) => all.weak(seen).map_or_else(Judged::good, Judged::weak),
     };
+    let judged = Judged { why: seen.masks.apply(&judged.why), ..judged };
     match judged.class {
         Class::Bad | Class::Weak => excuse(moments, timeout).map_or(judged, Judged::of_failure),
         Class::Good | Class::Unknown => judged,

@@ -78,6 +78,7 @@ impl Asker {
     pub(super) async fn attempt(&self, prober: &mut Box<dyn Prober>) -> Found {
         let mut begun = moment();
         let mut seen = Seen::default();
+        seen.masks = self.target.secrets();
         seen.waits_for = "an answer";
         let room = timeout(self.timeout, ROOM.acquire()).await;
         let came = match &room {

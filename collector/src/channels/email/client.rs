@@ -11,13 +11,13 @@ use futures_util::future::BoxFuture;
 use lettre::Address;
 use tokio::time::Instant;
 use watchkeeper_collector_core::notify::{Action, Notification};
+use watchkeeper_model::Masks;
 
 use super::config::EmailSettings;
 use super::facts::RecipientsRefused;
 use super::message::{self, Look};
 use super::recipients::{PATIENCE, Progress};
 use super::smtp::{Failure, Reply, Server, Session, Stage, Trouble};
-use crate::channels::http::Masks;
 use crate::channels::{Cause, Channel, Delivered, DeliveryError, Pace, text};
 
 /// How much of a server's answer is shown.

@@ -9,9 +9,13 @@ use std::pin::Pin;
 use watchkeeper_agent_core::probe::{Expectations, Failure, Seen};
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::Type;
+use watchkeeper_model::Masks;
 
 /// One attempt under way.
 pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// What is shorter stands in many texts by chance.
+pub(super) const SHORTEST_SECRET: usize = 4;
 
 /// One way to probe, as it is written.
 pub trait ProbeKind: Clone + Debug + PartialEq + Send + Sync + 'static {
@@ -30,6 +34,11 @@ pub trait ProbeKind: Clone + Debug + PartialEq + Send + Sync + 'static {
 
     /// Whom it asks, for people, in one line and without secrets.
     fn target(&self) -> String;
+
+    /// What must not be told to people, also if the one who is asked repeats it.
+    fn secrets(&self) -> Masks {
+        Masks::default()
+    }
 
     /// Somebody who asks. What conditions do not read need not be kept.
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober>;

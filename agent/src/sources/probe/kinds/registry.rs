@@ -8,6 +8,7 @@ use std::fmt;
 use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader};
 use watchkeeper_expr::{Condition, Scope, Type};
+use watchkeeper_model::Masks;
 
 use super::amqp::AmqpProbe;
 use super::dns::DnsProbe;
@@ -119,6 +120,11 @@ impl Target {
         with_usual(all, self.0.names(), self.0.usual())
     }
 
+    /// What must not be told to people, whoever says it.
+    pub fn secrets(&self) -> Masks {
+        self.0.secrets()
+    }
+
     /// Somebody who asks.
     pub fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {
         self.0.open(expectations)
@@ -157,6 +163,7 @@ trait Erased: fmt::Debug + Send + Sync {
     fn names(&self) -> &'static [(&'static str, Type)];
     fn usual(&self) -> &'static [(&'static str, &'static str)];
     fn target(&self) -> String;
+    fn secrets(&self) -> Masks;
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober>;
     fn cloned(&self) -> Box<dyn Erased>;
     fn equals(&self, other: &dyn Erased) -> bool;
@@ -181,6 +188,10 @@ impl<K: ProbeKind> Erased for K {
 
     fn target(&self) -> String {
         ProbeKind::target(self)
+    }
+
+    fn secrets(&self) -> Masks {
+        ProbeKind::secrets(self)
     }
 
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {

@@ -258,6 +258,34 @@ async fn redirects_are_followed_as_far_as_asked_and_secrets_stay_at_home() {
 }
 
 #[tokio::test]
+async fn a_secret_that_the_server_repeats_is_told_to_nobody() {
+    let echo = serve(|mut stream| async move {
+        let request = head(&mut stream).await;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{request}",
+            request.len()
+        );
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    for (secret, hidden) in [
+        ("headers: {x-api-key: {env: TOKEN}}", "hunter2"),
+        ("auth: {bearer: {env: TOKEN}}", "hunter2"),
+        ("auth: {user: ann, password: {env: TOKEN}}", "YW5uOmh1bnRlcjI="),
+    ] {
+        for expect in ["body == \"\"", "!body.contains(\"GET\")"] {
+            let url = format!("http://{echo}/x?key=hunter2hunter2");
+            let keys = format!("http: {{url: '{url}', {secret}}}, expect: ['{expect}']");
+            let found = attempt(&keys).await;
+            let told = format!("{:?}", found.judged);
+            assert_eq!(found.judged.reason, Reason::Expect, "{told}");
+            assert!(told.contains("***") && !told.contains(hidden), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn headers_and_logins_are_sent() {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let at = lasting(requests.clone(), 1).await;

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Fields, Node, Reader, Secret, read};
 use watchkeeper_expr::Type;
+use watchkeeper_model::Masks;
 
 use super::prober::ExecProber;
-use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
+use crate::sources::probe::kinds::kind::{ProbeKind, Prober, SHORTEST_SECRET};
 
 /// How much of each output is kept if nothing else is said.
 const MAX_OUTPUT: u64 = 64 << 10;
@@ -66,6 +67,12 @@ impl ProbeKind for ExecProbe {
     fn target(&self) -> String {
         // What a program is given may be a secret.
         self.command[0].clone()
+    }
+
+    fn secrets(&self) -> Masks {
+        let mut masks = Masks::default();
+        self.env.iter().for_each(|(_, value)| masks.add(value.expose(), 2 * SHORTEST_SECRET));
+        masks
     }
 
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {

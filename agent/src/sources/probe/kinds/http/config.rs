@@ -6,16 +6,22 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::{HeaderMap, Method};
 use url::Url;
 use watchkeeper_agent_core::probe::{Carried, Expectations, Failure, Fill, Reason};
 use watchkeeper_config::{Fields, Located, Node, Reader, Secret, read};
 use watchkeeper_expr::Type;
+use watchkeeper_model::Masks;
 
 use super::prober::HttpProber;
-use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
+use crate::sources::probe::kinds::kind::{ProbeKind, Prober, SHORTEST_SECRET};
 use crate::sources::probe::net::{Tls, read_address, read_tls, warn_of_clear_text};
+
+/// Headers whose values are no secrets; they go with a redirect to another origin, and may be told.
+pub(super) const OPEN_HEADERS: [HeaderName; 3] = [USER_AGENT, ACCEPT, CONTENT_TYPE];
 
 /// How much of a body is read if nothing else is said.
 const MAX_BODY: u64 = 1 << 20;
@@ -136,6 +142,24 @@ impl ProbeKind for HttpProbe {
 
     fn target(&self) -> String {
         shown(&self.url)
+    }
+
+    fn secrets(&self) -> Masks {
+        let mut masks = Masks::default();
+        let is_open = |name: &HeaderName| OPEN_HEADERS.contains(name) || name == HOST;
+        for (_, value) in self.headers.iter().filter(|(name, _)| !is_open(name)) {
+            let value = value.expose();
+            masks.add(value, SHORTEST_SECRET);
+            // `Bearer SECRET`
+            masks.add(value.rsplit(' ').next().unwrap_or_default(), SHORTEST_SECRET);
+        }
+        self.body.iter().for_each(|body| masks.add(body.expose(), SHORTEST_SECRET));
+        masks.add(self.url.query().unwrap_or_default(), SHORTEST_SECRET);
+        for (_, value) in self.url.query_pairs() {
+            // Short ones are words rather than secrets.
+            masks.add(&value, 2 * SHORTEST_SECRET);
+        }
+        masks
     }
 
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {

@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use url::{Position, Url};
 use watchkeeper_agent_core::probe::{Failure, Reason};
 
-use super::config::HttpProbe;
+use super::config::{HttpProbe, OPEN_HEADERS};
 
 /// Who asks.
 const AGENT: &str = concat!("watchkeeper/", env!("CARGO_PKG_VERSION"));
@@ -123,11 +123,10 @@ impl Ask {
 
     /// Another origin gets no password, no cookie, and no header whose value may be either.
     fn leave_secrets(&mut self) {
-        let known = [USER_AGENT, ACCEPT, CONTENT_TYPE];
         let kept: HeaderMap = self
             .headers
             .iter()
-            .filter(|(name, _)| known.contains(name))
+            .filter(|(name, _)| OPEN_HEADERS.contains(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         debug_assert!(!kept.contains_key(AUTHORIZATION) && !kept.contains_key(COOKIE));

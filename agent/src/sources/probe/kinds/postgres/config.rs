@@ -5,9 +5,10 @@
 use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader, Secret, read};
 use watchkeeper_expr::Type;
+use watchkeeper_model::Masks;
 
 use super::prober::PostgresProber;
-use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
+use crate::sources::probe::kinds::kind::{ProbeKind, Prober, SHORTEST_SECRET};
 use crate::sources::probe::net::Way;
 
 const PORT: u16 = 5432;
@@ -58,6 +59,12 @@ impl ProbeKind for PostgresProbe {
 
     fn target(&self) -> String {
         format!("{}/{}", self.way.host, self.database.as_deref().unwrap_or(&self.user))
+    }
+
+    fn secrets(&self) -> Masks {
+        let mut masks = Masks::default();
+        self.password.iter().for_each(|password| masks.add(password.expose(), SHORTEST_SECRET));
+        masks
     }
 
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {

@@ -5,9 +5,10 @@
 use watchkeeper_agent_core::probe::Expectations;
 use watchkeeper_config::{Node, Reader, Secret, read};
 use watchkeeper_expr::Type;
+use watchkeeper_model::Masks;
 
 use super::prober::RedisProber;
-use crate::sources::probe::kinds::kind::{ProbeKind, Prober};
+use crate::sources::probe::kinds::kind::{ProbeKind, Prober, SHORTEST_SECRET};
 use crate::sources::probe::net::Way;
 
 const PORT: u16 = 6379;
@@ -72,6 +73,12 @@ impl ProbeKind for RedisProbe {
             0 => self.way.host.to_string(),
             database => format!("{}/{database}", self.way.host),
         }
+    }
+
+    fn secrets(&self) -> Masks {
+        let mut masks = Masks::default();
+        self.password.iter().for_each(|password| masks.add(password.expose(), SHORTEST_SECRET));
+        masks
     }
 
     fn open(&self, expectations: &Expectations) -> Box<dyn Prober> {

@@ -6,6 +6,7 @@ use regex::Regex;
 use watchkeeper_agent_core::probe::{Expectations, UNIQUE, is_carried_name, wanted_of};
 use watchkeeper_config::{Located, Node, Reader, read};
 use watchkeeper_expr::{Scope, Type};
+use watchkeeper_model::Masks;
 
 use super::prober::StepsProber;
 use crate::sources::probe::kinds::http::HttpProbe;
@@ -89,6 +90,12 @@ impl ProbeKind for StepsProbe {
         let n = self.steps.len();
         let first = self.steps.first().map(|step| step.http.origin()).unwrap_or_default();
         if n == 1 { format!("1 step from {first}") } else { format!("{n} steps from {first}") }
+    }
+
+    fn secrets(&self) -> Masks {
+        let mut masks = Masks::default();
+        self.steps.iter().for_each(|step| masks.extend(&step.http.secrets()));
+        masks
     }
 
     fn open(&self, _expectations: &Expectations) -> Box<dyn Prober> {
