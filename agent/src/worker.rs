@@ -169,7 +169,9 @@ impl Worker {
     fn next_seal(&mut self, now: Timestamp, dirty: bool) -> Option<Timestamp> {
         self.policy.spool_filled(self.spool.fill());
         let something = dirty || !self.counted.is_empty();
-        self.policy.next_deadline(now, self.counted.held_bytes(), something)
+        let deadline = self.policy.next_deadline(now, self.counted.held_bytes(), something)?;
+        let is_awaited = self.sources.iter().any(|source| source.is_awaited());
+        Some(if is_awaited { deadline.min(self.policy.awaited_deadline(now)) } else { deadline })
     }
 
     pub(crate) fn seal(&mut self, now: Timestamp) {

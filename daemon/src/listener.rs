@@ -95,7 +95,7 @@ async fn connection(
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .max_concurrent_streams(256);
     let service = TowerToHyperService::new(router);
-    let result = match tls {
+    match tls {
         None => {
             let connection =
                 builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
@@ -107,8 +107,7 @@ async fn connection(
                 builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
             watcher.watch(connection).await
         }
-    };
-    result
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ pub trait Source: Send {
     /// Does a bounded piece of work and never waits. While `may_read` is false what can wait is left where it is.
     fn poll(&mut self, now: Timestamp, may_read: bool, into: &mut Accumulator) -> Progress;
 
+    /// Whether somebody waits to hear that what was counted is durable.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// What to store with the seal made right now, which covers everything it has counted. What has no place to go on
     /// from stores nothing.
     fn checkpoint(&mut self) -> Checkpoint {

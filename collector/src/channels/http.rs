@@ -70,7 +70,7 @@ impl Endpoint {
         let parent = &path[..path.len() - self.method().len()];
         other.url.set_path(&format!("{parent}{method}"));
         let own = masks_of(&other.url);
-        own.0.iter().for_each(|mask| other.masks.add(mask, 1));
+        other.masks.extend(&own);
         other
     }
 

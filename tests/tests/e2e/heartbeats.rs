@@ -249,3 +249,23 @@ async fn over_http_what_is_wrong_is_refused_with_the_reason() {
     let (code, _) = watchkeeper_tests::harness::get_text(&format!("{base}/backup")).await.unwrap();
     assert_eq!(code, 405, "asking changes nothing");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_does_not_wait_for_seals_that_are_rare() {
+    let mut site = Site::new("").unwrap();
+    site.configure_sources(BACKUP).unwrap();
+    let file = site.path().join("agent.yaml");
+    let yaml = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, yaml.replacen("agent: {", "agent: {flush: 60s, ", 1)).unwrap();
+    site.start_collector(&[]).await.unwrap();
+    start_agent(&mut site).await;
+    let agent = agent(site.admin_port);
+    for _ in 0..3 {
+        let began = Instant::now();
+        let output = done(&agent, "watchkeeper beat backup -- true");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "");
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    }
+    wait_results(&site, &[("ok", 3)]).await;
+}

@@ -10,6 +10,9 @@ use watchkeeper_model::{Severity, Timestamp};
 /// Seal early when this much waits in memory, whatever the stage: what has no room in memory has to go to disk.
 const MAX_HELD_BYTES: usize = 16 << 20;
 
+/// How long somebody waits who wants to know that something is durable, whatever the stage.
+const AWAITED: Duration = Duration::from_millis(250);
+
 /// How much event bodies may wait in memory while seals fail.
 const MAX_WAITING_EVENT_BYTES: usize = 8 << 20;
 
@@ -144,6 +147,15 @@ impl SealPolicy {
         Some(if last > now { now } else { last + interval })
     }
 
+    /// When to seal for somebody who waits for it: soon, whatever the stage. A disk that fails is given its time.
+    pub fn awaited_deadline(&self, now: Timestamp) -> Timestamp {
+        match (self.failing, self.last) {
+            (Some(failing), _) => failing.attempt_at + failing.wait,
+            (None, Some(last)) if last <= now => last + self.flush.min(AWAITED),
+            (None, _) => now,
+        }
+    }
+
     fn interval(&self) -> Duration {
         match self.stage() {
             Stage::Normal => self.flush,
@@ -217,6 +229,21 @@ mod tests {
             assert_eq!((order.width_secs, order.least_severity), (width_secs, least), "{filled}");
             assert_eq!(policy.may_read(), may_read);
         }
+    }
+
+    #[test]
+    fn who_waits_for_a_seal_waits_for_a_moment_and_for_a_disk_that_fails() {
+        for (flush_ms, filled, awaited_ms) in
+            [(60_000, 0.0, 1_250), (100, 0.0, 1_100), (100, 0.8, 1_100), (60_000, 0.99, 1_250)]
+        {
+            let mut policy = policy(filled);
+            policy.set_flush(Duration::from_millis(flush_ms));
+            assert_eq!(policy.awaited_deadline(at(1_001)), at(awaited_ms), "{flush_ms} {filled}");
+            assert_eq!(policy.awaited_deadline(at(500)), at(500), "the clock was set back");
+            policy.seal_failed(at(2_000));
+            assert_eq!(policy.awaited_deadline(at(2_001)), at(3_000));
+        }
+        assert_eq!(SealPolicy::new(Duration::from_secs(60)).awaited_deadline(at(5)), at(5));
     }
 
     #[test]

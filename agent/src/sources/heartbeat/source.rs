@@ -159,6 +159,10 @@ impl Source for HeartbeatSource {
         Progress { next, dirty: self.book.is_dirty() || !self.answers.is_empty() }
     }
 
+    fn is_awaited(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     fn checkpoint(&mut self) -> Checkpoint {
         let row = || (ROW, self.book.encode(&self.boot));
         let store = self.book.is_dirty().then(row).into_iter().collect();
