@@ -14,7 +14,8 @@ use super::limit::{Bucket, EventLimit};
 use super::series::LabelKey;
 use super::settings::DEFAULT_MAX_SERIES;
 
-/// How many event bodies of one source are kept in a stretch of time; the others are counted as held back.
+/// How many event bodies of one source are kept in a stretch of time, and as many of those that are errors or worse; the others
+/// are counted as held back.
 pub const MAX_EVENTS: EventLimit = EventLimit { events: 60, per: Duration::from_secs(60) };
 
 /// A signal that a source makes.
@@ -48,6 +49,8 @@ pub struct Measures {
     signals: Vec<(Measure, SignalId)>,
     labels: LabelKey,
     room: Bucket,
+    /// What is severe comes last of many, when all is lost: it has room of its own.
+    room_of_severe: Bucket,
 }
 
 impl Measures {
@@ -80,6 +83,7 @@ impl Measures {
             signals: all.iter().map(|measure| (*measure, known(measure, into))).collect(),
             labels: LabelKey::default(),
             room: Bucket::full(MAX_EVENTS),
+            room_of_severe: Bucket::full(MAX_EVENTS),
         }
     }
 
@@ -132,7 +136,9 @@ impl Measures {
     /// Keeps an event, if there is room for it.
     pub fn event(&mut self, happening: Happening, now: Timestamp, into: &mut Accumulator) {
         let Happening { name, severity, message, fields } = happening;
-        if !self.room.take(now) {
+        let is_severe = severity >= Severity::Error;
+        let room = if is_severe { &mut self.room_of_severe } else { &mut self.room };
+        if !room.take(now) {
             return into.hold_back(self.source, name);
         }
         let event = Event {
@@ -240,9 +246,17 @@ mod tests {
             measures.event(happening, Timestamp(0), &mut acc);
         }
         assert_eq!(acc.held_back()[0].n, 7);
+        let minor = Happening {
+            name: "started",
+            severity: Severity::Info,
+            message: String::new(),
+            fields: Json::Null,
+        };
+        measures.event(minor, Timestamp(0), &mut acc);
+        assert_eq!(acc.held_back().len(), 1, "what is not severe has room of its own");
         let all = bodies(&mut acc);
         let Some(Body::Events { events, .. }) = all.last() else { panic!() };
-        assert_eq!(events.len(), MAX_EVENTS.events as usize);
+        assert_eq!(events.len(), MAX_EVENTS.events as usize + 1);
         assert_eq!(events[3].fields, r#"{"after":null,"before":{"pid":3}}"#);
         assert_eq!(events[3].source, "web");
     }

@@ -66,6 +66,10 @@ impl Asker {
         loop {
             sleep_until(begun + self.schedule.next()).await;
             let found = self.attempt(&mut prober).await;
+            if found.finding.judged.reason == Reason::Certificate {
+                // Whom this machine trusts may change: what was kept is made anew.
+                prober = self.target.open(&self.expectations);
+            }
             if self.findings.send(found).await.is_err() {
                 return;
             }

@@ -3,7 +3,8 @@
 //! Owns the keys of `tls:`, whom a probe trusts, and that a certificate is seen also when it is refused. No session is ever
 //! resumed: with one a server shows no certificate. Never opens a connection.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -67,6 +68,10 @@ pub(in super::super) fn read_tls(node: &Node, reader: &mut Reader<'_>) -> Option
     }
     Some(tls)
 }
+
+/// Whom the system trusts is read again after this time, by who needs it then: a probe that saw a certificate it does not
+/// trust, and the first attempt of others.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Speaks TLS, one handshake at a time.
 pub(in super::super) struct TlsClient {
@@ -249,23 +254,29 @@ impl ServerCertVerifier for Witness {
 }
 
 fn roots(ca_pem: Option<&str>) -> Result<Arc<RootCertStore>, String> {
-    /// Those of the system are read once: they are a few hundred.
-    static OF_SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let Some(pem) = ca_pem else {
-        let read = || {
-            let mut store = RootCertStore::empty();
-            // Those that can't be read are left out, as every TLS client does.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            Arc::new(store)
-        };
-        return Ok(OF_SYSTEM.get_or_init(read).clone());
-    };
+    let Some(pem) = ca_pem else { return Ok(roots_of_system()) };
     let mut store = RootCertStore::empty();
     for certificate in certificates("ca", pem)? {
         let unfit = |error| format!("`ca` has a certificate that can't be an authority: {error}");
         store.add(certificate).map_err(unfit)?;
     }
     Ok(Arc::new(store))
+}
+
+/// Those of the system, which are a few hundred: probes share them.
+fn roots_of_system() -> Arc<RootCertStore> {
+    static LAST: Mutex<Option<(Duration, Arc<RootCertStore>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = clock::running();
+    match &*last {
+        Some((read_at, store)) if !store.is_empty() && now < *read_at + FRESH => store.clone(),
+        _ => {
+            let mut store = RootCertStore::empty();
+            // Those that can't be read are left out, as every TLS client does.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            last.insert((now, Arc::new(store))).1.clone()
+        }
+    }
 }
 
 fn certificates(key: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
