@@ -384,6 +384,19 @@ fn beyond_the_limit_files_are_added_up_and_changes_told_when_it_is_over() {
 }
 
 #[test]
+fn beyond_the_limit_nobody_knows_what_changed() {
+    let many = Listing { too_many: Some(Sums::default()), ..listing(&[]) };
+    for variable in ["created", "deleted", "renamed", "changed", "writing"] {
+        let mut scene = Scene::new(&[&format!("{variable} == 0")]);
+        scene.look(&listing(&[]), 0);
+        let unknown =
+            format!("inbox: not known: {variable} == 0 has no answer: {variable} is not known");
+        assert_eq!(told(&scene.look(&many, 10)), [unknown]);
+        assert_eq!(told(&scene.look(&listing(&[]), 20)), ["inbox: as expected again"]);
+    }
+}
+
+#[test]
 fn files_that_were_not_looked_for_before_are_no_news() {
     let mut scene = Scene::new(&[]);
     scene.look(&listing(&[("a", file(1, 1, -9))]), 0);
