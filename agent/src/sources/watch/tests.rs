@@ -256,6 +256,22 @@ fn too_many_files_are_added_up() {
 }
 
 #[test]
+fn what_several_patterns_mean_is_looked_at_and_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("in/deep")).unwrap();
+    let n_files = MAX_FILES / 2 + 1;
+    for n in 0..n_files {
+        fs::File::create(dir.path().join(format!("in/deep/{n}.vtt"))).unwrap();
+    }
+    let all = ["**/*.vtt", "in/deep/*.vtt", "in/*/*", "in/deep/0.vtt"];
+    let paths = all.map(|text| format!("{}/{text}", dir.path().display()));
+    let listing = walk_within(&paths, &[], false, BOUNDS);
+    assert_eq!((listing.files.len(), listing.too_many), (n_files, None));
+    let bounds = Bounds { entries: n_files as u64 + 2, folders: 3, ..BOUNDS };
+    assert_eq!(walk_within(&paths, &[], false, bounds).unseen, []);
+}
+
+#[test]
 fn content_is_compared_if_asked_to() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.vtt");

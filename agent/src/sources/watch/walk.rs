@@ -72,7 +72,7 @@ impl Sight for Walker {
             patterns: &self.patterns,
             hashes: self.hashes.as_mut(),
             bounds: self.bounds,
-            to_do: Vec::new(),
+            to_do: BTreeMap::new(),
             folders: BTreeMap::new(),
             n_folders: 0,
             n_entries: 0,
@@ -97,7 +97,8 @@ struct Walk<'a> {
     patterns: &'a Patterns,
     hashes: Option<&'a mut Hashes>,
     bounds: Bounds,
-    to_do: Vec<(PathBuf, Way)>,
+    /// In the order of paths, a folder before what is in it: all ways to a folder are known when its turn comes.
+    to_do: BTreeMap<PathBuf, Way>,
     /// Folders that were looked through.
     folders: BTreeMap<PathBuf, FolderId>,
     n_folders: usize,
@@ -110,11 +111,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&mut self) {
-        let bases = self.patterns.bases();
-        let n_bases = bases.len();
-        for (base, way) in bases {
+        for (base, way) in self.patterns.bases() {
             match fs::metadata(base) {
-                Ok(_) => self.to_do.push((base.to_owned(), way)),
+                Ok(_) => self.go_to(base.to_owned(), way),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     let problem = format!("{} does not exist", name(base));
                     self.unseen(base, Blindness::Missing, problem);
@@ -123,7 +122,7 @@ impl Walk<'_> {
             }
             self.listing.space = least(self.listing.space, space(base));
         }
-        while let Some((folder, way)) = self.to_do.pop() {
+        while let Some((folder, way)) = self.to_do.pop_first() {
             self.is_beyond |= self.n_folders >= self.bounds.folders;
             if self.is_beyond {
                 break;
@@ -138,11 +137,11 @@ impl Walk<'_> {
         if self.is_beyond {
             self.give_up();
         }
-        if n_bases > 1 {
-            // Patterns may overlap.
-            self.listing.files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            self.listing.files.dedup_by(|a, b| a.0 == b.0);
-        }
+    }
+
+    /// Patterns may overlap: a folder is looked through once, for all of them.
+    fn go_to(&mut self, folder: PathBuf, way: Way) {
+        self.to_do.entry(folder).or_default().join(way);
     }
 
     fn folder(&mut self, folder: &Path, way: &Way) -> io::Result<()> {
@@ -192,7 +191,7 @@ impl Walk<'_> {
         }
         if kind.is_dir() {
             if !met.way.is_end() {
-                self.to_do.push((path, met.way));
+                self.go_to(path, met.way);
             }
             return;
         }
@@ -200,7 +199,7 @@ impl Walk<'_> {
         match found {
             Ok(found) if found.is_dir() => {
                 if !met.way_by_link.is_end() {
-                    self.to_do.push((path, met.way_by_link));
+                    self.go_to(path, met.way_by_link);
                 }
             }
             Ok(found) if found.is_file() && met.matches => self.file(&path, &found),
