@@ -10,7 +10,7 @@ use watchkeeper_model::{FileRef, Service, Severity, Timestamp, readable};
 
 use super::age::Sleeps;
 use super::figures::Figures;
-use super::files::{Change, Files, Moment};
+use super::files::{Change, Files, LookSpan};
 use super::listing::{Listing, Sums};
 use super::row::{self, HEAD, Head, Stored};
 use super::telling::{self, KINDS, Telling};
@@ -101,11 +101,11 @@ impl WatchObserver {
     }
 
     /// Takes in a look.
-    pub fn look(&mut self, listing: &Listing, at: Moment, into: &mut Accumulator) {
-        let now = at.now;
+    pub fn look(&mut self, listing: &Listing, span: LookSpan, into: &mut Accumulator) {
+        let now = span.ended.now;
         self.measures.looked(into);
         let changes = match listing.too_many {
-            None => Some(self.files.look(&listing.files, &listing.unseen, at)),
+            None => Some(self.files.look(&listing.files, &listing.unseen, span)),
             Some(_) => None,
         };
         let n_changes = changes.as_deref().map(telling::by_kind);

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use glob::Pattern;
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealOrder;
-use watchkeeper_agent_core::watch::{Blindness, Hash, Listing, MAX_FILES};
+use watchkeeper_agent_core::watch::{Blindness, FileName, Hash, Listing, MAX_FILES, Stat};
 use watchkeeper_config::{Reader, load_str};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
@@ -353,41 +353,100 @@ fn a_hint_is_followed_before_its_time() {
 }
 
 /// A file system that answers when it is let go.
-struct Hanging(Receiver<()>);
+struct Hanging(Receiver<Listing>);
 
 impl Sight for Hanging {
     fn look(&mut self) -> Listing {
-        let _ = self.0.recv_timeout(LIMIT);
-        Listing::default()
+        self.0.recv_timeout(LIMIT).unwrap_or_default()
     }
+}
+
+/// A source that is polled in virtual time, with a file system that hangs.
+struct HangingScene {
+    acc: Accumulator,
+    wakes: Wakes,
+    source: WatchSource,
+    let_go: Sender<Listing>,
+}
+
+impl HangingScene {
+    fn new(keys: &str) -> Self {
+        let mut acc = Accumulator::new(AgentId::new("a"), Labels::default());
+        let wakes = Wakes::new();
+        let (let_go, hangs) = channel();
+        let (eyes, beside) = (Box::new(Hanging(hangs)), Beside::new(wakes.waker()));
+        let settings = inbox(Path::new("/in"), keys);
+        let (into, ear) = (&mut acc, Ear::default());
+        let source = WatchSource::with(settings, &[], into, beside, (eyes, ear));
+        Self { acc, wakes, source, let_go }
+    }
+
+    /// When it wants to be polled again.
+    fn poll(&mut self, secs: u64) -> Timestamp {
+        let (now, running) = (Timestamp::from_secs(secs as i64), Duration::from_secs(secs));
+        self.source.poll_at(now, running, &mut self.acc)
+    }
+
+    /// A look that takes from one time to another; what was told, and when it wants to be polled again.
+    fn look(&mut self, began: u64, ended: u64, listing: Listing) -> (Vec<String>, Timestamp) {
+        self.poll(began);
+        self.let_go.send(listing).unwrap();
+        let since = Instant::now();
+        loop {
+            let next = self.poll(ended);
+            let (events, n_looks) = sealed(&mut self.acc);
+            if n_looks > 0 {
+                return (events, next);
+            }
+            assert!(since.elapsed() < LIMIT);
+            self.wakes.wait(Duration::from_millis(50));
+        }
+    }
+}
+
+/// One that was written at a time.
+fn one_file(secs: i64) -> Listing {
+    let at = Timestamp::from_secs(secs);
+    let stat = Stat {
+        device: 1,
+        inode: 1,
+        born: None,
+        mode: 0o644,
+        owner: 0,
+        group: 0,
+        size: 5,
+        modified: at,
+        touched: at,
+        hash: Hash::None,
+    };
+    Listing { files: vec![(FileName::new(b"/in/a.vtt"), stat)], ..Listing::default() }
+}
+
+#[test]
+fn what_is_written_while_a_look_goes_on_is_not_finished() {
+    let mut scene = HangingScene::new("every: 5s");
+    assert_eq!(scene.look(1, 1, Listing::default()).0, [""; 0]);
+    let (told, next) = scene.look(10, 13, one_file(10));
+    assert_eq!((told, next), (vec![], Timestamp::from_secs(15)));
+    assert_eq!(scene.look(15, 16, one_file(10)).0, ["/in/a.vtt was created, 5 B"]);
 }
 
 #[test]
 fn a_file_system_that_hangs_delays_nobody_and_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut acc = Accumulator::new(AgentId::new("a"), Labels::default());
-    let wakes = Wakes::new();
-    let beside = Beside::new(wakes.waker());
-    let (let_go, hangs) = channel();
-    let eyes: Box<dyn Sight> = Box::new(Hanging(hangs));
-    let settings = inbox(dir.path(), "every: 1s");
-    let mut source = WatchSource::with(settings, &[], &mut acc, beside, (eyes, Ear::default()));
-    source.patience = Duration::ZERO;
-    let at = |secs: u64| (Timestamp::from_secs(secs as i64), Duration::from_secs(secs));
+    let mut scene = HangingScene::new("every: 1s");
+    scene.source.patience = Duration::ZERO;
     for secs in 1..4 {
-        let (now, running) = at(secs);
-        source.poll_at(now, running, &mut acc);
+        scene.poll(secs);
     }
-    let (events, n_looks) = sealed(&mut acc);
+    let (events, n_looks) = sealed(&mut scene.acc);
     assert!(events[0].starts_with("inbox: not known: a look has not ended for"), "{events:?}");
     assert_eq!((events.len(), n_looks), (1, 2));
-    assert!(matches!(source.health(), Health::Failing(_)));
-    let_go.send(()).unwrap();
-    assert!(wakes.wait(LIMIT));
-    let (now, running) = at(5);
-    source.poll_at(now, running, &mut acc);
-    assert_eq!(sealed(&mut acc).0, ["inbox: as expected again"]);
-    assert_eq!(source.health(), Health::Ok);
+    assert!(matches!(scene.source.health(), Health::Failing(_)));
+    scene.let_go.send(Listing::default()).unwrap();
+    assert!(scene.wakes.wait(LIMIT));
+    scene.poll(5);
+    assert_eq!(sealed(&mut scene.acc).0, ["inbox: as expected again"]);
+    assert_eq!(scene.source.health(), Health::Ok);
 }
 
 #[test]
