@@ -207,6 +207,9 @@ fn what_can_not_be_seen_is_told() {
     let (why, problem) = unseen("*.vtt").unwrap();
     assert_eq!(why, Blindness::Unreadable);
     assert!(problem.contains("/self.vtt: Too many levels of symbolic links"), "{problem}");
+    // What may be below it is not gone.
+    assert_eq!(unseen("*/a.vtt"), unseen("*.vtt"));
+    assert_eq!(unseen("**/a.vtt"), None);
     let (why, problem) = unseen("file/*").unwrap();
     assert_eq!((why, problem.contains("Not a directory")), (Blindness::Unreadable, true));
     if !rustix::process::geteuid().is_root() {

@@ -68,18 +68,7 @@ impl Sight for Walker {
     fn look(&mut self) -> Listing {
         let since = clock::running();
         self.hashes.iter_mut().for_each(Hashes::begin);
-        let mut walk = Walk {
-            patterns: &self.patterns,
-            hashes: self.hashes.as_mut(),
-            bounds: self.bounds,
-            to_do: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            n_folders: 0,
-            n_entries: 0,
-            is_beyond: false,
-            sums: Sums::default(),
-            listing: Listing::default(),
-        };
+        let mut walk = Walk::new(&self.patterns, self.hashes.as_mut(), self.bounds);
         walk.run();
         let Walk { folders, sums, mut listing, .. } = walk;
         self.hashes.iter_mut().for_each(Hashes::end);
@@ -109,17 +98,26 @@ struct Walk<'a> {
     listing: Listing,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(patterns: &'a Patterns, hashes: Option<&'a mut Hashes>, bounds: Bounds) -> Self {
+        Self {
+            patterns,
+            hashes,
+            bounds,
+            to_do: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            n_folders: 0,
+            n_entries: 0,
+            is_beyond: false,
+            sums: Sums::default(),
+            listing: Listing::default(),
+        }
+    }
+
     fn run(&mut self) {
-        for (base, way) in self.patterns.bases() {
-            match fs::metadata(base) {
-                Ok(_) => self.go_to(base.to_owned(), way),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let problem = format!("{} does not exist", name(base));
-                    self.unseen(base, Blindness::Missing, problem);
-                }
-                Err(error) => self.refused(base, &error),
-            }
+        let bases = self.patterns.bases();
+        for (base, way) in &bases {
+            self.go_to((*base).to_owned(), way.clone());
             self.listing.space = least(self.listing.space, space(base));
         }
         while let Some((folder, way)) = self.to_do.pop_first() {
@@ -130,7 +128,12 @@ impl Walk<'_> {
             self.n_folders += 1;
             match self.folder(&folder, &way) {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    if bases.contains_key(&*folder) {
+                        let problem = format!("{} does not exist", name(&folder));
+                        self.unseen(&folder, Blindness::Missing, problem);
+                    }
+                }
                 Err(error) => self.refused(&folder, &error),
             }
         }
@@ -141,7 +144,9 @@ impl Walk<'_> {
 
     /// Patterns may overlap: a folder is looked through once, for all of them.
     fn go_to(&mut self, folder: PathBuf, way: Way) {
-        self.to_do.entry(folder).or_default().join(way);
+        if !way.is_end() {
+            self.to_do.entry(folder).or_default().join(way);
+        }
     }
 
     fn folder(&mut self, folder: &Path, way: &Way) -> io::Result<()> {
@@ -149,14 +154,9 @@ impl Walk<'_> {
         self.folders.insert(folder.to_owned(), (found.dev(), found.ino()));
         if let Some(names) = self.patterns.only(way) {
             for name in names {
-                let path = folder.join(name);
-                match fs::symlink_metadata(&path) {
-                    Ok(found) => {
-                        self.entry(folder, way, name.as_ref(), found.file_type(), || Ok(found))
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => self.refused(&path, &error),
-                }
+                let found = fs::symlink_metadata(folder.join(name));
+                let found = found.map(|found| (found.file_type(), || Ok(found)));
+                self.entry(folder, way, name.as_ref(), found);
             }
             return Ok(());
         }
@@ -167,20 +167,18 @@ impl Walk<'_> {
                 return Ok(());
             }
             self.n_entries += 1;
-            let kind = entry.file_type()?;
-            self.entry(folder, way, &entry.file_name(), kind, || entry.metadata());
+            // Not every file system tells the kind with the name: it may be gone by now.
+            let found = entry.file_type().map(|kind| (kind, || entry.metadata()));
+            self.entry(folder, way, &entry.file_name(), found);
         }
         Ok(())
     }
 
-    fn entry(
-        &mut self,
-        folder: &Path,
-        way: &Way,
-        name: &OsStr,
-        kind: FileType,
-        ask: impl FnOnce() -> io::Result<Metadata>,
-    ) {
+    /// What there is under a name: its kind, and how to ask for the rest.
+    fn entry<A>(&mut self, folder: &Path, way: &Way, name: &OsStr, found: io::Result<(FileType, A)>)
+    where
+        A: FnOnce() -> io::Result<Metadata>,
+    {
         let met = self.patterns.meet(way, name);
         if !met.matches && met.way.is_end() {
             return;
@@ -189,25 +187,21 @@ impl Walk<'_> {
         if self.patterns.leaves_out(&path) {
             return;
         }
-        if kind.is_dir() {
-            if !met.way.is_end() {
-                self.go_to(path, met.way);
-            }
-            return;
-        }
-        let found = if kind.is_symlink() { fs::metadata(&path) } else { ask() };
+        let leads_on = !met.way_by_link.is_end();
+        let found = match found {
+            Ok((kind, _)) if kind.is_dir() => return self.go_to(path, met.way),
+            Ok((kind, _)) if kind.is_symlink() && (met.matches || leads_on) => fs::metadata(&path),
+            Ok(_) if !met.matches => return,
+            Ok((_, ask)) => ask(),
+            Err(error) => Err(error),
+        };
         match found {
-            Ok(found) if found.is_dir() => {
-                if !met.way_by_link.is_end() {
-                    self.go_to(path, met.way_by_link);
-                }
-            }
+            Ok(found) if found.is_dir() => self.go_to(path, met.way_by_link),
             Ok(found) if found.is_file() && met.matches => self.file(&path, &found),
             Ok(_) => {}
             // Gone since, or a link to nothing.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if met.matches => self.refused(&path, &error),
-            Err(_) => {}
+            Err(error) => self.refused(&path, &error),
         }
     }
 
@@ -293,4 +287,32 @@ fn least(a: Option<Space>, b: Option<Space>) -> Option<Space> {
         (a, b) => a.or(b),
     };
     Some(Space { bytes: a.bytes.min(b.bytes), inodes })
+}
+
+#[cfg(test)]
+mod tests {
+    use glob::Pattern;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_since_its_name_was_read_was_not_there() {
+        let patterns = Patterns::new(&[Pattern::new("/in/**/*.vtt").unwrap()], &[]);
+        let folder = Path::new("/in");
+        let way = patterns.bases().remove(folder).unwrap();
+        // Where folders do not tell what kind of thing a name is, asking for it fails.
+        for (name, kind, unseen) in [
+            ("a.vtt", ErrorKind::NotFound, None),
+            ("a.vtt", ErrorKind::PermissionDenied, Some("/in/a.vtt")),
+            // What may be a folder.
+            ("b", ErrorKind::NotFound, None),
+            ("b", ErrorKind::PermissionDenied, Some("/in/b")),
+        ] {
+            let found: io::Result<(FileType, fn() -> io::Result<Metadata>)> = Err(kind.into());
+            let mut walk = Walk::new(&patterns, None, BOUNDS);
+            walk.entry(folder, &way, name.as_ref(), found);
+            let told = walk.listing.unseen.first().map(|unseen| unseen.at.to_string());
+            assert_eq!(told.as_deref(), unseen, "{name} {kind}");
+        }
+    }
 }
