@@ -362,7 +362,11 @@ impl File {
         let waits_for_hash = matches!(told.hash, Hash::Known(_)) && self.seen.hash == Hash::Pending;
         if told.is_as_written(&self.seen) {
             // Nothing was written that could be seen from outside: what is left is owners and content.
-            let hash = if waits_for_hash { told.hash } else { self.seen.hash };
+            let hash = match self.seen.hash {
+                Hash::Known(_) => self.seen.hash,
+                // What can't be read stays as it was.
+                Hash::None | Hash::Pending => told.hash,
+            };
             let now = Stat { hash, ..self.seen.clone() };
             return (now != *told).then(|| Some(std::mem::replace(told, now)));
         }

@@ -180,6 +180,21 @@ fn what_a_long_look_has_seen_may_be_written_since() {
 }
 
 #[test]
+fn content_that_could_not_be_read_for_a_while_is_compared_with_what_it_was_before() {
+    let mut scene = Scene::new(&[]);
+    let with = |hash| Stat { hash, ..file(1, 5, -100) };
+    for (secs, hash) in [Hash::Known(1), Hash::None, Hash::Pending].into_iter().enumerate() {
+        assert_eq!(scene.look(&listing(&[("a", with(hash))]), secs as u64), []);
+    }
+    scene.restart(&[], "/in/*");
+    let events = scene.look(&listing(&[("a", with(Hash::Known(2)))]), 10);
+    assert_eq!(told(&events), ["/in/a was changed: hash while nobody looked"]);
+    // What was written is told even if it can't be read.
+    let events = scene.look(&listing(&[("a", file(1, 6, -50))]), 20);
+    assert_eq!(told(&events), ["/in/a was changed: size, modified"]);
+}
+
+#[test]
 fn renaming_swapping_replacing_and_recycling_are_told_apart() {
     let (a, b) = (file(1, 10, -100), file(2, 20, -200));
     let born = |n, stat: &Stat| Stat { born: Some(Timestamp(n)), ..stat.clone() };

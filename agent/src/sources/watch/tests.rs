@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
 
 use super::ear::{Ear, Watches};
+use super::hash::Hashes;
 use super::patterns::Patterns;
 use super::walk::{BOUNDS, Bounds, Sight, Walker};
 use super::*;
@@ -209,7 +211,6 @@ fn what_can_not_be_seen_is_told() {
     assert!(problem.contains("/self.vtt: Too many levels of symbolic links"), "{problem}");
     // What may be below it is not gone.
     assert_eq!(unseen("*/a.vtt"), unseen("*.vtt"));
-    assert_eq!(unseen("**/a.vtt"), None);
     let (why, problem) = unseen("file/*").unwrap();
     assert_eq!((why, problem.contains("Not a directory")), (Blindness::Unreadable, true));
     if !rustix::process::geteuid().is_root() {
@@ -217,6 +218,7 @@ fn what_can_not_be_seen_is_told() {
         assert_eq!((why, problem.contains("Permission denied")), (Blindness::Denied, true));
     }
     fs::set_permissions(dir.path().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(unseen("**/a.vtt"), None, "`**` follows no links");
 }
 
 #[test]
@@ -294,6 +296,41 @@ fn content_is_compared_if_asked_to() {
     assert_eq!(told, [format!("{} was changed: hash", path.display())]);
     scene.restart(settings);
     assert_eq!([scene.look(), scene.look()].concat(), [""; 0]);
+}
+
+/// Reading a process's memory from its beginning is an error for every user.
+#[cfg(target_os = "linux")]
+#[test]
+fn content_that_can_not_be_read_is_told_at_each_look() {
+    let path = "/proc/self/mem".to_owned();
+    let look = |hash, bounds| walk_within(from_ref(&path), &[], hash, bounds);
+    let listing = look(true, BOUNDS);
+    let (unseen, files) = (&listing.unseen[0], &listing.files);
+    assert_eq!((unseen.at.to_string(), unseen.why), (path.clone(), Blindness::Unreadable));
+    let said = "the content of /proc/self/mem can't be compared: ";
+    assert!(unseen.problem.starts_with(said), "{}", unseen.problem);
+    assert_eq!((files.len(), files[0].1.hash), (1, Hash::None));
+    assert_eq!(look(false, BOUNDS).unseen, []);
+    // Beyond the bound nothing else is hidden by it.
+    assert_eq!(look(true, Bounds { unseen: 0, ..BOUNDS }).unseen, []);
+    let (mut hashes, (name, stat)) = (Hashes::default(), &files[0]);
+    for _ in 0..3 {
+        hashes.begin();
+        assert!(hashes.of(name, stat).is_err());
+        hashes.end();
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_if_its_content_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.vtt");
+    fs::write(&path, "a").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    let listing = walk_within(&[path.display().to_string()], &[], true, BOUNDS);
+    if !rustix::process::geteuid().is_root() {
+        assert_eq!(listing.unseen[0].why, Blindness::Denied);
+    }
 }
 
 #[test]

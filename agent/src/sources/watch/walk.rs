@@ -213,18 +213,25 @@ impl<'a> Walk<'a> {
             return;
         }
         let name = name(path);
-        if let Some(hashes) = &mut self.hashes {
-            stat.hash = hashes.of(&name, &stat);
+        match self.hashes.as_mut().map(|hashes| hashes.of(&name, &stat)) {
+            Some(Ok(hash)) => stat.hash = hash,
+            Some(Err(error)) => self.unread(&name, &error),
+            None => {}
         }
         self.listing.files.push((name, stat));
     }
 
     fn refused(&mut self, at: &Path, error: &io::Error) {
-        let why = match error.kind() {
-            ErrorKind::PermissionDenied => Blindness::Denied,
-            _ => Blindness::Unreadable,
-        };
-        self.unseen(at, why, format!("{}: {error}", name(at)));
+        self.unseen(at, blindness(error), format!("{}: {error}", name(at)));
+    }
+
+    /// A file is seen, and what is in it is not. Beyond the bound that is not told, but hides nothing else.
+    fn unread(&mut self, file: &FileName, error: &io::Error) {
+        if self.listing.unseen.len() < self.bounds.unseen {
+            let problem = format!("the content of {file} can't be compared: {error}");
+            let unseen = Unseen { at: file.clone(), why: blindness(error), problem };
+            self.listing.unseen.push(unseen);
+        }
     }
 
     fn unseen(&mut self, at: &Path, why: Blindness, problem: String) {
@@ -246,6 +253,13 @@ impl<'a> Walk<'a> {
         let unseen = Unseen { at: name(Path::new("/")), why: Blindness::TooMany, problem };
         // What else could not be seen matters less.
         self.listing.unseen.insert(0, unseen);
+    }
+}
+
+fn blindness(error: &io::Error) -> Blindness {
+    match error.kind() {
+        ErrorKind::PermissionDenied => Blindness::Denied,
+        _ => Blindness::Unreadable,
     }
 }
 
