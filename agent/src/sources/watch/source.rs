@@ -128,7 +128,8 @@ impl WatchSource {
             return None;
         }
         let heard = self.ear.has_heard().then_some(Duration::ZERO);
-        let settled = self.observer.next_settled();
+        // Whoever began to look since has done what could be done about it.
+        let settled = self.observer.next_settled().filter(|at| *at > self.began.running);
         let first = [heard, settled].into_iter().flatten().min()?;
         Some(first.max(self.not_before.0))
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use glob::Pattern;
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealOrder;
-use watchkeeper_agent_core::watch::{Blindness, FileName, Hash, Listing, MAX_FILES, Stat};
+use watchkeeper_agent_core::watch::{Blindness, FileName, Hash, Listing, MAX_FILES, Stat, Sums};
 use watchkeeper_config::{Reader, load_str};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
@@ -469,6 +469,24 @@ fn what_is_written_while_a_look_goes_on_is_not_finished() {
     let (told, next) = scene.look(10, 13, one_file(10));
     assert_eq!((told, next), (vec![], Timestamp::from_secs(15)));
     assert_eq!(scene.look(15, 16, one_file(10)).0, ["/in/a.vtt was created, 5 B"]);
+}
+
+#[test]
+fn what_may_be_finished_is_looked_for_early_once() {
+    let many = Listing { too_many: Some(Sums::default()), ..Listing::default() };
+    let mut scene = HangingScene::new("every: 5s");
+    for (secs, listing, next) in [
+        (0, Listing::default(), 5),
+        (5, one_file(5), 7),
+        // So many that nobody knows which of them are finished.
+        (7, many.clone(), 10),
+        (10, many, 15),
+        (15, one_file(15), 17),
+        (17, one_file(15), 20),
+    ] {
+        let wanted = scene.look(secs, secs, listing).1;
+        assert_eq!(wanted, Timestamp::from_secs(next), "{secs}");
+    }
 }
 
 #[test]
