@@ -322,9 +322,9 @@ mod tests {
             ("b", ErrorKind::NotFound, None),
             ("b", ErrorKind::PermissionDenied, Some("/in/b")),
         ] {
-            let found: io::Result<(FileType, fn() -> io::Result<Metadata>)> = Err(kind.into());
             let mut walk = Walk::new(&patterns, None, BOUNDS);
-            walk.entry(folder, &way, name.as_ref(), found);
+            let found = Err(kind.into());
+            walk.entry::<fn() -> io::Result<Metadata>>(folder, &way, name.as_ref(), found);
             let told = walk.listing.unseen.first().map(|unseen| unseen.at.to_string());
             assert_eq!(told.as_deref(), unseen, "{name} {kind}");
         }
