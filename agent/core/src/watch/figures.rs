@@ -38,10 +38,10 @@ pub(super) struct Figures {
     pub(super) waited: Duration,
     /// Their sizes together.
     pub(super) bytes: u64,
-    /// New ones that are not finished.
-    pub(super) writing: u64,
-    /// Changes since the look before: created, deleted, renamed, changed.
-    pub(super) changes: [u64; 4],
+    /// New ones that are not finished; `None` if files are only added up.
+    pub(super) writing: Option<u64>,
+    /// Changes since the look before: created, deleted, renamed, changed; `None` if files are only added up.
+    pub(super) changes: Option<[u64; 4]>,
     /// Bytes that are free where they lie.
     pub(super) free_bytes: Option<u64>,
     /// Inodes that are free there.
@@ -72,20 +72,21 @@ impl Record for Figures {
     fn value(&self, slot: usize) -> Value<'_> {
         let int = |n: u64| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
         let span = |span: Duration| Value::Int(nanos_of(span));
-        let [created, deleted, renamed, changed] = self.changes;
+        let known = |n: Option<u64>| n.map_or(Value::Absent, int);
+        let changes = |kind: usize| known(self.changes.map(|changes| changes[kind]));
         match Self::name(slot) {
             "count" => int(self.count),
             "oldest" => span(self.oldest),
             "newest" => span(self.newest),
             "waited" => span(self.waited),
             "bytes" => int(self.bytes),
-            "writing" => int(self.writing),
-            "created" => int(created),
-            "deleted" => int(deleted),
-            "renamed" => int(renamed),
-            "changed" => int(changed),
-            "free_bytes" => self.free_bytes.map_or(Value::Absent, int),
-            "free_inodes" => self.free_inodes.map_or(Value::Absent, int),
+            "writing" => known(self.writing),
+            "created" => changes(0),
+            "deleted" => changes(1),
+            "renamed" => changes(2),
+            "changed" => changes(3),
+            "free_bytes" => known(self.free_bytes),
+            "free_inodes" => known(self.free_inodes),
             _ => Value::Absent,
         }
     }

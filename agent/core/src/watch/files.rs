@@ -2,8 +2,9 @@
 //!
 //! Owns which file is which: the same name and the same inode are the same file; a name that is gone and one that is new are
 //! one file renamed if inode, device and the time it was made agree. And when a change is told: what is being written is no
-//! finished file, so a new one, or new content, waits until nothing was written for the settle time. Permissions and owners
-//! are told at once. What could not be looked at stays as it was. Each change is told once: what was told is what is stored.
+//! finished file, so a new one, or new content, waits until nothing was written for the settle time, for certain: a look that
+//! takes long has seen a file somewhere in between. Permissions and owners are told at once. What could not be looked at
+//! stays as it was. Each change is told once: what was told is what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,13 +14,22 @@ use watchkeeper_model::Timestamp;
 use super::listing::{Hash, Stat, Sums, Unseen};
 use super::name::FileName;
 
-/// When a look was.
+/// A moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// By the clock.
     pub now: Timestamp,
     /// For how long the agent had been awake.
     pub running: Duration,
+}
+
+/// When a look was. What it has seen, it has seen somewhere in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookSpan {
+    /// Before anything was seen.
+    pub began: Moment,
+    /// After everything was.
+    pub ended: Moment,
 }
 
 /// What happened to a file.
@@ -68,7 +78,7 @@ pub(super) struct File {
     pub(super) told: Option<Stat>,
     /// Since when it has been where it is.
     pub(super) came: Timestamp,
-    /// Since when it has looked as it does.
+    /// Since when, at the latest, it has looked as it does.
     quiet_since: Duration,
     /// The number of the look that saw it last.
     look: u64,
@@ -130,14 +140,14 @@ impl Files {
         &mut self,
         listed: &[(FileName, Stat)],
         unseen: &[Unseen],
-        at: Moment,
+        span: LookSpan,
     ) -> Vec<Change> {
         self.look += 1;
         let mut came = Vec::new();
         let mut replaced = BTreeSet::new();
         for (name, stat) in listed {
             match self.known.get_mut(name) {
-                Some(file) if file.seen.is_same(stat) => file.see(stat, at, self.look),
+                Some(file) if file.seen.is_same(stat) => file.see(stat, span, self.look),
                 Some(file) => {
                     file.look = self.look;
                     replaced.insert(name.clone());
@@ -147,8 +157,8 @@ impl Files {
             }
         }
         let left = self.take_left(replaced, unseen);
-        let mut changes = self.place(came, left, at);
-        self.settle(at, &mut changes);
+        let mut changes = self.place(came, left, span);
+        self.settle(span.began, &mut changes);
         self.old.look(unseen);
         changes
     }
@@ -179,7 +189,7 @@ impl Files {
         &mut self,
         came: Vec<(&FileName, &Stat)>,
         mut left: BTreeMap<FileName, File>,
-        at: Moment,
+        span: LookSpan,
     ) -> Vec<Change> {
         let mut by_inode: BTreeMap<u64, Vec<FileName>> = BTreeMap::new();
         for (name, file) in &left {
@@ -201,11 +211,11 @@ impl Files {
         for (name, stat) in others {
             let before = left.remove(name);
             let told = before.and_then(|file| file.told);
-            come.push((name, File::new(stat, told, at, self.look)));
+            come.push((name, File::new(stat, told, span, self.look)));
         }
         let mut changes = self.let_go(left);
         for (from, to, stat, mut file) in renamed {
-            file.see(stat, at, self.look);
+            file.see(stat, span, self.look);
             if let Some(before) = file.told.clone() {
                 self.unsaved.extend([from.clone(), to.clone()]);
                 changes.push(Change::Renamed { from, to: to.clone(), before });
@@ -228,14 +238,14 @@ impl Files {
     }
 
     /// Tells what is finished, and what needs no time to be.
-    fn settle(&mut self, at: Moment, changes: &mut Vec<Change>) {
+    fn settle(&mut self, began: Moment, changes: &mut Vec<Change>) {
         let (settle, old) = (self.settle, &self.old);
         self.next_settled = None;
         for (name, file) in &mut self.known {
             if file.told.as_ref() == Some(&file.seen) {
                 continue;
             }
-            let is_settled = file.is_settled(settle, at);
+            let is_settled = file.is_settled(settle, began);
             if !is_settled && file.is_being_written() {
                 let until = file.quiet_since + settle;
                 self.next_settled = Some(self.next_settled.map_or(until, |next| next.min(until)));
@@ -320,22 +330,23 @@ impl Old {
 }
 
 impl File {
-    fn new(seen: &Stat, told: Option<Stat>, at: Moment, look: u64) -> Self {
-        let came = seen.came().min(at.now);
-        Self { seen: seen.clone(), told, came, quiet_since: at.running, look }
+    fn new(seen: &Stat, told: Option<Stat>, span: LookSpan, look: u64) -> Self {
+        let came = seen.came().min(span.ended.now);
+        Self { seen: seen.clone(), told, came, quiet_since: span.ended.running, look }
     }
 
-    fn see(&mut self, stat: &Stat, at: Moment, look: u64) {
+    fn see(&mut self, stat: &Stat, span: LookSpan, look: u64) {
         if !self.seen.is_as_written(stat) {
-            self.quiet_since = at.running;
+            self.quiet_since = span.ended.running;
         }
         self.seen.clone_from(stat);
         self.look = look;
     }
 
-    fn is_settled(&self, settle: Duration, at: Moment) -> bool {
-        let is_old = |time: Timestamp| at.now >= time && at.now.since(time) >= settle;
-        at.running.saturating_sub(self.quiet_since) >= settle || is_old(self.seen.came())
+    /// Whether it was quiet for long enough when the look began that saw it last.
+    fn is_settled(&self, settle: Duration, began: Moment) -> bool {
+        let is_old = |time: Timestamp| began.now >= time && began.now.since(time) >= settle;
+        began.running.saturating_sub(self.quiet_since) >= settle || is_old(self.seen.came())
     }
 
     /// Whether there is content that was not told.
@@ -351,7 +362,11 @@ impl File {
         let waits_for_hash = matches!(told.hash, Hash::Known(_)) && self.seen.hash == Hash::Pending;
         if told.is_as_written(&self.seen) {
             // Nothing was written that could be seen from outside: what is left is owners and content.
-            let hash = if waits_for_hash { told.hash } else { self.seen.hash };
+            let hash = match self.seen.hash {
+                Hash::Known(_) => self.seen.hash,
+                // What can't be read stays as it was.
+                Hash::None | Hash::Pending => told.hash,
+            };
             let now = Stat { hash, ..self.seen.clone() };
             return (now != *told).then(|| Some(std::mem::replace(told, now)));
         }

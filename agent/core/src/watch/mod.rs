@@ -21,7 +21,7 @@ mod tests;
 mod verdict;
 
 pub use figures::VARIABLES;
-pub use files::{Change, Moment};
+pub use files::{Change, LookSpan, Moment};
 pub use listing::{Blindness, Hash, Listing, MAX_FILES, Space, Stat, Sums, Unseen};
 pub use name::FileName;
 pub use observer::{WatchObserver, WatchSettings};

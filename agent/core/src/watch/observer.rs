@@ -10,10 +10,10 @@ use watchkeeper_model::{FileRef, Service, Severity, Timestamp, readable};
 
 use super::age::Sleeps;
 use super::figures::Figures;
-use super::files::{Change, Files, Moment};
+use super::files::{Change, Files, LookSpan};
 use super::listing::{Listing, Sums};
 use super::row::{self, HEAD, Head, Stored};
-use super::telling::{KINDS, Telling};
+use super::telling::{self, KINDS, Telling};
 use super::verdict::{self, Expectation, Judgement, Outcome, Turn};
 use super::{FileName, signals};
 use crate::observe::{Accumulator, Happening, InUse, Measure, Measures};
@@ -101,17 +101,16 @@ impl WatchObserver {
     }
 
     /// Takes in a look.
-    pub fn look(&mut self, listing: &Listing, at: Moment, into: &mut Accumulator) {
-        let now = at.now;
+    pub fn look(&mut self, listing: &Listing, span: LookSpan, into: &mut Accumulator) {
+        let now = span.ended.now;
         self.measures.looked(into);
         let changes = match listing.too_many {
-            None => self.files.look(&listing.files, &listing.unseen, at),
-            Some(_) => Vec::new(),
+            None => Some(self.files.look(&listing.files, &listing.unseen, span)),
+            Some(_) => None,
         };
-        let mut n_changes = [0; 4];
-        changes.iter().for_each(|change| n_changes[change.kind()] += 1);
-        self.count_changes(n_changes, now, into);
-        self.tell(&changes, now, into);
+        let n_changes = changes.as_deref().map(telling::by_kind);
+        self.count_changes(n_changes.unwrap_or_default(), now, into);
+        self.tell(&changes.unwrap_or_default(), now, into);
         let figures = self.figures(listing, n_changes, now);
         let judgement = match listing.unseen.first() {
             Some(unseen) => verdict::blind(unseen.why),
@@ -134,8 +133,14 @@ impl WatchObserver {
         self.judged(&judgement, Some(why), &Figures::default(), since, now, into);
     }
 
-    fn figures(&self, listing: &Listing, changes: [u64; 4], now: Timestamp) -> Figures {
-        let (sums, writing) = listing.too_many.map_or_else(|| self.files.sums(), |sums| (sums, 0));
+    fn figures(&self, listing: &Listing, changes: Option<[u64; 4]>, now: Timestamp) -> Figures {
+        let (sums, writing) = match listing.too_many {
+            None => {
+                let (sums, n_writing) = self.files.sums();
+                (sums, Some(n_writing))
+            }
+            Some(sums) => (sums, None),
+        };
         let Sums { n, bytes, oldest, newest, first_came } = sums;
         let age = |at: Option<Timestamp>| at.map_or(Duration::ZERO, |at| self.sleeps.age(at, now));
         Figures {

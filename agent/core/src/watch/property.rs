@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use watchkeeper_model::Timestamp;
 
-use super::files::{Change, Files, Moment};
+use super::files::{Change, Files, LookSpan, Moment};
 use super::listing::{Blindness, Hash, Stat, Unseen};
 use super::name::FileName;
 use super::row::{self, Head, Stored};
@@ -204,6 +204,7 @@ proptest! {
                 Deed::Look(_) => {
                     let running = Duration::from_secs(world.secs - awake_since);
                     let at = Moment { now: world.now(), running };
+                    let span = LookSpan { began: at, ended: at };
                     let blind = FileName::new(b"/in/a");
                     let sees = |name: &FileName| !hidden || !name.is_within(&blind);
                     let all = world.files.iter().filter(|(name, _)| sees(name));
@@ -211,7 +212,7 @@ proptest! {
                     let (why, problem) = (Blindness::Denied, String::new());
                     let unseen = Unseen { at: blind.clone(), why, problem };
                     let unseen = if hidden { vec![unseen] } else { Vec::new() };
-                    let changes = files.look(&listed, &unseen, at);
+                    let changes = files.look(&listed, &unseen, span);
                     apply(&mut told, &changes);
                     for change in &changes {
                         n_created += u64::from(matches!(change, Change::Created { .. }));
@@ -220,7 +221,7 @@ proptest! {
                     prop_assert_eq!(n_created - n_deleted, files.sums().0.n);
                     prop_assert_eq!(told.len() as u64, files.sums().0.n);
                     // The same look again tells nothing.
-                    prop_assert_eq!(files.look(&listed, &unseen, at), []);
+                    prop_assert_eq!(files.look(&listed, &unseen, span), []);
                     hidden = false;
                 }
                 _ => {}

@@ -24,6 +24,13 @@ const EXAMPLES: usize = 20;
 /// The kinds of changes, in the order of [`Change::kind`].
 pub(super) const KINDS: [&str; 4] = ["created", "deleted", "renamed", "changed"];
 
+/// How many changes there are of each of [`KINDS`].
+pub(super) fn by_kind(changes: &[Change]) -> [u64; 4] {
+    let mut n = [0; 4];
+    changes.iter().for_each(|change| n[change.kind()] += 1);
+    n
+}
+
 /// Bounds what is told of one source.
 #[derive(Debug)]
 pub(super) struct Telling {

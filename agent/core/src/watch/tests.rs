@@ -21,6 +21,11 @@ fn at(secs: u64) -> Moment {
     }
 }
 
+/// A look that takes no time.
+fn once(secs: u64) -> LookSpan {
+    LookSpan { began: at(secs), ended: at(secs) }
+}
+
 /// Written so many seconds after the start; may be before it.
 fn file(inode: u64, size: u64, written: i64) -> Stat {
     let modified = Timestamp::from_secs(1_000_000 + written);
@@ -94,7 +99,11 @@ impl Scene {
 
     /// Looks; what is told.
     fn look(&mut self, listing: &Listing, secs: u64) -> Vec<(String, String)> {
-        self.observer.look(listing, at(secs), &mut self.acc);
+        self.look_within(listing, once(secs))
+    }
+
+    fn look_within(&mut self, listing: &Listing, span: LookSpan) -> Vec<(String, String)> {
+        self.observer.look(listing, span, &mut self.acc);
         self.sealed().0
     }
 
@@ -147,6 +156,42 @@ fn a_write_in_progress_is_no_finished_file() {
     assert_eq!(told(&events), ["/in/new was changed: mode"]);
     let events = scene.look(&listing(&[old, ("new", writing)]), 22);
     assert_eq!(told(&events), ["/in/new was changed: size, modified"]);
+}
+
+#[test]
+fn what_a_long_look_has_seen_may_be_written_since() {
+    let ahead = 1_000;
+    for (sentence, written, looks, finished) in [
+        ("by the file's time", [10, 15, 15], [(10, 13), (15, 18)], (18, 21)),
+        ("by the time awake, if that says nothing", [ahead; 3], [(10, 13), (14, 17)], (17, 18)),
+    ] {
+        let mut scene = Scene::new(&[]);
+        scene.look(&listing(&[]), 0);
+        let mut look = |written: i64, (began, ended)| {
+            let span = LookSpan { began: at(began), ended: at(ended) };
+            scene.look_within(&listing(&[("new", file(1, 5, written))]), span)
+        };
+        for (written, span) in written.into_iter().zip(looks) {
+            assert_eq!(look(written, span), [], "{sentence} {span:?}");
+        }
+        let events = look(written[2], finished);
+        assert_eq!(told(&events), ["/in/new was created, 5 B"], "{sentence}");
+    }
+}
+
+#[test]
+fn content_that_could_not_be_read_for_a_while_is_compared_with_what_it_was_before() {
+    let mut scene = Scene::new(&[]);
+    let with = |hash| Stat { hash, ..file(1, 5, -100) };
+    for (secs, hash) in [Hash::Known(1), Hash::None, Hash::Pending].into_iter().enumerate() {
+        assert_eq!(scene.look(&listing(&[("a", with(hash))]), secs as u64), []);
+    }
+    scene.restart(&[], "/in/*");
+    let events = scene.look(&listing(&[("a", with(Hash::Known(2)))]), 10);
+    assert_eq!(told(&events), ["/in/a was changed: hash while nobody looked"]);
+    // What was written is told even if it can't be read.
+    let events = scene.look(&listing(&[("a", file(1, 6, -50))]), 20);
+    assert_eq!(told(&events), ["/in/a was changed: size, modified"]);
 }
 
 #[test]
@@ -295,7 +340,7 @@ fn a_turn_is_told_once_with_the_condition_and_what_was_seen_also_over_a_restart(
 #[test]
 fn no_files_are_zero_and_not_nothing() {
     let mut scene = Scene::new(&["newest < duration('1h')"]);
-    scene.observer.look(&listing(&[]), at(0), &mut scene.acc);
+    scene.observer.look(&listing(&[]), once(0), &mut scene.acc);
     let (_, mut values) = scene.sealed();
     values.sort_by(|a, b| a.0.cmp(&b.0));
     let names: Vec<_> = values.iter().map(|(name, _, value)| (name.as_str(), *value)).collect();
@@ -335,7 +380,7 @@ fn a_file_that_is_moved_in_has_waited_since_then() {
     scene.look(&listing(&[]), 0);
     let moved = Stat { touched: at(100).now, ..file(1, 1, -1_000_000) };
     for secs in [101, 160] {
-        scene.observer.look(&listing(&[("a", moved.clone())]), at(secs), &mut scene.acc);
+        scene.observer.look(&listing(&[("a", moved.clone())]), once(secs), &mut scene.acc);
     }
     let values = scene.sealed().1;
     let last = |name: &str| values.iter().find(|(n, ..)| n == name).unwrap().2 / 1_000_000_000;
@@ -349,7 +394,7 @@ fn a_storm_is_summed_up_and_every_change_is_counted() {
     let names: Vec<String> = (0..5_000).map(|n| format!("{n:04}")).collect();
     let all: Vec<(&str, Stat)> =
         names.iter().enumerate().map(|(n, name)| (name.as_str(), file(n as u64, 1, 0))).collect();
-    scene.observer.look(&listing(&all), at(10), &mut scene.acc);
+    scene.observer.look(&listing(&all), once(10), &mut scene.acc);
     let (events, values) = scene.sealed();
     assert_eq!(events.len(), 31);
     assert_eq!(events[30].0, "files_changed");
@@ -381,6 +426,19 @@ fn beyond_the_limit_files_are_added_up_and_changes_told_when_it_is_over() {
     assert_eq!(told(&events), ["inbox: count <= 100 does not hold: count is 50,000"]);
     let events = scene.look(&one, 20);
     assert_eq!(told(&events), ["inbox: as expected again"]);
+}
+
+#[test]
+fn beyond_the_limit_nobody_knows_what_changed() {
+    let many = Listing { too_many: Some(Sums::default()), ..listing(&[]) };
+    for variable in ["created", "deleted", "renamed", "changed", "writing"] {
+        let mut scene = Scene::new(&[&format!("{variable} == 0")]);
+        scene.look(&listing(&[]), 0);
+        let unknown =
+            format!("inbox: not known: {variable} == 0 has no answer: {variable} is not known");
+        assert_eq!(told(&scene.look(&many, 10)), [unknown]);
+        assert_eq!(told(&scene.look(&listing(&[]), 20)), ["inbox: as expected again"]);
+    }
 }
 
 #[test]

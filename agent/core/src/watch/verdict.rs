@@ -142,7 +142,7 @@ mod tests {
             oldest: 2 * hour,
             newest: hour / 60,
             bytes: 3 << 20,
-            changes: [1, 0, 0, 2],
+            changes: Some([1, 0, 0, 2]),
             free_bytes: Some(5 << 30),
             ..Figures::default()
         };
@@ -154,6 +154,7 @@ mod tests {
             (&["free_bytes > 1024", "changed == 0"], "failed", "changed"),
             (&["free_inodes > 10"], "unknown", "unjudged"),
             (&["free_inodes > 10", "count == 0"], "failed", "count"),
+            (&["writing == 0"], "unknown", "unjudged"),
             (&["false"], "failed", "expect"),
         ] {
             let judgement = judge(&expect(texts), &figures);

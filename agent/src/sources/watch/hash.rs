@@ -50,32 +50,35 @@ impl Hashes {
     }
 
     /// The hash of a file that looks like this.
-    pub(super) fn of(&mut self, name: &FileName, stat: &Stat) -> Hash {
+    ///
+    /// # Errors
+    /// What the system says if it can't be read. That is tried again at each look: what forbids it need not be the file's.
+    pub(super) fn of(&mut self, name: &FileName, stat: &Stat) -> io::Result<Hash> {
         let mark = (stat.inode, stat.size, stat.modified, stat.touched);
-        let (look, before) = (self.look, self.known.get_mut(name));
-        let (is_new, hash) = match before {
+        let look = self.look;
+        let fresh = Known { of: mark, hash: Hash::Pending, look };
+        match self.known.get_mut(name) {
             Some(known) if known.of == mark => {
                 known.look = look;
-                (false, known.hash)
+                if known.hash != Hash::Pending {
+                    return Ok(known.hash);
+                }
             }
             // It is being written: what it is now it may not be for long.
             Some(known) => {
-                *known = Known { of: mark, hash: Hash::Pending, look };
-                return Hash::Pending;
+                *known = fresh;
+                return Ok(Hash::Pending);
             }
-            None => (true, Hash::Pending),
-        };
-        let has_room = self.n_read < MAX_BYTES_PER_LOOK;
-        let hash = match hash {
-            Hash::Pending if has_room => self.read(name, stat),
-            hash => hash,
-        };
-        if is_new {
-            self.known.insert(name.clone(), Known { of: mark, hash, look });
-        } else if let Some(known) = self.known.get_mut(name) {
+            None => _ = self.known.insert(name.clone(), fresh),
+        }
+        if self.n_read >= MAX_BYTES_PER_LOOK {
+            return Ok(Hash::Pending);
+        }
+        let hash = self.read(name, stat)?;
+        if let Some(known) = self.known.get_mut(name) {
             known.hash = hash;
         }
-        hash
+        Ok(hash)
     }
 
     /// The look ends: files that were not in it are forgotten.
@@ -84,25 +87,26 @@ impl Hashes {
         self.known.retain(|_, known| known.look == look);
     }
 
-    fn read(&mut self, name: &FileName, stat: &Stat) -> Hash {
+    fn read(&mut self, name: &FileName, stat: &Stat) -> io::Result<Hash> {
         if stat.size > MAX_FILE_BYTES {
-            return Hash::None;
+            return Ok(Hash::None);
         }
         self.buffer.resize(PIECE, 0);
         match hash(name, &mut self.buffer, &mut self.n_read) {
-            Ok(hash) => Hash::Known(hash),
-            Err(_) => Hash::None,
+            // Gone since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hash::Pending),
+            read => read,
         }
     }
 }
 
-fn hash(name: &FileName, buffer: &mut [u8], n_read: &mut u64) -> io::Result<u128> {
+fn hash(name: &FileName, buffer: &mut [u8], n_read: &mut u64) -> io::Result<Hash> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name.bytes()));
     // It may be a pipe by now: never wait for its writer, and never become its terminal's owner.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Ok(Hash::Pending);
     }
     let (mut all, mut n) = (Sha256::new(), 0);
     loop {
@@ -114,7 +118,7 @@ fn hash(name: &FileName, buffer: &mut [u8], n_read: &mut u64) -> io::Result<u128
                 *n_read += read as u64;
                 // It grows faster than it is read.
                 if n > MAX_FILE_BYTES {
-                    return Err(io::ErrorKind::FileTooLarge.into());
+                    return Ok(Hash::None);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -123,5 +127,5 @@ fn hash(name: &FileName, buffer: &mut [u8], n_read: &mut u64) -> io::Result<u128
     }
     let mut head = [0; 16];
     head.copy_from_slice(&all.finalize()[..16]);
-    Ok(u128::from_be_bytes(head))
+    Ok(Hash::Known(u128::from_be_bytes(head)))
 }

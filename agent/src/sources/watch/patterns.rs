@@ -187,6 +187,11 @@ impl Way {
         self.0.is_empty()
     }
 
+    /// Goes on with both.
+    pub(super) fn join(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(n, at)| self.add(n, at));
+    }
+
     fn add(&mut self, n: usize, at: usize) {
         if !self.0.contains(&(n, at)) {
             self.0.push((n, at));

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{Accumulator, InUse};
 use watchkeeper_agent_core::polling::{Rhythm, Turn};
-use watchkeeper_agent_core::watch::{Blindness, Listing, MAX_FILES, Moment, Stored, WatchObserver};
+use watchkeeper_agent_core::watch::{
+    Blindness, Listing, LookSpan, MAX_FILES, Moment, Stored, WatchObserver,
+};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{Service, Timestamp, readable};
 
@@ -43,6 +45,8 @@ pub struct WatchSource {
     /// Who looks, while nobody does.
     eyes: Option<Eyes>,
     looking: Option<Errand<(Eyes, Listing)>>,
+    /// When the last look began.
+    began: Moment,
     /// The running time before which nothing that was heard is followed, and before which nobody looks at all.
     not_before: (Duration, Duration),
     health: Health,
@@ -86,6 +90,7 @@ impl WatchSource {
             ear,
             eyes: Some(eyes),
             looking: None,
+            began: Moment { now: Timestamp(0), running: Duration::ZERO },
             not_before: (Duration::ZERO, Duration::ZERO),
             health: Health::Ok,
             patience: PATIENCE,
@@ -123,7 +128,8 @@ impl WatchSource {
             return None;
         }
         let heard = self.ear.has_heard().then_some(Duration::ZERO);
-        let settled = self.observer.next_settled();
+        // Whoever began to look since has done what could be done about it.
+        let settled = self.observer.next_settled().filter(|at| *at > self.began.running);
         let first = [heard, settled].into_iter().flatten().min()?;
         Some(first.max(self.not_before.0))
     }
@@ -148,6 +154,7 @@ impl WatchSource {
         // It went with a look that panicked.
         let mut eyes = eyes.unwrap_or_else(|| walker(&self.settings, &self.ear, &self.beside));
         self.ear.forget();
+        self.began = at;
         self.looking = Some(self.beside.work(move || {
             let listing = eyes.look();
             (eyes, listing)
@@ -161,7 +168,8 @@ impl WatchSource {
             Ok((eyes, listing)) => {
                 let since = clock::running();
                 self.eyes = Some(eyes);
-                self.observer.look(&listing, at, into);
+                let span = LookSpan { began: self.began, ended: at };
+                self.observer.look(&listing, span, into);
                 let cost = listing.took + clock::running().saturating_sub(since);
                 let heard = (cost * HEARD_PER_LOOK).max(HEARD_EVERY);
                 self.not_before = (at.running + heard, at.running + cost * REGULAR_PER_LOOK);

@@ -5,19 +5,21 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use glob::Pattern;
 use watchkeeper_agent_core::observe::Accumulator;
 use watchkeeper_agent_core::seal::SealOrder;
-use watchkeeper_agent_core::watch::{Blindness, Hash, Listing, MAX_FILES};
+use watchkeeper_agent_core::watch::{Blindness, FileName, Hash, Listing, MAX_FILES, Stat, Sums};
 use watchkeeper_config::{Reader, load_str};
 use watchkeeper_daemon::clock;
 use watchkeeper_model::{AgentId, Body, Labels, Timestamp};
 
 use super::ear::{Ear, Watches};
+use super::hash::Hashes;
 use super::patterns::Patterns;
 use super::walk::{BOUNDS, Bounds, Sight, Walker};
 use super::*;
@@ -207,6 +209,8 @@ fn what_can_not_be_seen_is_told() {
     let (why, problem) = unseen("*.vtt").unwrap();
     assert_eq!(why, Blindness::Unreadable);
     assert!(problem.contains("/self.vtt: Too many levels of symbolic links"), "{problem}");
+    // What may be below it is not gone.
+    assert_eq!(unseen("*/a.vtt"), unseen("*.vtt"));
     let (why, problem) = unseen("file/*").unwrap();
     assert_eq!((why, problem.contains("Not a directory")), (Blindness::Unreadable, true));
     if !rustix::process::geteuid().is_root() {
@@ -214,6 +218,7 @@ fn what_can_not_be_seen_is_told() {
         assert_eq!((why, problem.contains("Permission denied")), (Blindness::Denied, true));
     }
     fs::set_permissions(dir.path().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(unseen("**/a.vtt"), None, "`**` follows no links");
 }
 
 #[test]
@@ -256,6 +261,22 @@ fn too_many_files_are_added_up() {
 }
 
 #[test]
+fn what_several_patterns_mean_is_looked_at_and_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("in/deep")).unwrap();
+    let n_files = MAX_FILES / 2 + 1;
+    for n in 0..n_files {
+        fs::File::create(dir.path().join(format!("in/deep/{n}.vtt"))).unwrap();
+    }
+    let all = ["**/*.vtt", "in/deep/*.vtt", "in/*/*", "in/deep/0.vtt"];
+    let paths = all.map(|text| format!("{}/{text}", dir.path().display()));
+    let listing = walk_within(&paths, &[], false, BOUNDS);
+    assert_eq!((listing.files.len(), listing.too_many), (n_files, None));
+    let bounds = Bounds { entries: n_files as u64 + 2, folders: 3, ..BOUNDS };
+    assert_eq!(walk_within(&paths, &[], false, bounds).unseen, []);
+}
+
+#[test]
 fn content_is_compared_if_asked_to() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.vtt");
@@ -275,6 +296,41 @@ fn content_is_compared_if_asked_to() {
     assert_eq!(told, [format!("{} was changed: hash", path.display())]);
     scene.restart(settings);
     assert_eq!([scene.look(), scene.look()].concat(), [""; 0]);
+}
+
+/// Reading a process's memory from its beginning is an error for every user.
+#[cfg(target_os = "linux")]
+#[test]
+fn content_that_can_not_be_read_is_told_at_each_look() {
+    let path = "/proc/self/mem".to_owned();
+    let look = |hash, bounds| walk_within(from_ref(&path), &[], hash, bounds);
+    let listing = look(true, BOUNDS);
+    let (unseen, files) = (&listing.unseen[0], &listing.files);
+    assert_eq!((unseen.at.to_string(), unseen.why), (path.clone(), Blindness::Unreadable));
+    let said = "the content of /proc/self/mem can't be compared: ";
+    assert!(unseen.problem.starts_with(said), "{}", unseen.problem);
+    assert_eq!((files.len(), files[0].1.hash), (1, Hash::None));
+    assert_eq!(look(false, BOUNDS).unseen, []);
+    // Beyond the bound nothing else is hidden by it.
+    assert_eq!(look(true, Bounds { unseen: 0, ..BOUNDS }).unseen, []);
+    let (mut hashes, (name, stat)) = (Hashes::default(), &files[0]);
+    for _ in 0..3 {
+        hashes.begin();
+        assert!(hashes.of(name, stat).is_err());
+        hashes.end();
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_if_its_content_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.vtt");
+    fs::write(&path, "a").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    let listing = walk_within(&[path.display().to_string()], &[], true, BOUNDS);
+    if !rustix::process::geteuid().is_root() {
+        assert_eq!(listing.unseen[0].why, Blindness::Denied);
+    }
 }
 
 #[test]
@@ -337,41 +393,118 @@ fn a_hint_is_followed_before_its_time() {
 }
 
 /// A file system that answers when it is let go.
-struct Hanging(Receiver<()>);
+struct Hanging(Receiver<Listing>);
 
 impl Sight for Hanging {
     fn look(&mut self) -> Listing {
-        let _ = self.0.recv_timeout(LIMIT);
-        Listing::default()
+        self.0.recv_timeout(LIMIT).unwrap_or_default()
+    }
+}
+
+/// A source that is polled in virtual time, with a file system that hangs.
+struct HangingScene {
+    acc: Accumulator,
+    wakes: Wakes,
+    source: WatchSource,
+    let_go: Sender<Listing>,
+}
+
+impl HangingScene {
+    fn new(keys: &str) -> Self {
+        let mut acc = Accumulator::new(AgentId::new("a"), Labels::default());
+        let wakes = Wakes::new();
+        let (let_go, hangs) = channel();
+        let (eyes, beside) = (Box::new(Hanging(hangs)), Beside::new(wakes.waker()));
+        let settings = inbox(Path::new("/in"), keys);
+        let (into, ear) = (&mut acc, Ear::default());
+        let source = WatchSource::with(settings, &[], into, beside, (eyes, ear));
+        Self { acc, wakes, source, let_go }
+    }
+
+    /// When it wants to be polled again.
+    fn poll(&mut self, secs: u64) -> Timestamp {
+        let (now, running) = (Timestamp::from_secs(secs as i64), Duration::from_secs(secs));
+        self.source.poll_at(now, running, &mut self.acc)
+    }
+
+    /// A look that takes from one time to another; what was told, and when it wants to be polled again.
+    fn look(&mut self, began: u64, ended: u64, listing: Listing) -> (Vec<String>, Timestamp) {
+        self.poll(began);
+        self.let_go.send(listing).unwrap();
+        let since = Instant::now();
+        loop {
+            let next = self.poll(ended);
+            let (events, n_looks) = sealed(&mut self.acc);
+            if n_looks > 0 {
+                return (events, next);
+            }
+            assert!(since.elapsed() < LIMIT);
+            self.wakes.wait(Duration::from_millis(50));
+        }
+    }
+}
+
+/// One that was written at a time.
+fn one_file(secs: i64) -> Listing {
+    let at = Timestamp::from_secs(secs);
+    let stat = Stat {
+        device: 1,
+        inode: 1,
+        born: None,
+        mode: 0o644,
+        owner: 0,
+        group: 0,
+        size: 5,
+        modified: at,
+        touched: at,
+        hash: Hash::None,
+    };
+    Listing { files: vec![(FileName::new(b"/in/a.vtt"), stat)], ..Listing::default() }
+}
+
+#[test]
+fn what_is_written_while_a_look_goes_on_is_not_finished() {
+    let mut scene = HangingScene::new("every: 5s");
+    assert_eq!(scene.look(1, 1, Listing::default()).0, [""; 0]);
+    let (told, next) = scene.look(10, 13, one_file(10));
+    assert_eq!((told, next), (vec![], Timestamp::from_secs(15)));
+    assert_eq!(scene.look(15, 16, one_file(10)).0, ["/in/a.vtt was created, 5 B"]);
+}
+
+#[test]
+fn what_may_be_finished_is_looked_for_early_once() {
+    let many = Listing { too_many: Some(Sums::default()), ..Listing::default() };
+    let mut scene = HangingScene::new("every: 5s");
+    for (secs, listing, next) in [
+        (0, Listing::default(), 5),
+        (5, one_file(5), 7),
+        // So many that nobody knows which of them are finished.
+        (7, many.clone(), 10),
+        (10, many, 15),
+        (15, one_file(15), 17),
+        (17, one_file(15), 20),
+    ] {
+        let wanted = scene.look(secs, secs, listing).1;
+        assert_eq!(wanted, Timestamp::from_secs(next), "{secs}");
     }
 }
 
 #[test]
 fn a_file_system_that_hangs_delays_nobody_and_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut acc = Accumulator::new(AgentId::new("a"), Labels::default());
-    let wakes = Wakes::new();
-    let beside = Beside::new(wakes.waker());
-    let (let_go, hangs) = channel();
-    let eyes: Box<dyn Sight> = Box::new(Hanging(hangs));
-    let settings = inbox(dir.path(), "every: 1s");
-    let mut source = WatchSource::with(settings, &[], &mut acc, beside, (eyes, Ear::default()));
-    source.patience = Duration::ZERO;
-    let at = |secs: u64| (Timestamp::from_secs(secs as i64), Duration::from_secs(secs));
+    let mut scene = HangingScene::new("every: 1s");
+    scene.source.patience = Duration::ZERO;
     for secs in 1..4 {
-        let (now, running) = at(secs);
-        source.poll_at(now, running, &mut acc);
+        scene.poll(secs);
     }
-    let (events, n_looks) = sealed(&mut acc);
+    let (events, n_looks) = sealed(&mut scene.acc);
     assert!(events[0].starts_with("inbox: not known: a look has not ended for"), "{events:?}");
     assert_eq!((events.len(), n_looks), (1, 2));
-    assert!(matches!(source.health(), Health::Failing(_)));
-    let_go.send(()).unwrap();
-    assert!(wakes.wait(LIMIT));
-    let (now, running) = at(5);
-    source.poll_at(now, running, &mut acc);
-    assert_eq!(sealed(&mut acc).0, ["inbox: as expected again"]);
-    assert_eq!(source.health(), Health::Ok);
+    assert!(matches!(scene.source.health(), Health::Failing(_)));
+    scene.let_go.send(Listing::default()).unwrap();
+    assert!(scene.wakes.wait(LIMIT));
+    scene.poll(5);
+    assert_eq!(sealed(&mut scene.acc).0, ["inbox: as expected again"]);
+    assert_eq!(scene.source.health(), Health::Ok);
 }
 
 #[test]

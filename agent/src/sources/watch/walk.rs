@@ -68,18 +68,7 @@ impl Sight for Walker {
     fn look(&mut self) -> Listing {
         let since = clock::running();
         self.hashes.iter_mut().for_each(Hashes::begin);
-        let mut walk = Walk {
-            patterns: &self.patterns,
-            hashes: self.hashes.as_mut(),
-            bounds: self.bounds,
-            to_do: Vec::new(),
-            folders: BTreeMap::new(),
-            n_folders: 0,
-            n_entries: 0,
-            is_beyond: false,
-            sums: Sums::default(),
-            listing: Listing::default(),
-        };
+        let mut walk = Walk::new(&self.patterns, self.hashes.as_mut(), self.bounds);
         walk.run();
         let Walk { folders, sums, mut listing, .. } = walk;
         self.hashes.iter_mut().for_each(Hashes::end);
@@ -97,7 +86,8 @@ struct Walk<'a> {
     patterns: &'a Patterns,
     hashes: Option<&'a mut Hashes>,
     bounds: Bounds,
-    to_do: Vec<(PathBuf, Way)>,
+    /// In the order of paths, a folder before what is in it: all ways to a folder are known when its turn comes.
+    to_do: BTreeMap<PathBuf, Way>,
     /// Folders that were looked through.
     folders: BTreeMap<PathBuf, FolderId>,
     n_folders: usize,
@@ -108,22 +98,29 @@ struct Walk<'a> {
     listing: Listing,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(patterns: &'a Patterns, hashes: Option<&'a mut Hashes>, bounds: Bounds) -> Self {
+        Self {
+            patterns,
+            hashes,
+            bounds,
+            to_do: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            n_folders: 0,
+            n_entries: 0,
+            is_beyond: false,
+            sums: Sums::default(),
+            listing: Listing::default(),
+        }
+    }
+
     fn run(&mut self) {
         let bases = self.patterns.bases();
-        let n_bases = bases.len();
-        for (base, way) in bases {
-            match fs::metadata(base) {
-                Ok(_) => self.to_do.push((base.to_owned(), way)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let problem = format!("{} does not exist", name(base));
-                    self.unseen(base, Blindness::Missing, problem);
-                }
-                Err(error) => self.refused(base, &error),
-            }
+        for (base, way) in &bases {
+            self.go_to((*base).to_owned(), way.clone());
             self.listing.space = least(self.listing.space, space(base));
         }
-        while let Some((folder, way)) = self.to_do.pop() {
+        while let Some((folder, way)) = self.to_do.pop_first() {
             self.is_beyond |= self.n_folders >= self.bounds.folders;
             if self.is_beyond {
                 break;
@@ -131,17 +128,24 @@ impl Walk<'_> {
             self.n_folders += 1;
             match self.folder(&folder, &way) {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    if bases.contains_key(&*folder) {
+                        let problem = format!("{} does not exist", name(&folder));
+                        self.unseen(&folder, Blindness::Missing, problem);
+                    }
+                }
                 Err(error) => self.refused(&folder, &error),
             }
         }
         if self.is_beyond {
             self.give_up();
         }
-        if n_bases > 1 {
-            // Patterns may overlap.
-            self.listing.files.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            self.listing.files.dedup_by(|a, b| a.0 == b.0);
+    }
+
+    /// Patterns may overlap: a folder is looked through once, for all of them.
+    fn go_to(&mut self, folder: PathBuf, way: Way) {
+        if !way.is_end() {
+            self.to_do.entry(folder).or_default().join(way);
         }
     }
 
@@ -150,14 +154,9 @@ impl Walk<'_> {
         self.folders.insert(folder.to_owned(), (found.dev(), found.ino()));
         if let Some(names) = self.patterns.only(way) {
             for name in names {
-                let path = folder.join(name);
-                match fs::symlink_metadata(&path) {
-                    Ok(found) => {
-                        self.entry(folder, way, name.as_ref(), found.file_type(), || Ok(found))
-                    }
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => self.refused(&path, &error),
-                }
+                let found = fs::symlink_metadata(folder.join(name));
+                let found = found.map(|found| (found.file_type(), || Ok(found)));
+                self.entry(folder, way, name.as_ref(), found);
             }
             return Ok(());
         }
@@ -168,20 +167,18 @@ impl Walk<'_> {
                 return Ok(());
             }
             self.n_entries += 1;
-            let kind = entry.file_type()?;
-            self.entry(folder, way, &entry.file_name(), kind, || entry.metadata());
+            // Not every file system tells the kind with the name: it may be gone by now.
+            let found = entry.file_type().map(|kind| (kind, || entry.metadata()));
+            self.entry(folder, way, &entry.file_name(), found);
         }
         Ok(())
     }
 
-    fn entry(
-        &mut self,
-        folder: &Path,
-        way: &Way,
-        name: &OsStr,
-        kind: FileType,
-        ask: impl FnOnce() -> io::Result<Metadata>,
-    ) {
+    /// What there is under a name: its kind, and how to ask for the rest.
+    fn entry<A>(&mut self, folder: &Path, way: &Way, name: &OsStr, found: io::Result<(FileType, A)>)
+    where
+        A: FnOnce() -> io::Result<Metadata>,
+    {
         let met = self.patterns.meet(way, name);
         if !met.matches && met.way.is_end() {
             return;
@@ -190,25 +187,21 @@ impl Walk<'_> {
         if self.patterns.leaves_out(&path) {
             return;
         }
-        if kind.is_dir() {
-            if !met.way.is_end() {
-                self.to_do.push((path, met.way));
-            }
-            return;
-        }
-        let found = if kind.is_symlink() { fs::metadata(&path) } else { ask() };
+        let leads_on = !met.way_by_link.is_end();
+        let found = match found {
+            Ok((kind, _)) if kind.is_dir() => return self.go_to(path, met.way),
+            Ok((kind, _)) if kind.is_symlink() && (met.matches || leads_on) => fs::metadata(&path),
+            Ok(_) if !met.matches => return,
+            Ok((_, ask)) => ask(),
+            Err(error) => Err(error),
+        };
         match found {
-            Ok(found) if found.is_dir() => {
-                if !met.way_by_link.is_end() {
-                    self.to_do.push((path, met.way_by_link));
-                }
-            }
+            Ok(found) if found.is_dir() => self.go_to(path, met.way_by_link),
             Ok(found) if found.is_file() && met.matches => self.file(&path, &found),
             Ok(_) => {}
             // Gone since, or a link to nothing.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if met.matches => self.refused(&path, &error),
-            Err(_) => {}
+            Err(error) => self.refused(&path, &error),
         }
     }
 
@@ -220,18 +213,25 @@ impl Walk<'_> {
             return;
         }
         let name = name(path);
-        if let Some(hashes) = &mut self.hashes {
-            stat.hash = hashes.of(&name, &stat);
+        match self.hashes.as_mut().map(|hashes| hashes.of(&name, &stat)) {
+            Some(Ok(hash)) => stat.hash = hash,
+            Some(Err(error)) => self.unread(&name, &error),
+            None => {}
         }
         self.listing.files.push((name, stat));
     }
 
     fn refused(&mut self, at: &Path, error: &io::Error) {
-        let why = match error.kind() {
-            ErrorKind::PermissionDenied => Blindness::Denied,
-            _ => Blindness::Unreadable,
-        };
-        self.unseen(at, why, format!("{}: {error}", name(at)));
+        self.unseen(at, blindness(error), format!("{}: {error}", name(at)));
+    }
+
+    /// A file is seen, and what is in it is not. Beyond the bound that is not told, but hides nothing else.
+    fn unread(&mut self, file: &FileName, error: &io::Error) {
+        if self.listing.unseen.len() < self.bounds.unseen {
+            let problem = format!("the content of {file} can't be compared: {error}");
+            let unseen = Unseen { at: file.clone(), why: blindness(error), problem };
+            self.listing.unseen.push(unseen);
+        }
     }
 
     fn unseen(&mut self, at: &Path, why: Blindness, problem: String) {
@@ -253,6 +253,13 @@ impl Walk<'_> {
         let unseen = Unseen { at: name(Path::new("/")), why: Blindness::TooMany, problem };
         // What else could not be seen matters less.
         self.listing.unseen.insert(0, unseen);
+    }
+}
+
+fn blindness(error: &io::Error) -> Blindness {
+    match error.kind() {
+        ErrorKind::PermissionDenied => Blindness::Denied,
+        _ => Blindness::Unreadable,
     }
 }
 
@@ -294,4 +301,32 @@ fn least(a: Option<Space>, b: Option<Space>) -> Option<Space> {
         (a, b) => a.or(b),
     };
     Some(Space { bytes: a.bytes.min(b.bytes), inodes })
+}
+
+#[cfg(test)]
+mod tests {
+    use glob::Pattern;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_since_its_name_was_read_was_not_there() {
+        let patterns = Patterns::new(&[Pattern::new("/in/**/*.vtt").unwrap()], &[]);
+        let folder = Path::new("/in");
+        let way = patterns.bases().remove(folder).unwrap();
+        // Where folders do not tell what kind of thing a name is, asking for it fails.
+        for (name, kind, unseen) in [
+            ("a.vtt", ErrorKind::NotFound, None),
+            ("a.vtt", ErrorKind::PermissionDenied, Some("/in/a.vtt")),
+            // What may be a folder.
+            ("b", ErrorKind::NotFound, None),
+            ("b", ErrorKind::PermissionDenied, Some("/in/b")),
+        ] {
+            let mut walk = Walk::new(&patterns, None, BOUNDS);
+            let found = Err(kind.into());
+            walk.entry::<fn() -> io::Result<Metadata>>(folder, &way, name.as_ref(), found);
+            let told = walk.listing.unseen.first().map(|unseen| unseen.at.to_string());
+            assert_eq!(told.as_deref(), unseen, "{name} {kind}");
+        }
+    }
 }
