@@ -195,7 +195,7 @@ impl Files {
         for (name, file) in &left {
             by_inode.entry(file.seen.inode).or_default().push(name.clone());
         }
-        let (mut renamed, mut others) = (Vec::new(), Vec::new());
+        let (mut renamed, mut moved, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (name, stat) in came {
             let is_it = |from: &FileName| {
                 left.get(from).is_some_and(|file| file.seen.is_same_elsewhere(stat))
@@ -203,7 +203,10 @@ impl Files {
             let from =
                 by_inode.get(&stat.inode).and_then(|all| all.iter().find(|from| is_it(from)));
             match from.and_then(|from| left.remove_entry(from)) {
-                Some((from, file)) => renamed.push((from, name, stat, file)),
+                Some((from, file)) if file.told.is_some() => {
+                    renamed.push((from, name, stat, file));
+                }
+                Some((_, file)) => moved.push((name, stat, file)),
                 None => others.push((name, stat)),
             }
         }
@@ -212,6 +215,12 @@ impl Files {
             let before = left.remove(name);
             let told = before.and_then(|file| file.told);
             come.push((name, File::new(stat, told, span, self.look)));
+        }
+        for (name, stat, mut file) in moved {
+            // Nobody was told of it: for people it is new content of what was there.
+            file.see(stat, span, self.look);
+            file.told = left.remove(name).and_then(|before| before.told);
+            come.push((name, file));
         }
         let mut changes = self.let_go(left);
         for (from, to, stat, mut file) in renamed {

@@ -278,6 +278,24 @@ fn renaming_swapping_replacing_and_recycling_are_told_apart() {
 }
 
 #[test]
+fn a_file_that_is_written_beside_its_place_and_moved_there_replaces_what_was_there() {
+    let old = file(1, 10, -100);
+    for looks_before in [0, 1] {
+        let mut scene = Scene::new(&["deleted == 0", "created == 0"]);
+        assert_eq!(scene.look(&listing(&[("a", old.clone())]), 0), []);
+        // Whether it is seen on the way makes no difference.
+        for secs in 1..=looks_before {
+            let both = [("a", old.clone()), ("a.tmp", file(2, 5, 1))];
+            assert_eq!(scene.look(&listing(&both), secs), []);
+        }
+        let after = [("a", file(2, 5, 1))];
+        assert_eq!(scene.look(&listing(&after), 2), []);
+        let events = scene.look(&listing(&after), 9);
+        assert_eq!(told(&events), ["/in/a was changed: replaced, size, modified"]);
+    }
+}
+
+#[test]
 fn what_is_not_seen_is_not_judged_and_not_deleted() {
     let mut scene = Scene::new(&["count > 0"]);
     let all = listing(&[("a", file(1, 1, -9)), ("b/c", file(2, 1, -9))]);

@@ -188,7 +188,10 @@ impl<'a> Walk<'a> {
             return;
         }
         let leads_on = !met.way_by_link.is_end();
+        // What has no wildcard means one file.
+        let is_meant = met.matches && self.patterns.only(way).is_some();
         let found = match found {
+            Ok((kind, _)) if kind.is_dir() && is_meant => return self.no_file(&path),
             Ok((kind, _)) if kind.is_dir() => return self.go_to(path, met.way),
             Ok((kind, _)) if kind.is_symlink() && (met.matches || leads_on) => fs::metadata(&path),
             Ok(_) if !met.matches => return,
@@ -196,6 +199,7 @@ impl<'a> Walk<'a> {
             Err(error) => Err(error),
         };
         match found {
+            Ok(found) if found.is_dir() && is_meant => self.no_file(&path),
             Ok(found) if found.is_dir() => self.go_to(path, met.way_by_link),
             Ok(found) if found.is_file() && met.matches => self.file(&path, &found),
             Ok(_) => {}
@@ -219,6 +223,12 @@ impl<'a> Walk<'a> {
             None => {}
         }
         self.listing.files.push((name, stat));
+    }
+
+    fn no_file(&mut self, folder: &Path) {
+        let shown = name(folder);
+        let problem = format!("{shown} is a folder: name the files in it, such as {shown}/*");
+        self.unseen(folder, Blindness::Unreadable, problem);
     }
 
     fn refused(&mut self, at: &Path, error: &io::Error) {
