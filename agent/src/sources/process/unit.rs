@@ -137,10 +137,11 @@ impl Knower for ByUnit {
             None => Whom::NotYet,
             Some(Err(problem)) => Whom::Unclear(problem.clone()),
             Some(Ok(None)) => Whom::Unclear(format!("{} knows no {name}", self.supervisor.program)),
-            Some(Ok(Some(unit))) => match (unit.state, unit.pid) {
-                (UnitState::Up, Some(pid)) => Whom::These { pids: vec![pid], n_more: 0 },
-                (UnitState::Up, None) => Whom::NoProcess,
-                _ => Whom::Nobody(format!("{name} is {}", unit.words)),
+            Some(Ok(Some(unit))) => match (unit.pid, unit.state) {
+                // Whatever it is called: one that begins or is stopped runs as well.
+                (Some(pid), _) => Whom::These { pids: vec![pid], n_more: 0 },
+                (None, UnitState::Up) => Whom::NoProcess,
+                (None, _) => Whom::Nobody(format!("{name} is {}", unit.words)),
             },
         }
     }
