@@ -119,6 +119,25 @@ fn what_begins_or_ends_runs_as_long_as_its_process_does() {
 }
 
 #[test]
+fn a_supervisor_that_has_not_noticed_a_death_yet_is_asked_again() {
+    let played = Played::new();
+    let mut child = sleeper();
+    let pid = child.id();
+    played.says(&systemd(pid, "active/running", 0, (pid, 0, 0)));
+    let mut scene = played.systemd("1h");
+    scene.until("it runs", |s| s.is_up() == Some(true));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    scene.until("its death is told", |s| s.told() == ["died"]);
+    let again = sleeper();
+    played.says(&systemd(again.id(), "active/running", 1, (again.id(), 0, 0)));
+    let before = std::time::Instant::now();
+    scene.until("it runs again", |s| s.told() == ["died", "restarted"] && s.is_up() == Some(true));
+    // While all is well it would be half a minute.
+    assert!(before.elapsed().as_secs() < 15, "{:?}", before.elapsed());
+}
+
+#[test]
 fn a_unit_that_is_stopped_failed_or_unknown_has_a_state_of_its_own() {
     let played = Played::new();
     for (says, complains, health, is_up) in [
