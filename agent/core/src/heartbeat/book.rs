@@ -231,12 +231,20 @@ impl Book {
         (n_due > 0).then_some(Absence { length, n_due })
     }
 
-    /// The clock was set back: what was due by a clock that was wrong is not.
+    /// The clock was set back: what is yet to come by a clock that was wrong is not. What was due before now still is.
     pub fn was_set_back(&mut self, now: Timestamp) {
+        self.forget_after(now);
         self.listening = now;
-        self.due = self.plan.schedule.next_after(now);
-        self.runs.iter_mut().for_each(|run| run.began = run.began.min(now));
         self.is_dirty = true;
+    }
+
+    /// Nothing has happened later than now, and the next run is due no later than one that is due after now.
+    pub(super) fn forget_after(&mut self, now: Timestamp) {
+        let next = self.plan.schedule.next_after(now);
+        self.due = self.due.filter(|due| Some(*due) <= next).or(next);
+        self.missed = self.missed.map(|due| due.min(now));
+        self.listening = self.listening.min(now);
+        self.runs.iter_mut().for_each(|run| run.began = run.began.min(now));
     }
 
     /// The machine was started anew: what was on is not any more.

@@ -328,6 +328,31 @@ fn a_clock_that_was_wrong_is_forgotten() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_hides_no_run_that_was_due() {
+    let mut book = Book::new(daily(), at("00:00"));
+    book.pass(at("03:10"));
+    book.was_set_back(at("03:09"));
+    assert_eq!(book.due(), Some(at("03:00")));
+    assert_eq!(told(&book.pass(at("03:39"))), "missed");
+    // Nor does it hold against a run that it was missed in a time to come.
+    book.was_set_back(at("02:00"));
+    assert_eq!(book.due(), Some(at("03:00")));
+    book.hear(&beat("ok"), at("03:05"));
+    assert_eq!(book.is_good(), Some(true));
+}
+
+#[test]
+fn a_clock_that_was_wrong_before_a_restart_is_forgotten() {
+    let far = moment("2050-01-01 04:00");
+    for (plan, due) in [(daily(), "03:00"), (every(60), "02:00")] {
+        let mut book = Book::new(plan.clone(), far);
+        book.hear(&beat("ok"), far);
+        let (book, _) = Book::restore(&book.encode("boot"), "boot", plan, at("01:00"));
+        assert_eq!(book.due(), Some(at(due)));
+    }
+}
+
+#[test]
 fn what_is_stored_is_read_or_left() {
     let mut book = Book::new(daily(), at("00:00"));
     book.hear(&beat("start a"), at("03:00"));
