@@ -278,6 +278,31 @@ fn a_schedule_is_that_of_cron_in_its_zone_through_the_turn_of_the_clocks() {
             "2026-10-25 02:00",
             "2026-10-25T01:00:00Z",
         ),
+        (
+            "a list too comes once in the doubled hour",
+            "0 2,14 * * *",
+            "2026-10-25 02:00",
+            "2026-10-25T13:00:00Z",
+        ),
+        ("and so do minutes", "0,30 2 * * *", "2026-10-25 02:30", "2026-10-26T01:00:00Z"),
+        ("and a range", "0 1-5 * * *", "2026-10-25 02:00", "2026-10-25T02:00:00Z"),
+        (
+            "of a list 02:00 is skipped: it is due when the clock goes on",
+            "0 2,14 * * *",
+            "2026-03-28 14:00",
+            "2026-03-29T01:00:00Z",
+        ),
+        ("also 02:50", "50 2,14 * * *", "2026-03-28 20:00", "2026-03-29T01:00:00Z"),
+        ("and once", "50 2,14 * * *", "2026-03-29 03:00", "2026-03-29T12:50:00Z"),
+        ("a range goes on behind it", "0 1-5 * * *", "2026-03-29 03:00", "2026-03-29T02:00:00Z"),
+        (
+            "what begins with * is skipped with its hour",
+            "*/30 2 * * *",
+            "2026-03-28 12:00",
+            "2026-03-30T00:00:00Z",
+        ),
+        ("and comes twice with it", "*/30 2 * * *", "2026-10-25 02:30", "2026-10-25T01:00:00Z"),
+        ("so does what begins with */", "0 */2 * * *", "2026-10-25 02:00", "2026-10-25T01:00:00Z"),
     ] {
         let schedule = Schedule::cron(cron, berlin()).unwrap();
         let next = schedule.next_after(moment(from)).unwrap();
@@ -297,6 +322,14 @@ fn a_schedule_is_that_of_cron_in_its_zone_through_the_turn_of_the_clocks() {
         assert!(error.starts_with(said), "{cron}: {error}");
     }
     assert!(Schedule::cron("0 0 29 2 *", Zone::UTC).is_ok());
+}
+
+#[test]
+fn an_hour_that_is_skipped_at_midnight_is_due_when_the_day_begins() {
+    // Clocks go from 00:00 to 01:00 there, on 24 April.
+    let schedule = Schedule::cron("30 0 * * *", Zone::named("Africa/Cairo").unwrap()).unwrap();
+    let noon = Timestamp::from_secs(1_776_945_600);
+    assert_eq!(schedule.next_after(noon).unwrap().rfc3339(), "2026-04-23T22:00:00Z");
 }
 
 #[test]
