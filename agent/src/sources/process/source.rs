@@ -9,7 +9,7 @@ use std::time::Duration;
 use watchkeeper_agent_core::observe::{Accumulator, InUse};
 use watchkeeper_agent_core::polling::{Rhythm, Turn};
 use watchkeeper_agent_core::process::{
-    Change, Exit, Identity, Process, ProcessObserver, Restarts, Sample, Total, Track,
+    Change, Exit, Identity, Process, ProcessObserver, Rest, Restarts, Sample, Total, Track,
 };
 use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::{FileRef, Service, Timestamp};
@@ -241,7 +241,7 @@ impl ProcessSource {
             return;
         }
         let seen: Vec<_> = look.samples.iter().map(|sample| sample.process).collect();
-        let changes = self.track.look(&[seen, look.unseen].concat(), now);
+        let changes = self.track.look(&[seen, look.unseen].concat(), Rest::default(), now);
         changes.iter().for_each(|change| self.observer.tell(change, now, into));
         self.count_restarts(&changes, now, into);
         if std::mem::take(&mut self.owed) {
