@@ -165,6 +165,11 @@ impl Track {
         self.known.len().saturating_add(self.rest.n)
     }
 
+    /// Those that are there beside the known ones.
+    pub fn rest(&self) -> Rest {
+        self.rest
+    }
+
     /// Whether this one is known.
     pub fn knows(&self, id: Identity) -> bool {
         self.known.contains_key(&id)

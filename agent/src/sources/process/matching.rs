@@ -129,7 +129,7 @@ impl Scan {
         Self { table, regex, known: HashMap::new(), n_looks: 0 }
     }
 
-    /// The numbers of those that match, lowest first; never the agent itself.
+    /// The numbers of those that match, those that began first first: a new one takes nobody's place. Never the agent itself.
     fn look(&mut self) -> Found {
         let pids = self.table.pids().map_err(|e| format!("processes can't be listed: {e}"))?;
         let looks_at_all = self.n_looks.is_multiple_of(ALL_AGAIN_EVERY);
@@ -162,7 +162,7 @@ impl Scan {
                 let all: HashSet<u32> = found.iter().copied().collect();
                 let young_of = |pid: &u32| self.known.get(pid)?.young_of;
                 found.retain(|pid| young_of(pid).is_none_or(|parent| !all.contains(&parent)));
-                found.sort_unstable();
+                found.sort_unstable_by_key(|pid| (self.known.get(pid).map(|k| k.started), *pid));
                 Ok(found)
             }
         }

@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+#[cfg(doc)]
+use watchkeeper_agent_core::process::Identity;
 use watchkeeper_agent_core::process::Sample;
 use watchkeeper_model::Timestamp;
 
@@ -13,6 +15,8 @@ use watchkeeper_model::Timestamp;
 pub(super) struct Moment {
     pub(super) now: Timestamp,
     pub(super) uptime: Duration,
+    /// What began now would have begun at, in the unit of [`Identity::started`].
+    pub(super) started: u64,
 }
 
 /// How a process was called.

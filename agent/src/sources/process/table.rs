@@ -93,7 +93,9 @@ impl Table {
 
     /// This moment.
     pub(super) fn moment(&self, now: Timestamp) -> Moment {
-        Moment { now, uptime: (self.uptime)() }
+        let uptime = (self.uptime)();
+        let ticks = uptime.as_nanos() * u128::from(self.ticks_per_second) / 1_000_000_000;
+        Moment { now, uptime, started: u64::try_from(ticks).unwrap_or(u64::MAX) }
     }
 
     /// How a process is; `None` if there is none of this number.

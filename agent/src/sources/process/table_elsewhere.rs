@@ -37,7 +37,8 @@ impl Table {
     pub(super) fn moment(&self, now: Timestamp) -> Moment {
         // If it is not told, no pidfile is taken for one that was left over.
         let seconds = System::uptime().unwrap_or(u64::MAX);
-        Moment { now, uptime: Duration::from_secs(seconds) }
+        let started = u64::try_from(now.nanos() / 1_000_000_000).unwrap_or_default();
+        Moment { now, uptime: Duration::from_secs(seconds), started }
     }
 
     /// How a process is; `None` if there is none of this number.

@@ -178,6 +178,30 @@ fn an_expression_that_matches_hundreds_is_bounded_and_told() {
 }
 
 #[test]
+fn who_comes_into_view_when_another_dies_has_not_started() {
+    let proc = tempfile::tempdir().unwrap();
+    let n = MAX_PROCESSES as u32 + 88;
+    (0..n).for_each(|i| process(proc.path(), FIRST + i, 10, "worker --of shop"));
+    let table = Table::at(proc.path().to_owned(), hour);
+    let knower = ByMatch::new(Regex::new("^worker .*shop$").unwrap(), table.clone());
+    let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
+    scene.until("all are counted", |s| s.last.get("process_count") == Some(&f64::from(n)));
+    std::fs::remove_dir_all(proc.path().join(FIRST.to_string())).unwrap();
+    let is_counted = |s: &Scene| s.last["process_count"] >= f64::from(n - 1);
+    scene.until("its death is told", |s| {
+        assert!(is_counted(s), "it dips: {:?}", s.last);
+        s.told() == ["died"]
+    });
+    assert!(scene.events[0].message.ends_with(", 599 left"), "{}", scene.events[0].message);
+    scene.events.clear();
+    // New ones take nobody's place, whatever their number, and are counted.
+    process(proc.path(), FIRST - 1, 3_599, "worker --of shop");
+    process(proc.path(), FIRST + n, 3_599, "worker --of shop");
+    scene.until("more are there", |s| s.last["process_count"] == f64::from(n + 1));
+    assert_eq!(scene.told(), [""; 0]);
+}
+
+#[test]
 fn a_process_that_was_made_this_moment_is_not_what_its_parent_is() {
     let proc = tempfile::tempdir().unwrap();
     process(proc.path(), FIRST, 10, "shop --serve");
