@@ -19,6 +19,14 @@ pub(super) struct Moment {
     pub(super) started: u64,
 }
 
+/// An entry of the list of all processes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) pid: u32,
+    /// Tells it from another process that has its number later. For one process it may change too.
+    pub(super) entry: u64,
+}
+
 /// How a process was called.
 #[derive(Debug)]
 pub(super) struct Called {

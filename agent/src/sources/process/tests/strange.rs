@@ -13,10 +13,10 @@ use crate::sources::process::pidfile::ByPidFile;
 use crate::sources::process::table::Table;
 
 /// Beyond what the system gives out: what is done to a process of such a number is done to none.
-const FIRST: u32 = 4_000_000;
+pub(in crate::sources::process) const FIRST: u32 = 4_000_000;
 
 /// A `/proc` in which a process of this number began so many seconds after the machine did, an hour ago.
-fn process(proc: &Path, pid: u32, began: u64, command: &str) {
+pub(in crate::sources::process) fn process(proc: &Path, pid: u32, began: u64, command: &str) {
     let place = proc.join(pid.to_string());
     std::fs::create_dir_all(place.join("fd")).unwrap();
     let zeros = "0 ".repeat(28);
@@ -28,7 +28,7 @@ fn process(proc: &Path, pid: u32, began: u64, command: &str) {
     std::fs::write(place.join("cmdline"), command.replace(' ', "\0") + "\0").unwrap();
 }
 
-fn hour() -> Duration {
+pub(in crate::sources::process) fn hour() -> Duration {
     Duration::from_secs(3_600)
 }
 
