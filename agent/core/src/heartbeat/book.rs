@@ -306,11 +306,14 @@ impl Book {
     /// A run that began then: whoever is expected has come.
     fn begin(&mut self, id: &str, at: Timestamp) -> Run {
         let is_due = self.due.is_some_and(|due| due <= at);
+        let next = self.plan.schedule.next_after(at);
         if is_due || matches!(self.plan.schedule, Schedule::Every(_)) {
-            self.due = self.due.max(self.plan.schedule.next_after(at));
+            self.due = self.due.max(next);
         }
         let grace = self.plan.grace;
-        let late_since = self.missed.take().filter(|due| !is_due && *due + grace < at);
+        // One after which the missed one is due is not that one.
+        let missed = self.missed.take_if(|due| next.is_none_or(|next| *due < next));
+        let late_since = missed.filter(|due| !is_due && *due + grace < at);
         Run {
             id: id.to_owned(),
             began: at,

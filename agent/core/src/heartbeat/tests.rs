@@ -148,6 +148,16 @@ fn runs_that_overlap_or_take_long_are_told_apart() {
             "03:30 = missed; 03:45 ok 45 = ok",
         ),
         (
+            "nobody heard it begin, and the missed one is still to come",
+            "daily",
+            "03:30 = missed; 03:45 ok 46 = ok; 04:00 ok 1 = late",
+        ),
+        (
+            "nobody heard it begin within an hour after the one before",
+            "hourly",
+            "01:05 ok = ok; 02:15 = missed; 02:20 ok 30 = ok; 02:25 ok = ok",
+        ),
+        (
             "what is said twice counts once",
             "daily",
             "03:00 start a; 03:00 start a; 03:05 ok a = ok; 03:06 ok a; 03:07 start a; +1 03:30 = missed",
@@ -236,6 +246,10 @@ fn all_is_well_or_not_until_something_else_becomes_of_it() {
         ("+4 03:30", "", Some(false)),
         ("+4 04:00", "ok d", Some(false)),
         ("+4 05:00", "ok 1", Some(true)),
+        // One that began before the missed one was due is not that one.
+        ("+5 03:30", "", Some(false)),
+        ("+5 04:00", "ok 61", Some(false)),
+        ("+5 04:05", "ok 1", Some(true)),
     ] {
         book.pass(at(when));
         if !what.is_empty() {
