@@ -220,9 +220,10 @@ mod tests {
     fn another_name_is_seen_after_some_looks_or_a_minute() {
         let proc = tempfile::tempdir().unwrap();
         let table = Table::at(proc.path().to_owned(), hour);
+        let regex = Regex::new("^shop").unwrap();
         for (every, n_looks) in [(1, 16), (10, 6), (3_600, 1)] {
             process(proc.path(), FIRST, 10, "sh start.sh");
-            let mut scan = Scan::new(table.clone(), Regex::new("^shop").unwrap());
+            let mut scan = Scan::new(table.clone(), regex.clone());
             // Just after all were looked at.
             let begun = (0..LOOKS_AT_NEW).find(|_| scan.look(Duration::ZERO) != Ok(vec![]));
             assert_eq!(begun, None);
