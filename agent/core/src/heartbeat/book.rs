@@ -231,12 +231,20 @@ impl Book {
         (n_due > 0).then_some(Absence { length, n_due })
     }
 
-    /// The clock was set back: what was due by a clock that was wrong is not.
+    /// The clock was set back: what is yet to come by a clock that was wrong is not. What was due before now still is.
     pub fn was_set_back(&mut self, now: Timestamp) {
+        self.forget_after(now);
         self.listening = now;
-        self.due = self.plan.schedule.next_after(now);
-        self.runs.iter_mut().for_each(|run| run.began = run.began.min(now));
         self.is_dirty = true;
+    }
+
+    /// Nothing has happened later than now, and the next run is due no later than one that is due after now.
+    pub(super) fn forget_after(&mut self, now: Timestamp) {
+        let next = self.plan.schedule.next_after(now);
+        self.due = self.due.filter(|due| Some(*due) <= next).or(next);
+        self.missed = self.missed.map(|due| due.min(now));
+        self.listening = self.listening.min(now);
+        self.runs.iter_mut().for_each(|run| run.began = run.began.min(now));
     }
 
     /// The machine was started anew: what was on is not any more.
@@ -298,11 +306,14 @@ impl Book {
     /// A run that began then: whoever is expected has come.
     fn begin(&mut self, id: &str, at: Timestamp) -> Run {
         let is_due = self.due.is_some_and(|due| due <= at);
+        let next = self.plan.schedule.next_after(at);
         if is_due || matches!(self.plan.schedule, Schedule::Every(_)) {
-            self.due = self.due.max(self.plan.schedule.next_after(at));
+            self.due = self.due.max(next);
         }
         let grace = self.plan.grace;
-        let late_since = self.missed.take().filter(|due| !is_due && *due + grace < at);
+        // One after which the missed one is due is not that one.
+        let missed = self.missed.take_if(|due| next.is_none_or(|next| *due < next));
+        let late_since = missed.filter(|due| !is_due && *due + grace < at);
         Run {
             id: id.to_owned(),
             began: at,

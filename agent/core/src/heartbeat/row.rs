@@ -70,22 +70,25 @@ impl Book {
         let is_same = row.schedule == plan.schedule.text();
         let run = |row: RunRow| Run {
             id: row.id,
-            began: Timestamp(row.began).min(now),
+            began: Timestamp(row.began),
             slept: Duration::from_nanos(u64::try_from(row.slept).unwrap_or(0)),
             late_since: row.late_since.map(Timestamp),
             is_overdue: row.is_overdue,
             is_overlapped: row.is_overlapped,
         };
         let mut book = Self {
-            due: if is_same { row.due.map(Timestamp) } else { plan.schedule.next_after(now) },
+            // Another schedule has another time.
+            due: row.due.filter(|_| is_same).map(Timestamp),
             plan,
             missed: row.missed.map(Timestamp),
-            listening: Timestamp(row.listening).min(now),
+            listening: Timestamp(row.listening),
             runs: row.runs.into_iter().take(MAX_RUNS).map(run).collect(),
             ended: row.ended.into_iter().take(MAX_RUNS).collect(),
             is_good: row.is_good,
             is_dirty: !is_same,
         };
+        // The clock may have been wrong then.
+        book.forget_after(now);
         let changes = if row.boot == boot { Vec::new() } else { book.was_rebooted() };
         (book, changes)
     }

@@ -1,13 +1,15 @@
 //! When a run is due.
 //!
 //! Owns the two ways to say it: a line of cron in a time zone, and a longest time from one run to the next. What cron means
-//! where clocks are set forward or back is what the crate `croner` and Debian's cron do: a run at a fixed time that is skipped
-//! is due when the clock goes on, and one whose time comes twice is due once; runs every so many minutes follow the clock.
+//! where clocks are set forward or back is what Debian's cron does: a run at fixed times, whose minutes and hours do not begin
+//! with `*`, is due when the clock goes on if its time is skipped, and once if it comes twice; others follow the clock.
 
 use std::time::Duration;
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use watchkeeper_model::{Timestamp, Zone, readable};
 
 /// When a run is due.
@@ -61,8 +63,19 @@ impl Schedule {
         match self {
             Self::Every(every) => Some(at + *every),
             Self::Cron { cron, zone, .. } => {
-                let next = cron.find_next_occurrence(&zone.zoned(at), false).ok()?;
-                Timestamp::checked_from_jiff(next.timestamp()).filter(|next| *next > at)
+                if cron.pattern.minutes.from_wildcard || cron.pattern.hours.from_wildcard {
+                    return next_in(cron, zone, at);
+                }
+                // The hands of a clock that is never set know of no time that is skipped or comes twice.
+                let hands = |at| Zone::UTC.instant(zone.zoned(at).datetime());
+                let mut shown = Timestamp::checked_from_jiff(hands(at)?)?;
+                loop {
+                    shown = next_in(cron, &Zone::UTC, shown)?;
+                    let next = first_time(Zone::UTC.zoned(shown).datetime(), zone)?;
+                    if next > at {
+                        return Some(next);
+                    }
+                }
             }
         }
     }
@@ -83,6 +96,24 @@ impl Schedule {
         };
         zone.zoned(at).strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
+}
+
+/// The next time that a line of cron means, by the crate: of what begins with `*` that is what Debian's cron does, but it
+/// takes a list or a range for the like.
+fn next_in(cron: &Cron, zone: &Zone, at: Timestamp) -> Option<Timestamp> {
+    let next = cron.find_next_occurrence(&zone.zoned(at), false).ok()?;
+    Timestamp::checked_from_jiff(next.timestamp()).filter(|next| *next > at)
+}
+
+/// When clocks show this for the first time, or go on if they skip it.
+fn first_time(shown: DateTime, zone: &Zone) -> Option<Timestamp> {
+    let at = zone.instant(shown)?;
+    let zoned = zone.zoned(Timestamp::checked_from_jiff(at)?);
+    let is_skipped = zoned.datetime() != shown;
+    // What is skipped counts on from before, and so lies behind the moment at which they go on, or on it.
+    let until = at.checked_add(SignedDuration::from_nanos(1)).ok()?;
+    let goes_on = || zoned.time_zone().preceding(until).next().map(|turn| turn.timestamp());
+    Timestamp::checked_from_jiff(if is_skipped { goes_on()? } else { at })
 }
 
 impl PartialEq for Schedule {

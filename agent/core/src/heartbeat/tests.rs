@@ -148,6 +148,16 @@ fn runs_that_overlap_or_take_long_are_told_apart() {
             "03:30 = missed; 03:45 ok 45 = ok",
         ),
         (
+            "nobody heard it begin, and the missed one is still to come",
+            "daily",
+            "03:30 = missed; 03:45 ok 46 = ok; 04:00 ok 1 = late",
+        ),
+        (
+            "nobody heard it begin within an hour after the one before",
+            "hourly",
+            "01:05 ok = ok; 02:15 = missed; 02:20 ok 30 = ok; 02:25 ok = ok",
+        ),
+        (
             "what is said twice counts once",
             "daily",
             "03:00 start a; 03:00 start a; 03:05 ok a = ok; 03:06 ok a; 03:07 start a; +1 03:30 = missed",
@@ -236,6 +246,10 @@ fn all_is_well_or_not_until_something_else_becomes_of_it() {
         ("+4 03:30", "", Some(false)),
         ("+4 04:00", "ok d", Some(false)),
         ("+4 05:00", "ok 1", Some(true)),
+        // One that began before the missed one was due is not that one.
+        ("+5 03:30", "", Some(false)),
+        ("+5 04:00", "ok 61", Some(false)),
+        ("+5 04:05", "ok 1", Some(true)),
     ] {
         book.pass(at(when));
         if !what.is_empty() {
@@ -278,6 +292,31 @@ fn a_schedule_is_that_of_cron_in_its_zone_through_the_turn_of_the_clocks() {
             "2026-10-25 02:00",
             "2026-10-25T01:00:00Z",
         ),
+        (
+            "a list too comes once in the doubled hour",
+            "0 2,14 * * *",
+            "2026-10-25 02:00",
+            "2026-10-25T13:00:00Z",
+        ),
+        ("and so do minutes", "0,30 2 * * *", "2026-10-25 02:30", "2026-10-26T01:00:00Z"),
+        ("and a range", "0 1-5 * * *", "2026-10-25 02:00", "2026-10-25T02:00:00Z"),
+        (
+            "of a list 02:00 is skipped: it is due when the clock goes on",
+            "0 2,14 * * *",
+            "2026-03-28 14:00",
+            "2026-03-29T01:00:00Z",
+        ),
+        ("also 02:50", "50 2,14 * * *", "2026-03-28 20:00", "2026-03-29T01:00:00Z"),
+        ("and once", "50 2,14 * * *", "2026-03-29 03:00", "2026-03-29T12:50:00Z"),
+        ("a range goes on behind it", "0 1-5 * * *", "2026-03-29 03:00", "2026-03-29T02:00:00Z"),
+        (
+            "what begins with * is skipped with its hour",
+            "*/30 2 * * *",
+            "2026-03-28 12:00",
+            "2026-03-30T00:00:00Z",
+        ),
+        ("and comes twice with it", "*/30 2 * * *", "2026-10-25 02:30", "2026-10-25T01:00:00Z"),
+        ("so does what begins with */", "0 */2 * * *", "2026-10-25 02:00", "2026-10-25T01:00:00Z"),
     ] {
         let schedule = Schedule::cron(cron, berlin()).unwrap();
         let next = schedule.next_after(moment(from)).unwrap();
@@ -297,6 +336,14 @@ fn a_schedule_is_that_of_cron_in_its_zone_through_the_turn_of_the_clocks() {
         assert!(error.starts_with(said), "{cron}: {error}");
     }
     assert!(Schedule::cron("0 0 29 2 *", Zone::UTC).is_ok());
+}
+
+#[test]
+fn an_hour_that_is_skipped_at_midnight_is_due_when_the_day_begins() {
+    // Clocks go from 00:00 to 01:00 there, on 24 April.
+    let schedule = Schedule::cron("30 0 * * *", Zone::named("Africa/Cairo").unwrap()).unwrap();
+    let noon = Timestamp::from_secs(1_776_945_600);
+    assert_eq!(schedule.next_after(noon).unwrap().rfc3339(), "2026-04-23T22:00:00Z");
 }
 
 #[test]
@@ -325,6 +372,31 @@ fn a_clock_that_was_wrong_is_forgotten() {
     assert_eq!(book.due(), Some(at("03:00")));
     let changes = book.hear(&beat("ok a"), at("01:10"));
     assert_eq!(changes[0].duration, Some(10 * MINUTE));
+}
+
+#[test]
+fn a_clock_that_is_set_back_hides_no_run_that_was_due() {
+    let mut book = Book::new(daily(), at("00:00"));
+    book.pass(at("03:10"));
+    book.was_set_back(at("03:09"));
+    assert_eq!(book.due(), Some(at("03:00")));
+    assert_eq!(told(&book.pass(at("03:39"))), "missed");
+    // Nor does it hold against a run that it was missed in a time to come.
+    book.was_set_back(at("02:00"));
+    assert_eq!(book.due(), Some(at("03:00")));
+    book.hear(&beat("ok"), at("03:05"));
+    assert_eq!(book.is_good(), Some(true));
+}
+
+#[test]
+fn a_clock_that_was_wrong_before_a_restart_is_forgotten() {
+    let far = moment("2050-01-01 04:00");
+    for (plan, due) in [(daily(), "03:00"), (every(60), "02:00")] {
+        let mut book = Book::new(plan.clone(), far);
+        book.hear(&beat("ok"), far);
+        let (book, _) = Book::restore(&book.encode("boot"), "boot", plan, at("01:00"));
+        assert_eq!(book.due(), Some(at(due)));
+    }
 }
 
 #[test]

@@ -21,4 +21,4 @@ pub use pidfile::{NoPid, PidFile, pid_in};
 pub use restarts::Restarts;
 pub use stat::Stat;
 pub use supervisor::{SYSTEMD_PROPERTIES, Unit, UnitState, launchd, systemd};
-pub use track::{Change, Identity, Process, Track};
+pub use track::{Change, Identity, Process, Rest, Track};

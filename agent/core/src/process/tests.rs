@@ -202,7 +202,7 @@ fn what_is_seen_one_after_the_other_says_what_became_of_it() {
         let mut track = Track::default();
         for (seen, changes) in &looks {
             assert_eq!(
-                told(&track.look(&processes(seen), Timestamp(0))),
+                told(&track.look(&processes(seen), Rest::default(), Timestamp(0))),
                 *changes,
                 "{sentence}: {seen}"
             );
@@ -215,13 +215,13 @@ fn what_is_seen_one_after_the_other_says_what_became_of_it() {
 #[test]
 fn a_death_that_was_told_is_not_told_again() {
     let mut track = Track::default();
-    track.look(&processes("1"), Timestamp(0));
+    track.look(&processes("1"), Rest::default(), Timestamp(0));
     let id = processes("1")[0].id;
     let died = track.died(id, Exit::Signal(9), Timestamp::from_secs(5));
     assert!(matches!(died, Some(Change::Died { exit: Exit::Signal(9), n_left: 0, .. })));
     assert_eq!(track.died(id, Exit::Unknown, Timestamp::from_secs(6)), None);
     let again = Process { began: Timestamp::from_secs(6), ..processes("2")[0] };
-    let changes = track.look(&[again], Timestamp::from_secs(9));
+    let changes = track.look(&[again], Rest::default(), Timestamp::from_secs(9));
     let Change::Restarted { down, .. } = changes[0] else { panic!("{changes:?}") };
     assert_eq!(down, Duration::from_secs(1), "when it began counts, not when it was seen");
 }
@@ -229,7 +229,7 @@ fn a_death_that_was_told_is_not_told_again() {
 #[test]
 fn what_is_stored_is_of_this_thing_and_this_start_of_the_machine() {
     let mut track = Track::default();
-    track.look(&processes("1 2"), Timestamp(0));
+    track.look(&processes("1 2"), Rest::default(), Timestamp(0));
     assert!(track.is_dirty());
     track.stored();
     let stored = track.encode("it", "boot");
@@ -241,8 +241,31 @@ fn what_is_stored_is_of_this_thing_and_this_start_of_the_machine() {
         assert_eq!(Track::restore(bad, "it", "boot"), Track::default(), "{bad}");
     }
     let many: String = (1..200).map(|n| format!("{n} ")).collect();
-    track.look(&processes(&many), Timestamp(0));
+    track.look(&processes(&many), Rest::default(), Timestamp(0));
     assert!(track.encode("it", "boot").len() < 4_000);
+}
+
+#[test]
+fn those_that_are_too_many_to_be_stored_have_not_started_after_a_restart() {
+    let list = |of: std::ops::Range<u32>| of.map(|n| format!("{n} ")).collect::<String>();
+    let mut track = Track::default();
+    track.look(&processes(&list(1..101)), Rest::default(), Timestamp(0));
+    let stored = track.encode("it", "boot");
+    for (sentence, seen, changes) in [
+        ("nothing has happened", list(1..101), ""),
+        ("one came", list(1..102), "+101"),
+        ("one of those that are stored went", list(2..101), "-1/99"),
+        ("others are left", list(81..101), "STORED"),
+        ("none is left but another", list(101..102), "ALL"),
+    ] {
+        let mut track = Track::restore(&stored, "it", "boot");
+        let told = told(&track.look(&processes(&seen), Rest::default(), Timestamp(0)));
+        match changes {
+            "STORED" => assert!(told.ends_with(" -64/20"), "{sentence}: {told}"),
+            "ALL" => assert!(told.ends_with(" -64/0 64>101"), "{sentence}: {told}"),
+            changes => assert_eq!(told, changes, "{sentence}"),
+        }
+    }
 }
 
 /// Values by signal, outside units, and events.
@@ -356,7 +379,7 @@ proptest! {
         let mut n_known = 0_i64;
         for (n, seen) in looks.iter().enumerate() {
             let text: String = seen.iter().map(|pid| format!("{pid} ")).collect();
-            let changes = track.look(&processes(&text), Timestamp(n as i64));
+            let changes = track.look(&processes(&text), Rest::default(), Timestamp(n as i64));
             let died = changes.iter().filter(|c| matches!(c, Change::Died { .. })).count() as i64;
             let again = changes.iter().filter(|c| matches!(c, Change::Restarted { .. })).count();
             let started = changes.iter().filter(|c| matches!(c, Change::Started { .. })).count() as i64;

@@ -2,7 +2,8 @@
 //!
 //! Owns who is known. A process is known by its number and when it began: the same number with another beginning is another
 //! process. Something was *started again* when none of the processes of before is there and others are. While one of them
-//! is there, those that come and go beside it are its workers.
+//! is there, those that come and go beside it are its workers. Of more than can be known it is only known how many there are:
+//! they have not started when they come into view.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,10 +64,20 @@ pub enum Change {
     },
 }
 
+/// Those that are there beside the ones that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// How many.
+    pub n: usize,
+    /// None of them began later, in the unit of [`Identity::started`].
+    pub until: u64,
+}
+
 /// The processes of one thing that is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Track {
     known: BTreeMap<Identity, Process>,
+    rest: Rest,
     /// The last one that went, when nothing is left, and when.
     gone: Option<(Process, Timestamp)>,
     /// It has been looked at least once, now or before a restart of the agent.
@@ -84,6 +95,9 @@ struct Row {
     boot: String,
     /// Beginning, number, and the former by the wall clock.
     processes: Vec<(u64, u32, i64)>,
+    /// Those that are not among them.
+    #[serde(default)]
+    rest: Rest,
     /// The last one that went, and when.
     gone: Option<(u64, u32, i64, i64)>,
 }
@@ -106,11 +120,15 @@ impl Track {
         });
         let gone =
             row.gone.map(|(started, pid, began, at)| (process(started, pid, began), Timestamp(at)));
-        Self { known: known.collect(), gone, has_looked: true, is_dirty: false }
+        let rest = row.rest;
+        Self { known: known.collect(), rest, gone, has_looked: true, is_dirty: false }
     }
 
     /// As it is stored.
     pub fn encode(&self, reads: &str, boot: &str) -> String {
+        let n_left_out = self.known.len().saturating_sub(MAX_STORED);
+        let newest = self.known.keys().next_back().map_or(0, |id| id.started);
+        let until = if n_left_out > 0 { newest.max(self.rest.until) } else { self.rest.until };
         let row = Row {
             v: 1,
             reads: reads.to_owned(),
@@ -121,6 +139,7 @@ impl Track {
                 .take(MAX_STORED)
                 .map(|p| (p.id.started, p.id.pid, p.began.nanos()))
                 .collect(),
+            rest: Rest { n: self.rest.n.saturating_add(n_left_out), until },
             gone: self.gone.map(|(p, at)| (p.id.started, p.id.pid, p.began.nanos(), at.nanos())),
         };
         serde_json::to_string(&row).expect("a struct of numbers and text is JSON")
@@ -141,7 +160,17 @@ impl Track {
         self.known.values()
     }
 
-    /// Whether this one is among them.
+    /// How many there are, known or not.
+    pub fn n(&self) -> usize {
+        self.known.len().saturating_add(self.rest.n)
+    }
+
+    /// Those that are there beside the known ones.
+    pub fn rest(&self) -> Rest {
+        self.rest
+    }
+
+    /// Whether this one is known.
     pub fn knows(&self, id: Identity) -> bool {
         self.known.contains_key(&id)
     }
@@ -155,16 +184,21 @@ impl Track {
     pub fn died(&mut self, id: Identity, exit: Exit, now: Timestamp) -> Option<Change> {
         let process = self.known.remove(&id)?;
         self.is_dirty = true;
-        let n_left = self.known.len();
+        let n_left = self.n();
         if n_left == 0 {
             self.gone = Some((process, now));
         }
         Some(Change::Died { process, exit, n_left })
     }
 
-    /// These are there, and no others.
-    pub fn look(&mut self, seen: &[Process], now: Timestamp) -> Vec<Change> {
+    /// These are there, and the rest, and no others.
+    pub fn look(&mut self, seen: &[Process], rest: Rest, now: Timestamp) -> Vec<Change> {
         let seen: BTreeMap<Identity, Process> = seen.iter().map(|p| (p.id, *p)).collect();
+        let before = std::mem::replace(&mut self.rest, rest);
+        let unknown = seen.iter().filter(|(id, _)| !self.known.contains_key(id));
+        let were_there = unknown.filter(|(id, _)| id.started <= before.until).take(before.n);
+        let were_there: Vec<_> = were_there.map(|(id, process)| (*id, *process)).collect();
+        self.known.extend(were_there);
         let is_first = !std::mem::replace(&mut self.has_looked, true);
         self.is_dirty |= is_first;
         let ended: Vec<Identity> =
@@ -176,7 +210,7 @@ impl Track {
             seen.values().filter(|p| !self.known.contains_key(&p.id)).copied().collect();
         self.is_dirty |= !new.is_empty();
         self.known.extend(new.iter().map(|p| (p.id, *p)));
-        let n_now = self.known.len();
+        let n_now = self.n();
         let started = |process: &Process| Change::Started { process: *process, n_now };
         match new.first() {
             None => {}

@@ -112,6 +112,8 @@ impl HeartbeatSource {
             self.answers.push((answer, heard.unwrap_or(otherwise)));
             changes.extend(became);
         }
+        // Whoever has gone needs no answer, and while nothing can be stored others come.
+        self.answers.retain(|(answer, _)| !answer.is_closed());
         self.tell(&changes, now, into);
         let is_turn = matches!(self.rhythm.turn(now, running), Turn::Look { .. });
         if let Some(is_good) = self.book.is_good().filter(|_| is_turn || !changes.is_empty()) {
@@ -119,6 +121,12 @@ impl HeartbeatSource {
         }
         let next = now + self.rhythm.next().saturating_sub(running);
         self.book.next_deadline().map_or(next, |deadline| next.min(deadline))
+    }
+
+    /// How many wait for an answer.
+    #[cfg(test)]
+    pub(super) fn n_answers(&self) -> usize {
+        self.answers.len()
     }
 
     /// Whether nobody listened since the last time.

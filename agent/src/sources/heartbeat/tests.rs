@@ -157,6 +157,20 @@ fn a_job_is_answered_when_what_it_said_is_durable() {
 }
 
 #[test]
+fn whoever_does_not_wait_any_more_takes_no_room_while_nothing_can_be_stored() {
+    let mut scene = Scene::new(hours(0.0), &Stored::default(), "boot");
+    let mut waits = scene.say("", Word::Start);
+    for _ in 0..100 {
+        drop(scene.say("", Word::Start));
+        scene.poll();
+        let _ = scene.source.checkpoint();
+    }
+    assert_eq!(scene.source.n_answers(), 1);
+    scene.store();
+    assert_eq!(waits.try_recv(), Ok("started"));
+}
+
+#[test]
 fn whoever_is_not_taken_is_told_at_once() {
     let scene = Scene::new(hours(0.0), &Stored::default(), "boot");
     let beat = || Beat { run: String::new(), word: Word::Start, output: String::new() };

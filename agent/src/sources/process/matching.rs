@@ -1,8 +1,8 @@
 //! The processes whose command line matches.
 //!
 //! Owns looking through all processes, beside the worker, and doing so cheaply: what a command line is, is asked once of each
-//! process, a few times while it is young, because a process that was just made has its parent's, and of all of them now
-//! and then, because a process may change its own. A young one whose parent matches is taken when it is older: most become
+//! process, a few times while it is young, because a process that was just made has its parent's, of one that has the number of
+//! another, and of all of them now and then, because a process may change its own. A young one whose parent matches is taken when it is older: most become
 //! another program at once.
 
 use std::collections::{HashMap, HashSet};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use regex::Regex;
 use watchkeeper_agent_core::process::MAX_PROCESSES;
 
-use super::table::{Called, Table};
+use super::table::{Called, Listed, Table};
 use super::whom::{Knower, Whom};
 use crate::sources::{Beside, Errand, Lost};
 
 /// So often is looked at a process that is new.
 const LOOKS_AT_NEW: u8 = 3;
 
-/// With every so manieth look all are looked at again.
-const ALL_AGAIN_EVERY: u32 = 16;
+/// After so many looks all are looked at again, and after so long.
+const ALL_AGAIN: (u32, Duration) = (16, Duration::from_secs(60));
 
 /// A process that is younger is likely to become another program.
 const YOUNG: Duration = Duration::from_secs(1);
@@ -45,11 +45,14 @@ struct Scan {
     table: Table,
     regex: Regex,
     known: HashMap<u32, Known>,
-    n_looks: u32,
+    /// How many looks ago all were looked at, and when.
+    all: Option<(u32, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
+    /// Its entry in the list: another one is another process.
+    entry: u64,
     started: u64,
     matches: bool,
     n_looks: u8,
@@ -70,14 +73,14 @@ impl ByMatch {
 }
 
 impl Knower for ByMatch {
-    fn ask(&mut self, beside: &Beside, _running: Duration) {
+    fn ask(&mut self, beside: &Beside, running: Duration) {
         if self.errand.is_some() {
             return;
         }
         let new = || Scan::new(self.table.clone(), self.regex.clone());
         let mut scan = self.scan.take().unwrap_or_else(new);
         self.errand = Some(beside.work(move || {
-            let found = scan.look();
+            let found = scan.look(running);
             (scan, found)
         }));
     }
@@ -126,21 +129,23 @@ impl Knower for ByMatch {
 
 impl Scan {
     fn new(table: Table, regex: Regex) -> Self {
-        Self { table, regex, known: HashMap::new(), n_looks: 0 }
+        Self { table, regex, known: HashMap::new(), all: None }
     }
 
-    /// The numbers of those that match, lowest first; never the agent itself.
-    fn look(&mut self) -> Found {
-        let pids = self.table.pids().map_err(|e| format!("processes can't be listed: {e}"))?;
-        let looks_at_all = self.n_looks.is_multiple_of(ALL_AGAIN_EVERY);
-        self.n_looks = self.n_looks.wrapping_add(1);
+    /// The numbers of those that match, those that began first first: a new one takes nobody's place. Never the agent itself.
+    fn look(&mut self, running: Duration) -> Found {
+        let listed = self.table.list().map_err(|e| format!("processes can't be listed: {e}"))?;
+        let looks_at_all = self.looks_at_all(running);
         let mut before = std::mem::take(&mut self.known);
         let mut found = Vec::new();
         let mut unknown: Option<(usize, io::Error)> = None;
-        for pid in pids {
+        for Listed { pid, entry } in listed {
             let known = before.remove(&pid);
-            let is_settled = known.is_some_and(|known| known.is_settled());
-            let asked = if is_settled && !looks_at_all { Ok(known) } else { self.ask(pid, known) };
+            let is_settled = known.is_some_and(|known| known.is_settled() && known.entry == entry);
+            let asked = match is_settled && !looks_at_all {
+                true => Ok(known),
+                false => self.ask(pid, entry, known),
+            };
             // One that can't be asked is there, and nothing new is known of it.
             let known = asked.unwrap_or_else(|error| {
                 if known.is_none() {
@@ -162,21 +167,70 @@ impl Scan {
                 let all: HashSet<u32> = found.iter().copied().collect();
                 let young_of = |pid: &u32| self.known.get(pid)?.young_of;
                 found.retain(|pid| young_of(pid).is_none_or(|parent| !all.contains(&parent)));
-                found.sort_unstable();
+                found.sort_unstable_by_key(|pid| (self.known.get(pid).map(|k| k.started), *pid));
                 Ok(found)
             }
         }
     }
 
-    fn ask(&self, pid: u32, before: Option<Known>) -> io::Result<Option<Known>> {
+    /// Whether it is time for that.
+    fn looks_at_all(&mut self, running: Duration) -> bool {
+        let (after, length) = ALL_AGAIN;
+        let since = self.all.filter(|(n, at)| *n < after && running < *at + length);
+        let (n, at) = since.unwrap_or((0, running));
+        self.all = Some((n + 1, at));
+        since.is_none()
+    }
+
+    fn ask(&self, pid: u32, entry: u64, before: Option<Known>) -> io::Result<Option<Known>> {
         Ok(self.table.called(pid)?.map(|Called { started, age, parent, command }| {
             let n_looks = before.filter(|b| b.started == started).map_or(0, |b| b.n_looks);
             Known {
+                entry,
                 started,
                 matches: !command.is_empty() && self.regex.is_match(&command),
                 n_looks: n_looks.saturating_add(1),
                 young_of: (age < YOUNG).then_some(parent),
             }
         }))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::sources::process::tests::strange::{FIRST, hour, process};
+
+    #[test]
+    fn a_process_that_has_the_number_of_another_is_seen_at_the_next_look() {
+        let proc = tempfile::tempdir().unwrap();
+        let new = tempfile::tempdir_in(proc.path()).unwrap();
+        process(proc.path(), FIRST, 10, "another");
+        process(new.path(), FIRST, 20, "shop");
+        let table = Table::at(proc.path().to_owned(), hour);
+        let mut scan = Scan::new(table, Regex::new("^shop").unwrap());
+        (0..5).for_each(|i| assert_eq!(scan.look(Duration::from_secs(i)), Ok(vec![])));
+        let place = proc.path().join(FIRST.to_string());
+        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::rename(new.path().join(FIRST.to_string()), place).unwrap();
+        assert_eq!(scan.look(Duration::from_secs(5)), Ok(vec![FIRST]));
+    }
+
+    #[test]
+    fn another_name_is_seen_after_some_looks_or_a_minute() {
+        let proc = tempfile::tempdir().unwrap();
+        let table = Table::at(proc.path().to_owned(), hour);
+        let regex = Regex::new("^shop").unwrap();
+        for (every, n_looks) in [(1, 16), (10, 6), (3_600, 1)] {
+            process(proc.path(), FIRST, 10, "sh start.sh");
+            let mut scan = Scan::new(table.clone(), regex.clone());
+            // Just after all were looked at.
+            let begun = (0..LOOKS_AT_NEW).find(|_| scan.look(Duration::ZERO) != Ok(vec![]));
+            assert_eq!(begun, None);
+            scan.all = Some((1, Duration::ZERO));
+            process(proc.path(), FIRST, 10, "shop");
+            let look = |n: &u64| scan.look(Duration::from_secs(*n * every)) == Ok(vec![FIRST]);
+            assert_eq!((1..100).find(look), Some(n_looks), "every {every} s");
+        }
     }
 }

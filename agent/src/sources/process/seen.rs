@@ -5,6 +5,8 @@
 use std::io;
 use std::time::Duration;
 
+#[cfg(doc)]
+use watchkeeper_agent_core::process::Identity;
 use watchkeeper_agent_core::process::Sample;
 use watchkeeper_model::Timestamp;
 
@@ -13,6 +15,16 @@ use watchkeeper_model::Timestamp;
 pub(super) struct Moment {
     pub(super) now: Timestamp,
     pub(super) uptime: Duration,
+    /// What began now would have begun at, in the unit of [`Identity::started`].
+    pub(super) started: u64,
+}
+
+/// An entry of the list of all processes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) pid: u32,
+    /// Tells it from another process that has its number later. For one process it may change too.
+    pub(super) entry: u64,
 }
 
 /// How a process was called.

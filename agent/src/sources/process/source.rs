@@ -9,7 +9,7 @@ use std::time::Duration;
 use watchkeeper_agent_core::observe::{Accumulator, InUse};
 use watchkeeper_agent_core::polling::{Rhythm, Turn};
 use watchkeeper_agent_core::process::{
-    Change, Exit, Identity, Process, ProcessObserver, Restarts, Sample, Total, Track,
+    Change, Exit, Identity, Process, ProcessObserver, Rest, Restarts, Sample, Total, Track,
 };
 use watchkeeper_daemon::{clock, machine};
 use watchkeeper_model::{FileRef, Service, Timestamp};
@@ -70,6 +70,8 @@ struct Look {
     samples: Vec<Sample>,
     /// Those that were there before and can't be looked at now: an agent without a descriptor left raises no alarm.
     unseen: Vec<Process>,
+    /// Those that are too many to look at.
+    rest: Rest,
     /// If nobody is there, whether that is known.
     is_certain: bool,
     health: Health,
@@ -78,7 +80,8 @@ struct Look {
 impl Look {
     fn at_nobody(is_up: bool, health: Health) -> Self {
         let total = Total { is_up, n: 0 };
-        Self { total, samples: Vec::new(), unseen: Vec::new(), is_certain: true, health }
+        let (samples, unseen, rest) = (Vec::new(), Vec::new(), Rest::default());
+        Self { total, samples, unseen, rest, is_certain: true, health }
     }
 }
 
@@ -183,7 +186,7 @@ impl ProcessSource {
             if exit == Exit::Unknown {
                 self.ended.insert(id, running);
                 // That it is down is said at once, how it ended when that is known.
-                let n = self.track.known().len().saturating_sub(self.ended.len());
+                let n = self.track.n().saturating_sub(self.ended.len());
                 self.observer.up(Total { is_up: n > 0, n: n as u64 }, now, into);
             } else {
                 self.died(id, exit, now, into);
@@ -208,7 +211,7 @@ impl ProcessSource {
 
     fn died(&mut self, id: Identity, exit: Exit, now: Timestamp, into: &mut Accumulator) {
         if let Some(change) = self.track.died(id, exit, now) {
-            let n = self.track.known().len();
+            let n = self.track.n();
             self.observer.up(Total { is_up: n > 0, n: n as u64 }, now, into);
             self.observer.tell(&change, now, into);
         }
@@ -241,7 +244,7 @@ impl ProcessSource {
             return;
         }
         let seen: Vec<_> = look.samples.iter().map(|sample| sample.process).collect();
-        let changes = self.track.look(&[seen, look.unseen].concat(), now);
+        let changes = self.track.look(&[seen, look.unseen].concat(), look.rest, now);
         changes.iter().for_each(|change| self.observer.tell(change, now, into));
         self.count_restarts(&changes, now, into);
         if std::mem::take(&mut self.owed) {
@@ -264,7 +267,11 @@ impl ProcessSource {
                 let look = self.look_at_these(&known, 0, moment);
                 // That nobody is there is known only of those that were.
                 let is_certain = look.is_certain && self.track.has_known();
-                Look { health: Health::Failing(problem), is_certain, ..look }
+                let Total { is_up, n } = look.total;
+                // Nothing new is known of the others either.
+                let rest = if is_up { self.track.rest() } else { Rest::default() };
+                let total = Total { is_up, n: n + rest.n as u64 };
+                Look { health: Health::Failing(problem), is_certain, total, rest, ..look }
             }
             Whom::Nobody(why) => Look::at_nobody(false, Health::Waiting(why)),
             Whom::NoProcess => Look::at_nobody(true, Health::Ok),
@@ -311,6 +318,7 @@ impl ProcessSource {
         }
         let n = (look.samples.len() + look.unseen.len() + n_more) as u64;
         look.total = Total { is_up: n > 0, n };
+        look.rest = Rest { n: n_more, until: moment.started };
         look.health = problems.into_iter().next().unwrap_or(Health::Ok);
         look
     }

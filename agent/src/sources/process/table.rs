@@ -4,10 +4,10 @@
 //! hangs while its memory is changed, and are only read beside it.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirEntryExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use rustix::time::{ClockId, clock_gettime};
 use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample, Stat};
 use watchkeeper_model::Timestamp;
 
-pub(super) use super::seen::{Called, Moment, Seen};
+pub(super) use super::seen::{Called, Listed, Moment, Seen};
 use crate::descriptors;
 
 /// More open files than this are not counted one by one.
@@ -93,7 +93,9 @@ impl Table {
 
     /// This moment.
     pub(super) fn moment(&self, now: Timestamp) -> Moment {
-        Moment { now, uptime: (self.uptime)() }
+        let uptime = (self.uptime)();
+        let ticks = uptime.as_nanos() * u128::from(self.ticks_per_second) / 1_000_000_000;
+        Moment { now, uptime, started: u64::try_from(ticks).unwrap_or(u64::MAX) }
     }
 
     /// How a process is; `None` if there is none of this number.
@@ -148,10 +150,13 @@ impl Table {
         }
     }
 
-    /// The numbers of all processes.
-    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
-        let entries = std::fs::read_dir(&self.proc)?.flatten();
-        Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    /// All processes. With its directory a process gets an inode of its own, which stands in the list and costs no call.
+    pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
+        let listed = |entry: DirEntry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some(Listed { pid, entry: entry.ino() })
+        };
+        Ok(std::fs::read_dir(&self.proc)?.flatten().filter_map(listed).collect())
     }
 
     /// How a process was called; `None` if there is no such process. May wait.

@@ -10,7 +10,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System,
 use watchkeeper_agent_core::process::{Exit, Identity, Process, Sample};
 use watchkeeper_model::Timestamp;
 
-pub(super) use super::seen::{Called, Moment, Seen};
+pub(super) use super::seen::{Called, Listed, Moment, Seen};
 
 /// The most that is looked at of a command line.
 const MAX_COMMAND_BYTES: usize = 4096;
@@ -37,7 +37,8 @@ impl Table {
     pub(super) fn moment(&self, now: Timestamp) -> Moment {
         // If it is not told, no pidfile is taken for one that was left over.
         let seconds = System::uptime().unwrap_or(u64::MAX);
-        Moment { now, uptime: Duration::from_secs(seconds) }
+        let started = u64::try_from(now.nanos() / 1_000_000_000).unwrap_or_default();
+        Moment { now, uptime: Duration::from_secs(seconds), started }
     }
 
     /// How a process is; `None` if there is none of this number.
@@ -78,12 +79,13 @@ impl Table {
         Exit::Unknown
     }
 
-    /// The numbers of all processes.
-    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
+    /// All processes.
+    pub(super) fn list(&self) -> io::Result<Vec<Listed>> {
         let mut system = System::new().map_err(io::Error::other)?;
         let what = ProcessRefreshKind::nothing();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-        Ok(system.processes().keys().map(|pid| pid.as_u32()).collect())
+        let listed = system.processes().iter();
+        Ok(listed.map(|(pid, p)| Listed { pid: pid.as_u32(), entry: p.start_time() }).collect())
     }
 
     /// How a process was called; `None` if there is no such process. May wait.

@@ -35,6 +35,8 @@ pub(super) struct ByUnit {
     errand: Option<Errand<Result<Option<Unit>, String>>>,
     asked_at: Option<Duration>,
     is_outdated: bool,
+    /// The process that ended, until whoever runs it knows of that.
+    dead: Option<u32>,
     answer: Option<Result<Option<Unit>, String>>,
     /// The count of the answer before.
     n_starts: Option<u64>,
@@ -90,6 +92,7 @@ impl ByUnit {
             errand: None,
             asked_at: None,
             is_outdated: true,
+            dead: None,
             answer: None,
             n_starts: None,
             n_restarts: 0,
@@ -128,6 +131,9 @@ impl Knower for ByUnit {
             let grown = self.n_starts.replace(n).map_or(0, |before| n.saturating_sub(before));
             self.n_restarts = self.n_restarts.saturating_add(grown);
         }
+        let named = self.unit().and_then(|unit| unit.pid);
+        self.dead = self.dead.filter(|dead| named == Some(*dead));
+        self.is_outdated |= self.dead.is_some();
         true
     }
 
@@ -137,16 +143,18 @@ impl Knower for ByUnit {
             None => Whom::NotYet,
             Some(Err(problem)) => Whom::Unclear(problem.clone()),
             Some(Ok(None)) => Whom::Unclear(format!("{} knows no {name}", self.supervisor.program)),
-            Some(Ok(Some(unit))) => match (unit.state, unit.pid) {
-                (UnitState::Up, Some(pid)) => Whom::These { pids: vec![pid], n_more: 0 },
-                (UnitState::Up, None) => Whom::NoProcess,
-                _ => Whom::Nobody(format!("{name} is {}", unit.words)),
+            Some(Ok(Some(unit))) => match (unit.pid, unit.state) {
+                // Whatever it is called: one that begins or is stopped runs as well.
+                (Some(pid), _) => Whom::These { pids: vec![pid], n_more: 0 },
+                (None, UnitState::Up) => Whom::NoProcess,
+                (None, _) => Whom::Nobody(format!("{name} is {}", unit.words)),
             },
         }
     }
 
-    fn died(&mut self, _pid: u32) {
+    fn died(&mut self, pid: u32) {
         self.is_outdated = true;
+        self.dead = Some(pid);
     }
 
     fn exit(&self, pid: u32) -> Option<Exit> {

@@ -6,5 +6,5 @@
 mod config;
 mod lives;
 mod scene;
-mod strange;
+pub(super) mod strange;
 mod supervisors;

@@ -13,10 +13,10 @@ use crate::sources::process::pidfile::ByPidFile;
 use crate::sources::process::table::Table;
 
 /// Beyond what the system gives out: what is done to a process of such a number is done to none.
-const FIRST: u32 = 4_000_000;
+pub(in crate::sources::process) const FIRST: u32 = 4_000_000;
 
 /// A `/proc` in which a process of this number began so many seconds after the machine did, an hour ago.
-fn process(proc: &Path, pid: u32, began: u64, command: &str) {
+pub(in crate::sources::process) fn process(proc: &Path, pid: u32, began: u64, command: &str) {
     let place = proc.join(pid.to_string());
     std::fs::create_dir_all(place.join("fd")).unwrap();
     let zeros = "0 ".repeat(28);
@@ -28,7 +28,7 @@ fn process(proc: &Path, pid: u32, began: u64, command: &str) {
     std::fs::write(place.join("cmdline"), command.replace(' ', "\0") + "\0").unwrap();
 }
 
-fn hour() -> Duration {
+pub(in crate::sources::process) fn hour() -> Duration {
     Duration::from_secs(3_600)
 }
 
@@ -175,6 +175,30 @@ fn an_expression_that_matches_hundreds_is_bounded_and_told() {
     assert_eq!((scene.is_up(), scene.health()), (Some(true), "ok".to_owned()));
     assert!(scene.told().len() <= 60, "{}", scene.told().len());
     assert!(scene.acc.held_back()[0].n > 300);
+}
+
+#[test]
+fn who_comes_into_view_when_another_dies_has_not_started() {
+    let proc = tempfile::tempdir().unwrap();
+    let n = MAX_PROCESSES as u32 + 88;
+    (0..n).for_each(|i| process(proc.path(), FIRST + i, 10, "worker --of shop"));
+    let table = Table::at(proc.path().to_owned(), hour);
+    let knower = ByMatch::new(Regex::new("^worker .*shop$").unwrap(), table.clone());
+    let mut scene = Scene::by("every: 1s, match: x", table, Box::new(knower));
+    scene.until("all are counted", |s| s.last.get("process_count") == Some(&f64::from(n)));
+    std::fs::remove_dir_all(proc.path().join(FIRST.to_string())).unwrap();
+    let is_counted = |s: &Scene| s.last["process_count"] >= f64::from(n - 1);
+    scene.until("its death is told", |s| {
+        assert!(is_counted(s), "it dips: {:?}", s.last);
+        s.told() == ["died"]
+    });
+    assert!(scene.events[0].message.ends_with(", 599 left"), "{}", scene.events[0].message);
+    scene.events.clear();
+    // New ones take nobody's place, whatever their number, and are counted.
+    process(proc.path(), FIRST - 1, 3_599, "worker --of shop");
+    process(proc.path(), FIRST + n, 3_599, "worker --of shop");
+    scene.until("more are there", |s| s.last["process_count"] == f64::from(n + 1));
+    assert_eq!(scene.told(), [""; 0]);
 }
 
 #[test]

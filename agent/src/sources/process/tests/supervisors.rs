@@ -97,6 +97,47 @@ fn a_unit_is_followed_through_a_crash_and_its_restart() {
 }
 
 #[test]
+fn what_begins_or_ends_runs_as_long_as_its_process_does() {
+    let played = Played::new();
+    let mut child = sleeper();
+    let pid = child.id();
+    played.says(&systemd(pid, "activating/start", 0, (pid, 0, 0)));
+    let mut scene = played.systemd("1s");
+    // A service that says itself when it is ready (Type=notify).
+    scene.until("it runs before it is ready", |s| s.is_up() == Some(true));
+    assert_eq!((scene.told(), scene.health()), (vec![], "ok".to_owned()));
+
+    played.says(&systemd(pid, "deactivating/stop-sigterm", 0, (pid, 0, 0)));
+    let mut scene = played.systemd("1s");
+    scene.until("it runs until it has ended", |s| s.last.contains_key("process_cpu"));
+    assert_eq!((scene.is_up(), scene.told()), (Some(true), vec![]));
+    played.says(&systemd(0, "inactive/dead", 0, (pid, 1, 42)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    scene.until("its end is told", |s| s.told() == ["died"] && s.is_up() == Some(false));
+    assert!(!scene.events[0].message.contains(" ended "), "{}", scene.events[0].message);
+}
+
+#[test]
+fn a_supervisor_that_has_not_noticed_a_death_yet_is_asked_again() {
+    let played = Played::new();
+    let mut child = sleeper();
+    let pid = child.id();
+    played.says(&systemd(pid, "active/running", 0, (pid, 0, 0)));
+    let mut scene = played.systemd("1h");
+    scene.until("it runs", |s| s.is_up() == Some(true));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    scene.until("its death is told", |s| s.told() == ["died"]);
+    let again = sleeper();
+    played.says(&systemd(again.id(), "active/running", 1, (again.id(), 0, 0)));
+    let before = std::time::Instant::now();
+    scene.until("it runs again", |s| s.told() == ["died", "restarted"] && s.is_up() == Some(true));
+    // While all is well it would be half a minute.
+    assert!(before.elapsed().as_secs() < 15, "{:?}", before.elapsed());
+}
+
+#[test]
 fn a_unit_that_is_stopped_failed_or_unknown_has_a_state_of_its_own() {
     let played = Played::new();
     for (says, complains, health, is_up) in [
