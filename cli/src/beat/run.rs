@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process};
 use rustix::termios::tcgetpgrp;
@@ -16,12 +16,13 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::output::{Tail, copy};
 use super::voice::{NotHeard, Voice, Word};
 use crate::context::Outcome;
 
-/// An agent that is being started again is waited for so long; its answer to the end of a run matters most.
+/// An agent that is being started again is waited for so long, from the end of the command at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// So long after the other it is tried again.
@@ -64,7 +65,8 @@ pub(super) async fn run_command(
             let said = format!("{}: {error}\n", program.unwrap_or_default());
             tell(&said);
             let word = Word::Failure { exit_code: Some(code.into()), signal: None };
-            say_end(&voice, word, &run, began.elapsed(), said.into_bytes()).await;
+            let until = Instant::now() + PATIENCE;
+            say_end(&voice, word, &run, began.elapsed(), said.into_bytes(), until).await;
             return Ok(Outcome::Exit(code));
         }
     };
@@ -76,11 +78,12 @@ pub(super) async fn run_command(
     let lasted = began.elapsed();
     passing_on.abort();
     tokio::pin!(copying);
+    let until = Instant::now() + PATIENCE;
     let is_copied = tokio::time::timeout(LAST_WORDS, &mut copying).await.is_ok();
     // The end must not overtake the beginning.
     let _ = beginning.await;
     let (word, code) = word_of(status);
-    say_end(&voice, word, &run, lasted, tail.bytes()).await;
+    say_end(&voice, word, &run, lasted, tail.bytes(), until).await;
     if !is_copied {
         // What the command left behind goes on writing, as it would without us.
         copying.await;
@@ -173,20 +176,26 @@ fn word_of(status: ExitStatus) -> (Word, u8) {
 }
 
 async fn say_start(voice: Voice, run: String) {
-    let said = tokio::time::timeout(PATIENCE, voice.say(Word::Start, &run, None, Vec::new())).await;
-    match said {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => warn(&error.to_string(), "the command runs all the same"),
-        Err(_) => warn("the agent did not answer in time", "the command runs all the same"),
+    let said = voice.within(PATIENCE).say(Word::Start, &run, None, Vec::new()).await;
+    if let Err(error) = said {
+        warn(&error.to_string(), "the command runs all the same");
     }
 }
 
-async fn say_end(voice: &Voice, word: Word, run: &str, lasted: Duration, output: Vec<u8>) {
-    let until = Instant::now() + PATIENCE;
+/// Says it until the agent takes it or the time is over.
+async fn say_end(
+    voice: &Voice,
+    word: Word,
+    run: &str,
+    lasted: Duration,
+    output: Vec<u8>,
+    until: Instant,
+) {
     loop {
+        let voice = voice.within(until.saturating_duration_since(Instant::now()));
         match voice.say(word, run, Some(lasted), output.clone()).await {
             Ok(_) => return,
-            Err(error) if NotHeard::may_pass(&error) && Instant::now() < until => {
+            Err(error) if NotHeard::may_pass(&error) && Instant::now() + AGAIN < until => {
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => {
@@ -203,4 +212,23 @@ fn warn(what: &str, so: &str) {
 /// To those who read what goes wrong, if anybody does.
 fn tell(said: &str) {
     let _ = std::io::stderr().write_all(said.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Url;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_takes_connections_and_says_nothing_is_waited_for_no_longer() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let agent = format!("http://{}", silent.local_addr().unwrap());
+        let voice = Voice::new(Url::parse(&agent).unwrap(), "backup").unwrap();
+        let began = Instant::now();
+        let until = began + Duration::from_millis(700);
+        say_end(&voice, Word::Success, "", Duration::ZERO, Vec::new(), until).await;
+        let waited = began.elapsed();
+        assert!(waited < PATIENCE && Instant::now() >= until, "{waited:?}");
+    }
 }
