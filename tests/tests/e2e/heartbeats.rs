@@ -1,10 +1,11 @@
 //! Jobs that say how they are: by being run, by a word, and over HTTP; through agents that die, and past those that are dead.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use watchkeeper_tests::fakes::PagerDuty;
 use watchkeeper_tests::harness::{Site, Totals, binary, eventually, free_port};
@@ -127,8 +128,7 @@ async fn signals_reach_the_command() {
         std::io::Read::read_exact(&mut out, &mut byte).unwrap();
         said.extend(byte);
     }
-    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    signal_to(child.id(), Signal::TERM);
     std::io::Read::read_to_end(&mut out, &mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(5));
     assert!(text(&said).ends_with("stopping\n"), "{}", text(&said));
@@ -149,6 +149,29 @@ async fn a_dead_agent_stops_no_job() {
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let alone = done(&nobody, "watchkeeper beat backup");
     assert_eq!(alone.status.code(), Some(1));
+}
+
+#[test]
+fn what_a_command_left_behind_holds_nobody_who_is_told_to_end() {
+    let job = "exec watchkeeper beat backup -- sh -c 'sleep 60 & echo $!; exit 3'";
+    let nobody = agent(free_port());
+    let started = [Signal::TERM, Signal::INT, Signal::HUP]
+        .map(|signal| (signal, cron(&nobody, job).spawn().unwrap()));
+    for (signal, mut child) in started {
+        let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = lines.find(|line| line.as_ref().unwrap().contains("how the command ended"));
+        assert!(told.is_some(), "the command has ended, and everything is said");
+        signal_to(child.id(), signal);
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal:?}");
+        let mut left = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut left).unwrap();
+        signal_to(left.trim().parse().unwrap(), Signal::KILL);
+    }
+}
+
+fn signal_to(id: u32, signal: Signal) {
+    let id = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
 }
 
 #[tokio::test]
