@@ -1,6 +1,7 @@
 //! Signals that reach a job's runner and are meant for the job.
 //!
-//! Owns which are passed on to the command, and which end the runner once the command is gone.
+//! Owns which are passed on to the command, and which end the runner once the command is gone. Never listens to one that whoever
+//! started us had ignored: the command ignores it too then.
 
 use std::convert::Infallible;
 
@@ -37,7 +38,9 @@ impl Signals {
     /// Listens from now on.
     pub(super) fn listen() -> std::io::Result<Self> {
         let (heard, signals) = mpsc::channel(16);
-        for what in PASSED_ON {
+        // Elsewhere than on Linux nobody says which are ignored.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        for what in PASSED_ON.into_iter().filter(|what| !is_ignored(&status, what.which)) {
             let mut listening = signal(SignalKind::from_raw(what.which.as_raw()))?;
             let heard = heard.clone();
             tokio::spawn(async move {
@@ -74,7 +77,35 @@ impl Signals {
     }
 }
 
+/// `SigIgn` of proc_pid_status(5): a bit for each signal, in hexadecimal digits, the lowest for signal 1.
+fn is_ignored(status: &str, signal: Signal) -> bool {
+    let digits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = digits.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
 /// Whether a terminal's keys reach us, and so the command too.
 fn is_in_foreground() -> bool {
     tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ignored_from_the_start_is_known() {
+        for (status, signal, expected) in [
+            ("SigBlk:\tffffffffffffffff\nSigIgn:\t0000000000000001\n", Signal::HUP, true),
+            ("SigIgn:\t0000000000000001\nSigCgt:\tffffffffffffffff\n", Signal::INT, false),
+            ("SigIgn:\t0000000000005006\n", Signal::INT, true),
+            ("SigIgn:\t0000000000005006\n", Signal::QUIT, true),
+            ("SigIgn:\t0000000000005006\n", Signal::TERM, true),
+            ("SigIgn:\t0000000000005006\n", Signal::USR1, false),
+            ("SigIgn:\tno number\n", Signal::HUP, false),
+            ("", Signal::HUP, false),
+        ] {
+            assert_eq!(is_ignored(status, signal), expected, "{status} {signal:?}");
+        }
+    }
 }

@@ -169,6 +169,13 @@ fn what_a_command_left_behind_holds_nobody_who_is_told_to_end() {
     }
 }
 
+#[test]
+fn what_is_ignored_stays_so_for_the_command() {
+    let nobody = agent(free_port());
+    let job = "trap '' HUP; exec watchkeeper beat backup -- sh -c 'kill -HUP $$ $PPID; exit 6'";
+    assert_eq!(done(&nobody, job).status.code(), Some(6));
+}
+
 fn signal_to(id: u32, signal: Signal) {
     let id = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
     kill_process(id, signal).unwrap();
