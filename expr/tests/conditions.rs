@@ -223,6 +223,8 @@ const PROBE: &[(&str, Type)] = &[
     ("body", Type::String),
     ("open", Type::Bool),
     ("load", Type::Double),
+    ("certificate", Type::Json),
+    ("certificate.expires_in", Type::Duration),
 ];
 
 #[test]
@@ -321,7 +323,9 @@ const BAD_OVER_A_PROBE: &[(&str, &[&str])] = &[
     ("stauts == 200", &["0+6: unknown name `stauts` | did you mean `status`?"]),
     (
         "nothing == 200",
-        &["0+7: unknown name `nothing` | known here: status, latency, json, body, open, load"],
+        &[
+            "0+7: unknown name `nothing` | known here: status, latency, json, body, open, load, certificate, certificate.expires_in",
+        ],
     ),
     ("status.code == 200", &["0+11: `status` is a whole number and has no parts"]),
     ("status == '200'", &["0+15: `status` is a whole number, not a text | write status == 200"]),
@@ -352,6 +356,18 @@ const BAD_OVER_A_PROBE: &[(&str, &[&str])] = &[
         "json.took < duration('1s')",
         &[
             "0+26: only a duration compares with one, and `json.took` may be anything | write duration(json.took) < duration(\"1s\")",
+        ],
+    ),
+    (
+        "certificate.expire_in > duration('1d')",
+        &[
+            "0+38: only a duration compares with one, and `certificate.expire_in` may be anything | did you mean `certificate.expires_in`?",
+        ],
+    ),
+    (
+        "duration('1d') < certificate.left",
+        &[
+            "0+33: only a duration compares with one, and `certificate.left` may be anything | known here: certificate.expires_in",
         ],
     ),
     ("open == 'true'", &["0+14: `open` is true or false, not a text | write open == true"]),
