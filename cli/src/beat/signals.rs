@@ -84,9 +84,10 @@ fn is_ignored(status: &str, signal: Signal) -> bool {
     mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
-/// Whether a terminal's keys reach us, and so the command too.
+/// Whether our terminal's keys reach us, and so the command too; where standard input comes from does not matter.
 fn is_in_foreground() -> bool {
-    tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|group| group == getpgrp()))
 }
 
 #[cfg(test)]

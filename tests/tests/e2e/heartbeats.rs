@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use watchkeeper_tests::fakes::PagerDuty;
-use watchkeeper_tests::harness::{Site, Totals, binary, eventually, free_port};
+use watchkeeper_tests::harness::{Site, Totals, binary, eventually, find_program, free_port};
 
 const KEY: &str = "0cc175b9c0f1b6a831c399e269772661";
 
@@ -174,6 +174,29 @@ fn what_is_ignored_stays_so_for_the_command() {
     let nobody = agent(free_port());
     let job = "trap '' HUP; exec watchkeeper beat backup -- sh -c 'kill -HUP $$ $PPID; exit 6'";
     assert_eq!(done(&nobody, job).status.code(), Some(6));
+}
+
+#[test]
+fn keys_of_a_terminal_reach_the_command_once_wherever_its_input_comes_from() {
+    // Elsewhere script(1) takes other options.
+    if !cfg!(target_os = "linux") || find_program("script").is_none() {
+        return;
+    }
+    // What was passed on before USR1 has come before USR1.
+    let job = r#"exec watchkeeper beat backup --no-output -- sh -c '
+        n=0
+        trap "n=\$((n+1)); kill -USR1 \$PPID" INT
+        trap "echo came \$n times; exit" USR1
+        echo ready; while :; do sleep 0.05; done' </dev/null"#;
+    let mut command = cron(&agent(free_port()), r#"exec script -qec "$JOB" /dev/null"#);
+    let mut child = command.env("JOB", job).stdin(Stdio::piped()).spawn().unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")));
+    keys.write_all(b"\x03").unwrap();
+    let told = lines.map(Result::unwrap).find(|line| line.contains("came")).unwrap();
+    assert!(told.contains("came 1 times"), "{told}");
+    child.wait().unwrap();
 }
 
 fn signal_to(id: u32, signal: Signal) {
