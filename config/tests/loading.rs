@@ -122,6 +122,51 @@ fn secrets_come_from_the_environment_a_file_or_the_text() {
     }
 }
 
+#[test]
+fn no_file_that_is_named_makes_a_daemon_wait_or_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), rustix::fs::Mode::RUSR).unwrap();
+    std::fs::write(path("large"), vec![b'x'; (1 << 20) + 1]).unwrap();
+    std::fs::write(path("bytes"), b"\xff").unwrap();
+    let secret =
+        |node: &Node, reader: &mut Reader<'_>| read::secret(node, reader).map(|_| String::new());
+    type Read<'r> = &'r dyn Fn(&Node, &mut Reader<'_>) -> Option<String>;
+    let cases: [(&str, Read<'_>, &str); 8] = [
+        ("{file: pipe}", &secret, "cannot read DIR/pipe: it is no file"),
+        ("{file: /dev/zero}", &secret, "cannot read /dev/zero: it is no file"),
+        ("{file: large}", &secret, "cannot read DIR/large: larger than 64KiB"),
+        ("{file: bytes}", &secret, "cannot read DIR/bytes: it is not UTF-8"),
+        ("pipe", &read::pem_file, "DIR/pipe cannot be read: it is no file"),
+        ("/dev/zero", &read::pem_file, "/dev/zero cannot be read: it is no file"),
+        ("large", &read::pem_file, "DIR/large cannot be read: larger than 1MiB"),
+        (".", &read::pem_file, "DIR/. cannot be read: it is no file"),
+    ];
+    for (text, read, expected) in cases {
+        std::fs::write(path("a.yaml"), format!("x: {text}")).unwrap();
+        let told = at(&path("a.yaml"), |root, reader| read(root.get("x").unwrap(), reader));
+        let told = told.unwrap_err().render().replace(&*dir.path().to_string_lossy(), "DIR");
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+}
+
+#[test]
+fn a_configuration_may_come_by_a_pipe_that_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).unwrap();
+    let writing = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, "x: 1")
+    });
+    let is_there = at(&pipe, |root, _| Some(root.get("x").is_some())).unwrap().0;
+    assert!(is_there);
+    writing.join().unwrap().unwrap();
+    let told = at(Path::new("/dev/zero"), |_, _| Some(())).unwrap_err().render();
+    assert!(told.contains("cannot read /dev/zero: larger than 4MiB"), "{told}");
+}
+
 /// Loads a file and reads its root.
 fn at<T>(
     path: &Path,

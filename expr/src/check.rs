@@ -287,6 +287,8 @@ impl Checker<'_> {
         };
         if mixed {
             let (message, help) = mismatch(&left, relation, &right);
+            let meant = self.meant(&left, right.kind).or_else(|| self.meant(&right, left.kind));
+            let help = meant.unwrap_or(help);
             let problem = ExprProblem::at(self.span(expr), message).help(help);
             return self.refuse(problem);
         }

@@ -68,6 +68,13 @@ impl Condition {
     pub fn evaluate<R: Record + ?Sized>(&self, record: &R) -> Verdict {
         Evaluation::new(record, &self.slots).test(&self.root)
     }
+
+    /// Whether it can't be judged because its macros would visit more than [`MAX_VISITS`](crate::MAX_VISITS) elements
+    /// of this record.
+    pub fn is_exhausted_by<R: Record + ?Sized>(&self, record: &R) -> bool {
+        let mut evaluation = Evaluation::new(record, &self.slots);
+        evaluation.test(&self.root) == Verdict::Unjudged && evaluation.is_exhausted()
+    }
 }
 
 /// Two conditions are the same if they say the same, wherever their fields are kept.

@@ -13,24 +13,56 @@ use crate::node::{Constant, Conversion, Macro, Node, Relation, Source};
 use crate::record::{Record, Value, Verdict};
 use crate::val::{Fault, Val, int_and_double};
 
-/// Elements that the macros of one evaluation may visit; more is an error.
-const MAX_VISITS: u32 = 10_000;
+/// Elements that the macros of one evaluation may visit; more can't be judged. That many take about as long as reading them
+/// from JSON does.
+pub const MAX_VISITS: u32 = 100_000;
+
+/// Elements that `in` looks through within a macro in the time of one visit.
+const LOOKED_THROUGH: usize = 1_000;
 
 /// One evaluation.
 pub(crate) struct Evaluation<'a, R: ?Sized> {
     record: &'a R,
     slots: &'a [usize],
     locals: Vec<Val<'a>>,
+    /// Fields that hold JSON, read once: a macro may ask for one at each visit.
+    parsed: BTreeMap<usize, Val<'a>>,
     visits_left: u32,
+    is_exhausted: bool,
 }
 
 impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
     pub(crate) fn new(record: &'a R, slots: &'a [usize]) -> Self {
-        Self { record, slots, locals: Vec::new(), visits_left: MAX_VISITS }
+        Self {
+            record,
+            slots,
+            locals: Vec::new(),
+            parsed: BTreeMap::new(),
+            visits_left: MAX_VISITS,
+            is_exhausted: false,
+        }
+    }
+
+    /// Whether there were more elements than may be visited.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.is_exhausted
     }
 
     fn field(&self, field: usize) -> Value<'a> {
         self.record.value(self.slots[field])
+    }
+
+    fn field_value(&mut self, field: usize) -> Result<Val<'a>, Fault> {
+        let value = self.field(field);
+        if !matches!(value, Value::Json(_)) {
+            return Val::of(value);
+        }
+        if let Some(known) = self.parsed.get(&field) {
+            return Ok(known.clone());
+        }
+        let read = Val::of(value)?;
+        self.parsed.insert(field, read.clone());
+        Ok(read)
     }
 
     /// Whether a condition holds.
@@ -78,12 +110,19 @@ impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
         }
     }
 
-    fn compare(&self, source: Source, constant: &Constant) -> Result<Option<Ordering>, Fault> {
+    fn compare(&mut self, source: Source, constant: &Constant) -> Result<Option<Ordering>, Fault> {
         let value = self.field(source.field);
-        let value = match source.conversion {
-            None => value,
-            Some(Conversion::String) => return self.compare_as_text(value, constant),
-            Some(conversion) => converted(conversion, value)?,
+        let value = match (source.conversion, value) {
+            (None, _) => value,
+            (Some(Conversion::String), _) => return self.compare_as_text(value, constant),
+            (Some(conversion), Value::Json(_)) => {
+                let value = self.field_value(source.field)?;
+                match convert(conversion, &value)? {
+                    Val::Int(i) => Value::Int(i),
+                    _ => return Err(Fault),
+                }
+            }
+            (Some(conversion), _) => scalar(conversion, value)?,
         };
         order(value, constant)
     }
@@ -99,7 +138,7 @@ impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
         }
     }
 
-    fn one_of(&self, source: Source, constants: &[Constant]) -> Verdict {
+    fn one_of(&mut self, source: Source, constants: &[Constant]) -> Verdict {
         let mut comparable =
             constants.is_empty() && !matches!(self.field(source.field), Value::Absent);
         for constant in constants {
@@ -125,6 +164,9 @@ impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
             Node::IsNull(part) => matches!(self.value(part)?, Val::Null),
             Node::In(sides) => {
                 let (wanted, within) = (self.value(&sides.0)?, self.value(&sides.1)?);
+                if let (Val::List(parts), false) = (&within, self.locals.is_empty()) {
+                    self.visit(parts.len() / LOOKED_THROUGH)?;
+                }
                 is_in(&wanted, &within)?
             }
             Node::TextOf(part, test) => match self.value(part)? {
@@ -151,7 +193,7 @@ impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
     fn value(&mut self, node: &'a Node) -> Result<Val<'a>, Fault> {
         match node {
             Node::Constant(constant) => Ok(constant.val()),
-            Node::Field(field) => Val::of(self.field(*field)),
+            Node::Field(field) => self.field_value(*field),
             Node::Local(depth) => self.locals.get(*depth).cloned().ok_or(Fault),
             Node::Arithmetic(operator, sides) => {
                 operator.apply(&self.value(&sides.0)?, &self.value(&sides.1)?)
@@ -244,11 +286,20 @@ impl<'a, R: Record + ?Sized> Evaluation<'a, R> {
         element: Val<'a>,
         body: impl FnOnce(&mut Self) -> T,
     ) -> Result<T, Fault> {
-        self.visits_left = self.visits_left.checked_sub(1).ok_or(Fault)?;
+        self.visit(1)?;
         self.locals.push(element);
         let result = body(self);
         self.locals.pop();
         Ok(result)
+    }
+
+    /// Whether so many more may be visited.
+    fn visit(&mut self, n: usize) -> Result<(), Fault> {
+        let left = u32::try_from(n).ok().and_then(|n| self.visits_left.checked_sub(n));
+        self.is_exhausted |= left.is_none();
+        // What comes after it fails too, however small it is.
+        self.visits_left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Fault)
     }
 }
 
@@ -270,18 +321,6 @@ fn order(value: Value<'_>, constant: &Constant) -> Result<Option<Ordering>, Faul
 }
 
 /// A field converted to a number or a truth, without allocating.
-fn converted<'a>(conversion: Conversion, value: Value<'a>) -> Result<Value<'a>, Fault> {
-    let value = if let Value::Json(_) = value {
-        Val::of(value)?
-    } else {
-        return scalar(conversion, value);
-    };
-    match convert(conversion, &value)? {
-        Val::Int(i) => Ok(Value::Int(i)),
-        _ => Err(Fault),
-    }
-}
-
 fn scalar(conversion: Conversion, value: Value<'_>) -> Result<Value<'static>, Fault> {
     match convert(conversion, &Val::of(value)?)? {
         Val::Int(i) => Ok(Value::Int(i)),
@@ -374,13 +413,13 @@ fn index<'a>(whole: &Val<'a>, at: &Val<'a>) -> Result<Val<'a>, Fault> {
     }
 }
 
-/// What a macro goes over: a list's elements or a map's keys.
-fn elements(whole: Val<'_>) -> Result<Vec<Val<'_>>, Fault> {
-    match whole {
-        Val::List(parts) => Ok(Rc::unwrap_or_clone(parts)),
-        Val::Map(parts) => {
-            Ok(parts.keys().map(|name| Val::Str(Cow::Owned(name.clone()))).collect())
-        }
-        _ => Err(Fault),
-    }
+/// What a macro goes over, one by one: a list's elements or a map's keys.
+fn elements<'a>(whole: Val<'a>) -> Result<impl Iterator<Item = Val<'a>>, Fault> {
+    let (parts, keys) = match whole {
+        Val::List(parts) => (Some(parts), Vec::new()),
+        Val::Map(parts) => (None, parts.keys().cloned().collect()),
+        _ => return Err(Fault),
+    };
+    let parts = parts.into_iter().flat_map(|parts| (0..parts.len()).map(move |i| parts[i].clone()));
+    Ok(parts.chain(keys.into_iter().map(|name| Val::Str(Cow::Owned(name)))))
 }

@@ -24,5 +24,6 @@ mod syntax;
 mod val;
 
 pub use condition::Condition;
+pub use evaluate::MAX_VISITS;
 pub use problem::ExprProblem;
 pub use record::{Record, Scope, Type, Value, Verdict};

@@ -113,6 +113,20 @@ impl Checker<'_> {
         Some(Typed { node, kind: Kind::Str, said: Said::Label(path.root.to_owned()) })
     }
 
+    /// What may be meant by a part of JSON that is held against another kind: those parts of the same JSON that are known
+    /// to be of that kind.
+    pub(crate) fn meant(&self, part: &Typed, kind: Kind) -> Option<String> {
+        let (Scope::Known(known), Said::Variable(name), Kind::Any) =
+            (self.scope, &part.said, part.kind)
+        else {
+            return None;
+        };
+        let (holder, _) = known.iter().find(|(holder, _)| is_part_of(name, holder))?;
+        let fits = |(other, t): &&(&str, Type)| is_part_of(other, holder) && kind_of(*t) == kind;
+        let fitting: Vec<&str> = known.iter().filter(fits).map(|(other, _)| *other).collect();
+        (!fitting.is_empty()).then(|| known_names(name, &fitting))
+    }
+
     fn variable(
         &mut self,
         expr: &IdedExpr,

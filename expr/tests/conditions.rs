@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use watchkeeper_expr::Verdict::{Match, NoMatch, Unjudged};
-use watchkeeper_expr::{Condition, Record, Scope, Type, Value, Verdict};
+use watchkeeper_expr::{Condition, MAX_VISITS, Record, Scope, Type, Value, Verdict};
 
 /// A record by name, as a test writes it.
 struct Named<'a>(&'a [(&'a str, Value<'a>)]);
@@ -223,6 +223,8 @@ const PROBE: &[(&str, Type)] = &[
     ("body", Type::String),
     ("open", Type::Bool),
     ("load", Type::Double),
+    ("certificate", Type::Json),
+    ("certificate.expires_in", Type::Duration),
 ];
 
 #[test]
@@ -321,7 +323,9 @@ const BAD_OVER_A_PROBE: &[(&str, &[&str])] = &[
     ("stauts == 200", &["0+6: unknown name `stauts` | did you mean `status`?"]),
     (
         "nothing == 200",
-        &["0+7: unknown name `nothing` | known here: status, latency, json, body, open, load"],
+        &[
+            "0+7: unknown name `nothing` | known here: status, latency, json, body, open, load, certificate, certificate.expires_in",
+        ],
     ),
     ("status.code == 200", &["0+11: `status` is a whole number and has no parts"]),
     ("status == '200'", &["0+15: `status` is a whole number, not a text | write status == 200"]),
@@ -352,6 +356,18 @@ const BAD_OVER_A_PROBE: &[(&str, &[&str])] = &[
         "json.took < duration('1s')",
         &[
             "0+26: only a duration compares with one, and `json.took` may be anything | write duration(json.took) < duration(\"1s\")",
+        ],
+    ),
+    (
+        "certificate.expire_in > duration('1d')",
+        &[
+            "0+38: only a duration compares with one, and `certificate.expire_in` may be anything | did you mean `certificate.expires_in`?",
+        ],
+    ),
+    (
+        "duration('1d') < certificate.left",
+        &[
+            "0+33: only a duration compares with one, and `certificate.left` may be anything | known here: certificate.expires_in",
         ],
     ),
     ("open == 'true'", &["0+14: `open` is true or false, not a text | write open == true"]),
@@ -551,6 +567,33 @@ fn limits_are_problems_and_not_crashes() {
         format!("{}a{}", "a || !(b && x.y[".repeat(12), "])".repeat(12)),
     ] {
         assert!(Condition::compile(&text, Scope::Line).is_ok(), "{}", &text[..40]);
+    }
+}
+
+#[test]
+fn a_list_is_judged_up_to_a_limit_that_is_told() {
+    let list = |n: u32| {
+        format!("[{}]", (0..n).map(|i| i.to_string() + ",").collect::<String>()).replace(",]", "]")
+    };
+    for (n, text, expected, is_exhausted) in [
+        (20_000, "l.all(a, a >= 0)", Verdict::Match, false),
+        (MAX_VISITS, "l.all(a, a >= 0)", Verdict::Match, false),
+        (MAX_VISITS + 1, "l.all(a, a >= 0)", Verdict::Unjudged, true),
+        (MAX_VISITS + 1, "l.exists(a, a == 3)", Verdict::Match, false),
+        (MAX_VISITS + 1, "size(l) == 100001 && 100000 in l", Verdict::Match, false),
+        (MAX_VISITS + 1, "l.all(a, a >= 0) || size(l) > 3", Verdict::Match, false),
+        (3, "l.all(a, a > 'x')", Verdict::Unjudged, false),
+        // What each visit costs does not depend on how long the list is.
+        (MAX_VISITS, "l.all(a, size(l) > 3 && l[0] == 0)", Verdict::Match, false),
+        (MAX_VISITS, "l.all(a, l.exists(b, b == 0))", Verdict::Unjudged, true),
+        (1_500, "l.all(a, a in l)", Verdict::Match, false),
+        (MAX_VISITS, "l.all(a, a in l)", Verdict::Unjudged, true),
+    ] {
+        let condition = Condition::compile(text, Scope::Line).unwrap();
+        let list = list(n);
+        let record = vec![Value::Json(&list); condition.fields().len()];
+        assert_eq!(condition.evaluate(&record[..]), expected, "{n} {text}");
+        assert_eq!(condition.is_exhausted_by(&record[..]), is_exhausted, "{n} {text}");
     }
 }
 

@@ -5,23 +5,21 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Pid, Signal, getpgrp, kill_process};
-use rustix::termios::tcgetpgrp;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::output::{Tail, copy};
+use super::signals::Signals;
 use super::voice::{NotHeard, Voice, Word};
 use crate::context::Outcome;
 
-/// An agent that is being started again is waited for so long; its answer to the end of a run matters most.
+/// An agent that is being started again is waited for so long, from the end of the command at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// So long after the other it is tried again.
@@ -29,16 +27,6 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// So long is waited for the last of the output, where what the command left behind still holds it.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Signals that are passed on; those of a terminal's keys reach the command by themselves.
-const PASSED_ON: [(Signal, bool); 6] = [
-    (Signal::TERM, false),
-    (Signal::HUP, false),
-    (Signal::USR1, false),
-    (Signal::USR2, false),
-    (Signal::INT, true),
-    (Signal::QUIT, true),
-];
 
 /// As shells have it (sh(1), "Exit Status").
 const NOT_FOUND: u8 = 127;
@@ -51,7 +39,7 @@ pub(super) async fn run_command(
     voice: Voice,
 ) -> anyhow::Result<Outcome> {
     let run = run_id();
-    let signals = listen()?;
+    let mut signals = Signals::listen()?;
     let began = Instant::now();
     let mut child = match spawn(command, keeps_output) {
         Ok(child) => child,
@@ -64,26 +52,33 @@ pub(super) async fn run_command(
             let said = format!("{}: {error}\n", program.unwrap_or_default());
             tell(&said);
             let word = Word::Failure { exit_code: Some(code.into()), signal: None };
-            say_end(&voice, word, &run, began.elapsed(), said.into_bytes()).await;
+            let until = Instant::now() + PATIENCE;
+            say_end(&voice, word, &run, began.elapsed(), said.into_bytes(), until).await;
             return Ok(Outcome::Exit(code));
         }
     };
     let beginning = tokio::spawn(say_start(voice.clone(), run.clone()));
     let tail = Tail::default();
     let copying = copy_output(&mut child, &tail)?;
-    let passing_on = tokio::spawn(pass_on(signals, child.id()));
-    let status = child.wait().await?;
+    let id = child.id();
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        never = signals.pass_on(id) => match never {},
+    };
     let lasted = began.elapsed();
-    passing_on.abort();
     tokio::pin!(copying);
+    let until = Instant::now() + PATIENCE;
     let is_copied = tokio::time::timeout(LAST_WORDS, &mut copying).await.is_ok();
     // The end must not overtake the beginning.
     let _ = beginning.await;
     let (word, code) = word_of(status);
-    say_end(&voice, word, &run, lasted, tail.bytes()).await;
+    say_end(&voice, word, &run, lasted, tail.bytes(), until).await;
     if !is_copied {
         // What the command left behind goes on writing, as it would without us.
-        copying.await;
+        tokio::select! {
+            () = copying => {}
+            () = signals.end() => {}
+        }
     }
     Ok(Outcome::Exit(code))
 }
@@ -105,58 +100,38 @@ fn spawn(command: &[OsString], keeps_output: bool) -> std::io::Result<Child> {
     command.spawn()
 }
 
-/// Passes on what it writes, on threads of their own; waits for the end of both.
+/// Passes on what it writes, on threads of their own, which don't delay the end of ours; waits for the end of both.
 fn copy_output(
     child: &mut Child,
     tail: &Tail,
 ) -> std::io::Result<impl Future<Output = ()> + use<>> {
     let mut copies = Vec::new();
     if let Some(from) = child.stdout.take() {
-        let (from, tail) = (File::from(from.into_owned_fd()?), tail.clone());
-        copies.push(spawn_blocking(move || copy(from, std::io::stdout(), &tail)));
+        copies.push(copy_beside(File::from(from.into_owned_fd()?), std::io::stdout(), tail)?);
     }
     if let Some(from) = child.stderr.take() {
-        let (from, tail) = (File::from(from.into_owned_fd()?), tail.clone());
-        copies.push(spawn_blocking(move || copy(from, std::io::stderr(), &tail)));
+        copies.push(copy_beside(File::from(from.into_owned_fd()?), std::io::stderr(), tail)?);
     }
     Ok(async move {
-        for copy in copies {
-            // It ends by itself.
-            let _ = copy.await;
+        for copied in copies {
+            let _ = copied.await;
         }
     })
 }
 
-/// Listens for all signals that are passed on, from before the command is there.
-fn listen() -> std::io::Result<mpsc::Receiver<(Signal, bool)>> {
-    let (heard, signals) = mpsc::channel(16);
-    for (which, by_keys) in PASSED_ON {
-        let mut listening = signal(SignalKind::from_raw(which.as_raw()))?;
-        let heard = heard.clone();
-        tokio::spawn(async move {
-            while listening.recv().await.is_some() {
-                if heard.send((which, by_keys)).await.is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    Ok(signals)
-}
-
-async fn pass_on(mut signals: mpsc::Receiver<(Signal, bool)>, to: Option<u32>) {
-    let to = to.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    while let (Some((which, by_keys)), Some(to)) = (signals.recv().await, to) {
-        if !(by_keys && is_in_foreground()) {
-            // It may have ended this moment.
-            let _ = kill_process(to, which);
-        }
-    }
-}
-
-/// Whether a terminal's keys reach us, and so the command too.
-fn is_in_foreground() -> bool {
-    tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+/// What is returned is closed when the copy ends.
+fn copy_beside(
+    from: File,
+    to: impl Write + Send + 'static,
+    tail: &Tail,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let (copying, copied) = oneshot::channel::<()>();
+    let tail = tail.clone();
+    std::thread::Builder::new().spawn(move || {
+        copy(from, to, &tail);
+        drop(copying);
+    })?;
+    Ok(copied)
 }
 
 fn word_of(status: ExitStatus) -> (Word, u8) {
@@ -173,20 +148,26 @@ fn word_of(status: ExitStatus) -> (Word, u8) {
 }
 
 async fn say_start(voice: Voice, run: String) {
-    let said = tokio::time::timeout(PATIENCE, voice.say(Word::Start, &run, None, Vec::new())).await;
-    match said {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => warn(&error.to_string(), "the command runs all the same"),
-        Err(_) => warn("the agent did not answer in time", "the command runs all the same"),
+    let said = voice.within(PATIENCE).say(Word::Start, &run, None, Vec::new()).await;
+    if let Err(error) = said {
+        warn(&error.to_string(), "the command runs all the same");
     }
 }
 
-async fn say_end(voice: &Voice, word: Word, run: &str, lasted: Duration, output: Vec<u8>) {
-    let until = Instant::now() + PATIENCE;
+/// Says it until the agent takes it or the time is over.
+async fn say_end(
+    voice: &Voice,
+    word: Word,
+    run: &str,
+    lasted: Duration,
+    output: Vec<u8>,
+    until: Instant,
+) {
     loop {
+        let voice = voice.within(until.saturating_duration_since(Instant::now()));
         match voice.say(word, run, Some(lasted), output.clone()).await {
             Ok(_) => return,
-            Err(error) if NotHeard::may_pass(&error) && Instant::now() < until => {
+            Err(error) if NotHeard::may_pass(&error) && Instant::now() + AGAIN < until => {
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => {
@@ -203,4 +184,23 @@ fn warn(what: &str, so: &str) {
 /// To those who read what goes wrong, if anybody does.
 fn tell(said: &str) {
     let _ = std::io::stderr().write_all(said.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Url;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_takes_connections_and_says_nothing_is_waited_for_no_longer() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let agent = format!("http://{}", silent.local_addr().unwrap());
+        let voice = Voice::new(Url::parse(&agent).unwrap(), "backup").unwrap();
+        let began = Instant::now();
+        let until = began + Duration::from_millis(700);
+        say_end(&voice, Word::Success, "", Duration::ZERO, Vec::new(), until).await;
+        let waited = began.elapsed();
+        assert!(waited < PATIENCE && Instant::now() >= until, "{waited:?}");
+    }
 }

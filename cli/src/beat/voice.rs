@@ -28,6 +28,7 @@ pub(super) struct Voice {
     http: reqwest::Client,
     agent: Url,
     name: String,
+    patience: Duration,
 }
 
 /// What the agent made of it.
@@ -89,9 +90,14 @@ impl Voice {
     pub(super) fn new(agent: Url, name: &str) -> anyhow::Result<Self> {
         // An error only says that a provider is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+        let builder = reqwest::Client::builder().no_proxy();
         let http = builder.redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, agent, name: name.to_owned() })
+        Ok(Self { http, agent, name: name.to_owned(), patience: TIMEOUT })
+    }
+
+    /// The same, but it waits for each answer no longer than that.
+    pub(super) fn within(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
     }
 
     /// Says it.
@@ -102,7 +108,8 @@ impl Voice {
         duration: Option<Duration>,
         output: Vec<u8>,
     ) -> Result<Heard, NotHeard> {
-        let request = self.http.post(self.url(word, run, duration)).body(output);
+        let request =
+            self.http.post(self.url(word, run, duration)).timeout(self.patience).body(output);
         let answer = request.send().await.map_err(|error| self.absent(&error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| self.absent(&error))?;
@@ -147,7 +154,7 @@ impl Voice {
             root = deeper;
         }
         let why = if error.is_timeout() {
-            format!("it did not answer within {} s", TIMEOUT.as_secs())
+            "it did not answer in time".to_owned()
         } else {
             root.to_string()
         };

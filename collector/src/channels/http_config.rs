@@ -25,25 +25,13 @@ pub(super) fn secret_or_file(
     file_key: &'static str,
 ) -> Option<Located<Secret>> {
     let direct = f.optional(key, read::located(read::secret));
-    let from_file = f.optional(file_key, read::located(secret_in_file));
+    let from_file = f.optional(file_key, read::located(read::secret_file));
     if let (Some(_), Some(file)) = (&direct, &from_file) {
         f.reader()
             .error(&file.place, format!("`{key}` and `{file_key}` are both given"))
             .help("leave one of them out");
     }
     direct.or(from_file)
-}
-
-/// The content of the file that is named here, without the line break at its end.
-fn secret_in_file(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
-    let path = read::path(node, reader)?;
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
-        Err(error) => {
-            reader.error(node.place(), format!("{}: {error}", path.display()));
-            None
-        }
-    }
 }
 
 /// `timeout`, where 0 stands for the default as in Alertmanager.
@@ -149,7 +137,7 @@ fn header(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<(Secret, bool)>> {
     node.fields(reader, &["values", "secrets", "files"], |f| {
         let values = f.list("values", read::located(plain));
         let mut secrets = f.list("secrets", read::located(read::secret));
-        secrets.extend(f.list("files", read::located(secret_in_file)));
+        secrets.extend(f.list("files", read::located(read::secret_file)));
         if values.is_empty()
             && secrets.is_empty()
             && !["values", "secrets", "files"].iter().any(|key| f.has(key))

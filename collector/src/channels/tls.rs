@@ -3,7 +3,6 @@
 //! Owns its keys and the reading of certificates. Never opens a connection.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -136,24 +135,24 @@ fn authorities(node: &Node, reader: &mut Reader<'_>) -> Option<RootCertStore> {
 }
 
 fn certificates(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<CertificateDer<'static>>> {
-    let path = read::path(node, reader)?;
-    let found: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(&path).and_then(|certificates| certificates.collect());
+    let pem = read::pem_file(node, reader)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match found {
         Ok(found) if !found.is_empty() => return Some(found),
-        Ok(_) => file_problem(node, reader, &path, "it holds no certificate"),
-        Err(error) => file_problem(node, reader, &path, &error.to_string()),
+        Ok(_) => file_problem(node, reader, "it holds no certificate"),
+        Err(error) => file_problem(node, reader, &error.to_string()),
     }
     None
 }
 
 fn private_key(node: &Node, reader: &mut Reader<'_>) -> Option<PrivateKeyDer<'static>> {
-    let path = read::path(node, reader)?;
-    let found = PrivateKeyDer::from_pem_file(&path);
-    found.map_err(|error| file_problem(node, reader, &path, &error.to_string())).ok()
+    let pem = read::pem_file(node, reader)?;
+    let found = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+    found.map_err(|error| file_problem(node, reader, &error.to_string())).ok()
 }
 
-fn file_problem(node: &Node, reader: &mut Reader<'_>, path: &Path, why: &str) {
+fn file_problem(node: &Node, reader: &mut Reader<'_>, why: &str) {
+    let Some(path) = read::path(node, reader) else { return };
     let message = format!("{}: {why}", path.display());
     reader.error(node.place(), message).help("a file in PEM form is needed");
 }

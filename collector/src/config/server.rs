@@ -139,14 +139,8 @@ fn read_tls(node: &Node, reader: &mut Reader<'_>) -> Option<TlsFiles> {
 }
 
 fn read_existing(node: &Node, reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let path = read::path(node, reader)?;
-    if let Err(error) = std::fs::File::open(&path) {
-        reader
-            .error(node.place(), format!("{} cannot be read: {error}", path.display()))
-            .help("name a PEM file that this user may read");
-        return None;
-    }
-    Some(path)
+    read::pem_file(node, reader)?;
+    read::path(node, reader)
 }
 
 fn read_token(node: &Node, reader: &mut Reader<'_>) -> Option<Token> {

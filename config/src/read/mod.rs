@@ -13,9 +13,9 @@ pub use crate::condition::condition;
 pub use number::{
     Quantity, bool, duration, duration_in, float, integer, quantity, size, size_in, value,
 };
-pub use secret::secret;
+pub use secret::{secret, secret_file};
 pub use shape::{list_of, located, map_of, node, non_empty, path};
 pub use text::{choice, label_name, labels, service, string, text, unit, url};
-pub use tls::{ClientTls, client_tls};
+pub use tls::{ClientTls, client_tls, pem_file};
 
 pub(crate) use shape::elements;

@@ -4,6 +4,7 @@
 
 use watchkeeper_model::names::is_label_name;
 
+use crate::files;
 use crate::node::Node;
 use crate::read::text::{string, text};
 use crate::reader::Reader;
@@ -30,7 +31,7 @@ pub fn secret(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
     }
     match node.variant(reader, &["env", "file"])? {
         ("env", name) => from_env(name, reader),
-        (_, path) => from_file(path, reader),
+        (_, path) => secret_file(path, reader),
     }
 }
 
@@ -49,15 +50,10 @@ fn from_env(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
     value.map(Secret::new)
 }
 
-fn from_file(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
+/// A secret in the file that is named here, without the line break at its end.
+pub fn secret_file(node: &Node, reader: &mut Reader<'_>) -> Option<Secret> {
     let path = crate::read::path(node, reader)?;
-    let read = std::fs::metadata(&path).and_then(|about| {
-        if about.len() > MAX_SECRET {
-            return Err(std::io::Error::other("larger than 64KiB"));
-        }
-        std::fs::read_to_string(&path)
-    });
-    match read {
+    match files::text(&path, MAX_SECRET) {
         Ok(text) => {
             let value = text.strip_suffix('\n').unwrap_or(&text);
             Some(Secret::new(value.strip_suffix('\r').unwrap_or(value)))

@@ -1,12 +1,16 @@
 //! How a client speaks TLS: whom it trusts and who it is.
 //!
-//! Owns the keys `ca`, `cert`, `key`, `server_name`. Reads files, and never looks into them: who speaks TLS does.
+//! Owns the keys `ca`, `cert`, `key`, `server_name`, and which files may stand there. Reads files, and never looks into them: who speaks TLS does.
 
+use crate::files;
 use crate::node::Node;
 use crate::read::shape::path;
 use crate::read::text::string;
 use crate::reader::Reader;
 use crate::secret::Secret;
+
+/// The largest file of certificates, in bytes: a bundle of all authorities has a quarter of it.
+const MAX_PEM: u64 = 1 << 20;
 
 /// The TLS side of a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,9 +33,9 @@ impl ClientTls {
 /// `{ca: FILE, cert: FILE, key: FILE, server_name: NAME}`.
 pub fn client_tls(node: &Node, reader: &mut Reader<'_>) -> Option<ClientTls> {
     node.fields(reader, &["ca", "cert", "key", "server_name"], |f| {
-        let ca_pem = f.optional("ca", read_file);
-        let cert = f.optional("cert", read_file);
-        let key = f.optional("key", read_file);
+        let ca_pem = f.optional("ca", pem_file);
+        let cert = f.optional("cert", pem_file);
+        let key = f.optional("key", pem_file);
         let server_name = f.optional("server_name", string);
         if cert.is_some() != key.is_some() {
             let place = f.place().clone();
@@ -44,9 +48,10 @@ pub fn client_tls(node: &Node, reader: &mut Reader<'_>) -> Option<ClientTls> {
     })
 }
 
-fn read_file(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
+/// The text of the file in PEM form that is named here, whatever it is.
+pub fn pem_file(node: &Node, reader: &mut Reader<'_>) -> Option<String> {
     let path = path(node, reader)?;
-    match std::fs::read_to_string(&path) {
+    match files::text(&path, MAX_PEM) {
         Ok(text) => Some(text),
         Err(error) => {
             reader

@@ -1,13 +1,14 @@
 //! Jobs that say how they are: by being run, by a word, and over HTTP; through agents that die, and past those that are dead.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use watchkeeper_tests::fakes::PagerDuty;
-use watchkeeper_tests::harness::{Site, Totals, binary, eventually, free_port};
+use watchkeeper_tests::harness::{Site, Totals, binary, eventually, find_program, free_port};
 
 const KEY: &str = "0cc175b9c0f1b6a831c399e269772661";
 
@@ -127,8 +128,7 @@ async fn signals_reach_the_command() {
         std::io::Read::read_exact(&mut out, &mut byte).unwrap();
         said.extend(byte);
     }
-    let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    signal_to(child.id(), Signal::TERM);
     std::io::Read::read_to_end(&mut out, &mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(5));
     assert!(text(&said).ends_with("stopping\n"), "{}", text(&said));
@@ -149,6 +149,59 @@ async fn a_dead_agent_stops_no_job() {
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let alone = done(&nobody, "watchkeeper beat backup");
     assert_eq!(alone.status.code(), Some(1));
+}
+
+#[test]
+fn what_a_command_left_behind_holds_nobody_who_is_told_to_end() {
+    let job = "exec watchkeeper beat backup -- sh -c 'sleep 60 & echo $!; exit 3'";
+    let nobody = agent(free_port());
+    let started = [Signal::TERM, Signal::INT, Signal::HUP]
+        .map(|signal| (signal, cron(&nobody, job).spawn().unwrap()));
+    for (signal, mut child) in started {
+        let mut lines = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = lines.find(|line| line.as_ref().unwrap().contains("how the command ended"));
+        assert!(told.is_some(), "the command has ended, and everything is said");
+        signal_to(child.id(), signal);
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{signal:?}");
+        let mut left = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut left).unwrap();
+        signal_to(left.trim().parse().unwrap(), Signal::KILL);
+    }
+}
+
+#[test]
+fn what_is_ignored_stays_so_for_the_command() {
+    let nobody = agent(free_port());
+    let job = "trap '' HUP; exec watchkeeper beat backup -- sh -c 'kill -HUP $$ $PPID; exit 6'";
+    assert_eq!(done(&nobody, job).status.code(), Some(6));
+}
+
+#[test]
+fn keys_of_a_terminal_reach_the_command_once_wherever_its_input_comes_from() {
+    // Elsewhere script(1) takes other options.
+    if !cfg!(target_os = "linux") || find_program("script").is_none() {
+        return;
+    }
+    // What was passed on before USR1 has come before USR1.
+    let job = r#"exec watchkeeper beat backup --no-output -- sh -c '
+        n=0
+        trap "n=\$((n+1)); kill -USR1 \$PPID" INT
+        trap "echo came \$n times; exit" USR1
+        echo ready; while :; do sleep 0.05; done' </dev/null"#;
+    let mut command = cron(&agent(free_port()), r#"exec script -qec "$JOB" /dev/null"#);
+    let mut child = command.env("JOB", job).stdin(Stdio::piped()).spawn().unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ready")));
+    keys.write_all(b"\x03").unwrap();
+    let told = lines.map(Result::unwrap).find(|line| line.contains("came")).unwrap();
+    assert!(told.contains("came 1 times"), "{told}");
+    child.wait().unwrap();
+}
+
+fn signal_to(id: u32, signal: Signal) {
+    let id = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
 }
 
 #[tokio::test]

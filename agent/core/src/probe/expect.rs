@@ -1,11 +1,11 @@
 //! Conditions held against what an attempt saw.
 //!
-//! Owns which one is told when several do not hold (the first), and which word a broken one has for a reason. Never knows
+//! Owns which one is told when several do not hold (the first), and in which words. Never knows
 //! which names a kind of probe has: it is given them.
 
 use std::time::Duration;
 
-use watchkeeper_expr::{Condition, Record, Value, Verdict};
+use watchkeeper_expr::{Condition, MAX_VISITS, Record, Value, Verdict};
 
 use super::reason::Reason;
 use super::seen::{Found, Seen};
@@ -30,6 +30,8 @@ pub struct Broken {
     pub saw: String,
     /// In one word.
     pub reason: Reason,
+    /// That it does not hold, or why it can't be judged.
+    pub what: String,
 }
 
 /// What conditions want and an attempt may lack.
@@ -80,8 +82,7 @@ fn root(field: &str) -> &str {
 }
 
 fn verdict(condition: &Condition, seen: &Seen) -> Verdict {
-    let found: Vec<Found> = condition.fields().iter().map(|field| seen.find(field)).collect();
-    condition.evaluate(&Values(found))
+    condition.evaluate(&Values::of(condition, seen))
 }
 
 fn broken(condition: &Condition, seen: &Seen) -> Broken {
@@ -95,15 +96,25 @@ fn broken(condition: &Condition, seen: &Seen) -> Broken {
         ("latency", Reason::Latency),
         ("certificate", Reason::Certificate),
     ];
-    let reason = words.into_iter().find(|(name, _)| only(name));
-    Broken {
-        condition: condition.text().to_owned(),
-        saw: saw.join(", "),
-        reason: reason.map_or(Reason::Expect, |(_, reason)| reason),
-    }
+    let (text, saw) = (condition.text().to_owned(), saw.join(", "));
+    let (reason, what) = if condition.is_exhausted_by(&Values::of(condition, seen)) {
+        let why = format!("more than {MAX_VISITS} elements to look at");
+        (Reason::TooLarge, format!("`{text}` can't be judged: {why}"))
+    } else {
+        let reason = words.into_iter().find(|(name, _)| only(name));
+        let reason = reason.map_or(Reason::Expect, |(_, reason)| reason);
+        (reason, format!("`{text}` does not hold: {saw}"))
+    };
+    Broken { condition: text, saw, reason, what }
 }
 
 struct Values(Vec<Found>);
+
+impl Values {
+    fn of(condition: &Condition, seen: &Seen) -> Self {
+        Self(condition.fields().iter().map(|field| seen.find(field)).collect())
+    }
+}
 
 impl Record for Values {
     fn value(&self, slot: usize) -> Value<'_> {
@@ -183,6 +194,20 @@ mod tests {
             let told = told.as_ref().map(|b| (b.saw.as_str(), b.reason));
             assert_eq!(told, broken, "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_list_too_long_to_be_judged_is_told_as_such() {
+        let expect = conditions(&["json.all(a, a >= 0)"]);
+        let all = Expectations { expect, ..Default::default() };
+        let broken = |n: u32| {
+            let mut seen = Seen::default();
+            seen.say("json", Said::Json((0..n).collect()));
+            all.broken(&seen).map(|broken| (broken.reason, broken.what))
+        };
+        assert_eq!(broken(20_000), None);
+        let what = "`json.all(a, a >= 0)` can't be judged: more than 100000 elements to look at";
+        assert_eq!(broken(MAX_VISITS + 1), Some((Reason::TooLarge, what.to_owned())));
     }
 
     #[test]

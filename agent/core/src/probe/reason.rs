@@ -142,8 +142,7 @@ impl Failure {
 
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
-        let Broken { condition, saw, reason } = broken;
-        let what = format!("`{condition}` does not hold: {saw}");
+        let Broken { condition, saw, reason, what } = broken;
         Self { reason, what, condition: Some((condition, saw)) }
     }
 }

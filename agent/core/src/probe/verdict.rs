@@ -109,7 +109,7 @@ impl Judged {
         Self { class, reason, why: what, condition }
     }
 
-    fn weak(Broken { condition, saw, reason }: Broken) -> Self {
+    fn weak(Broken { condition, saw, reason, .. }: Broken) -> Self {
         let why = format!("`{condition}` holds: {saw}");
         Self { class: Class::Weak, reason, why, condition: Some((condition, saw)) }
     }
