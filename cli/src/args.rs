@@ -6,7 +6,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args as _, Parser, Subcommand};
 
 use crate::commands::{
     agents, alerts, backup, check, corrections, dead_letters, deliveries, events, query, report,
@@ -32,10 +32,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows everything in under a minute: a shop breaks, two receivers are paged, it recovers
+    #[command(args = without_collector())]
     Demo(demo::Args),
     /// Reads configuration files and tells everything that is wrong with them
+    #[command(args = without_collector())]
     Check(check::Args),
     /// Asks the past: which alerts logs would have raised, who would have been told, what is left of the budgets
+    #[command(args = without_collector())]
     Replay(replay::Args),
     /// Everything on one screen: the collector, agents, alerts, budgets, receivers
     Status(status::Args),
@@ -50,6 +53,7 @@ enum Command {
     /// Agents and their sources
     Agents(agents::Args),
     /// Tells the agent on this machine how a job is; with a command behind --, runs it
+    #[command(args = without_collector())]
     Beat(beat::Args),
     /// Events: error lines, probes turning, files changing
     Events(events::Args),
@@ -62,9 +66,18 @@ enum Command {
     /// Makes a backup of the running collector, or looks whether one is whole
     Backup(backup::Args),
     /// Puts a backup in place of the data of a stopped collector
+    #[command(args = without_collector())]
     Restore(restore::Args),
     /// Tells a receiver something that is clearly a test, and what became of it
     SendTest(send_test::Args),
+}
+
+/// The collector's options for commands that ask none: taken as everywhere, and not offered.
+fn without_collector() -> Vec<clap::Arg> {
+    let all = Global::augment_args(clap::Command::new("all"));
+    let of_collector =
+        all.get_arguments().filter(|arg| ["url", "token"].contains(&arg.get_id().as_str()));
+    of_collector.map(|arg| arg.clone().hide(true)).collect()
 }
 
 /// Runs what the command line asks for.
@@ -144,6 +157,8 @@ mod tests {
             "watchkeeper beat backup --failure 3 --duration 1h30m --run a-1",
             "watchkeeper beat backup --start --agent http://127.0.0.1:7701",
             "watchkeeper beat backup --no-output -- tar -c /srv",
+            "watchkeeper --url http://h:1 beat backup",
+            "watchkeeper beat backup --url http://h:1 --token t",
             "watchkeeper corrections",
             "watchkeeper corrections add --from -1h --to now --reason move --slo a --slo b --by ann",
             "watchkeeper corrections add --from 2026-12-01T22:00 --to 2026-12-01T23:00Z --reason move --service shop --by ann",
@@ -164,6 +179,20 @@ mod tests {
             "watchkeeper replay --agent a.yaml --collector c.yaml old.log older.log.gz",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_collector_is_offered_only_where_it_is_asked() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut() {
+            let name = command.get_name().to_owned();
+            let help = command.render_help().to_string();
+            let asks = !["demo", "check", "replay", "beat", "restore"].contains(&&*name);
+            let is_own = name == "help";
+            assert!(is_own || help.contains("--url") == asks, "{name}: {help}");
+            assert!(is_own || help.contains("--token") == asks, "{name}: {help}");
         }
     }
 
