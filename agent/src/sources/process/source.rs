@@ -3,7 +3,7 @@
 //! Owns when it looks: every so often; at once when a process has ended or another is said to be meant; and twice a second
 //! for a while after an end, to see it come back. What takes long is done beside the worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use watchkeeper_agent_core::observe::{Accumulator, InUse};
@@ -244,7 +244,13 @@ impl ProcessSource {
             return;
         }
         let seen: Vec<_> = look.samples.iter().map(|sample| sample.process).collect();
-        let changes = self.track.look(&[seen, look.unseen].concat(), look.rest, now);
+        let mut seen = [seen, look.unseen].concat();
+        // Who is not meant any more, as while a pidfile is away, has not ended.
+        let met: BTreeSet<Identity> = seen.iter().map(|process| process.id).collect();
+        let known = self.track.known().filter(|known| !met.contains(&known.id));
+        let strays: Vec<_> = known.filter(|known| self.table.is_there(known.id)).collect();
+        seen.extend(strays);
+        let changes = self.track.look(&seen, look.rest, now);
         changes.iter().for_each(|change| self.observer.tell(change, now, into));
         self.count_restarts(&changes, now, into);
         if std::mem::take(&mut self.owed) {

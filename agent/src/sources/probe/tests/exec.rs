@@ -64,9 +64,11 @@ async fn a_program_says_by_its_end_and_its_output() {
 
 #[tokio::test]
 async fn a_program_that_can_not_be_run_is_unknown_and_not_down() {
-    for (command, why) in
-        [("[/no/such/program]", "there is no such program"), ("[/etc/passwd]", "Permission denied")]
-    {
+    for (command, why) in [
+        ("[/no/such/program]", "there is no such program"),
+        ("[/etc/passwd]", "Permission denied"),
+        ("[/bin/true], dir: /no/such/folder", "there is no folder /no/such/folder"),
+    ] {
         let judged = attempt(&format!("exec: {{command: {command}}}")).await.judged;
         assert_eq!((judged.class, judged.reason), (Class::Unknown, Reason::Unable));
         assert!(judged.why.contains(why), "{}", judged.why);

@@ -77,6 +77,31 @@ fn a_pidfile_that_names_nobody_is_told_apart_from_one_that_says_nothing() {
 }
 
 #[test]
+fn a_pidfile_that_goes_away_or_names_another_ends_no_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, aside) = (dir.path().join("it.pid"), dir.path().join("aside"));
+    let (mut first, mut second) = (sleeper(), sleeper());
+    std::fs::write(&path, first.id().to_string()).unwrap();
+    let mut scene = Scene::new(&format!("every: 1s, pidfile: {}", path.display()));
+    scene.until("it runs", |s| s.is_up() == Some(true));
+    std::fs::rename(&path, &aside).unwrap();
+    scene.until("nobody is meant", |s| s.is_up() == Some(false));
+    std::fs::rename(&aside, &path).unwrap();
+    scene.until("it is there again", |s| s.is_up() == Some(true));
+    assert_eq!((scene.told().len(), scene.last["process_restarts"]), (0, 0.0));
+    std::fs::write(&path, second.id().to_string()).unwrap();
+    scene.until("another one is meant", |s| s.told() == ["started"]);
+    first.kill().unwrap();
+    scene.until("the first one ends", |s| s.told() == ["started", "died"]);
+    first.wait().unwrap();
+    scene.last.clear();
+    scene.until("the other one runs on", |s| s.is_up() == Some(true));
+    second.kill().unwrap();
+    scene.until("it ends too", |s| s.told() == ["started", "died", "died"]);
+    second.wait().unwrap();
+}
+
+#[test]
 fn a_number_that_another_process_has_by_now_is_not_followed() {
     let proc = tempfile::tempdir().unwrap();
     let path = proc.path().join("it.pid");

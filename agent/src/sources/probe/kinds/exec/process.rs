@@ -48,7 +48,7 @@ pub(super) async fn run(probe: &ExecProbe, seen: &mut Seen) -> Result<Run, Failu
     (seen.waits_for, seen.waits_for_room) = ("other programs of probes to end", true);
     let _room = ROOM.acquire().await;
     (seen.waits_for, seen.waits_for_room) = ("the program to end", false);
-    let mut child = command(probe).spawn().map_err(|error| unable(&probe.command[0], &error))?;
+    let mut child = command(probe).spawn().map_err(|error| unable(probe, &error))?;
     let _group = Group::of(&child);
     let (mut output, mut errors) = (Kept::default(), Kept::default());
     let max = probe.max_output;
@@ -88,10 +88,13 @@ fn command(probe: &ExecProbe) -> Command {
 }
 
 /// That it could not be started is the agent's own fault: of what it would have found nothing is known.
-fn unable(program: &str, error: &io::Error) -> Failure {
+fn unable(probe: &ExecProbe, error: &io::Error) -> Failure {
+    let program = &probe.command[0];
+    let missing = probe.dir.as_ref().filter(|dir| !dir.is_dir());
     let few = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
-    let what = match error.kind() {
-        ErrorKind::NotFound => format!("{program} can't be run: there is no such program"),
+    let what = match (error.kind(), missing) {
+        (_, Some(dir)) => format!("{program} can't be run: there is no folder {}", dir.display()),
+        (ErrorKind::NotFound, _) => format!("{program} can't be run: there is no such program"),
         _ => format!("{program} can't be run: {error}"),
     };
     let is_few = Errno::from_io_error(error).is_some_and(|errno| few.contains(&errno));
