@@ -177,6 +177,12 @@ fn words(problem: &CertificateError) -> String {
             "is for another name".to_owned()
         }
         CertificateError::Revoked => "was revoked".to_owned(),
+        // The library has no word of its own for what `openssl req -x509` makes.
+        problem if problem.to_string().contains("CaUsedAsEndEntity") => {
+            "is that of an authority (CA:TRUE), which a server's must not be: make it anew with CA:FALSE, or set \
+             `verify: false`"
+                .to_owned()
+        }
         problem => format!("is not valid: {problem}"),
     }
 }

@@ -118,6 +118,7 @@ async fn a_certificate_is_probed_by_itself() {
         .await
     };
     let ca = format!("ca: {}", testdata("ca.pem").display());
+    let own = format!("ca: {}", testdata("authority.pem").display());
     for (name, tls, expect, reason, why) in [
         ("server", ca.as_str(), "certificate.expires_in > duration('14d')", Reason::Ok, ""),
         ("server", "verify: false", "certificate.issuer == 'CN=Probe Test CA'", Reason::Ok, ""),
@@ -130,6 +131,7 @@ async fn a_certificate_is_probed_by_itself() {
             "`certificate.expires_in > duration(\"0s\")` does not hold",
         ),
         ("other", &ca, "tls != ''", Reason::Certificate, "is for another name"),
+        ("authority", &own, "tls != ''", Reason::Certificate, "that of an authority (CA:TRUE)"),
     ] {
         let at = served(name).await;
         let keys = format!("tls: {{host: '{at}', tls: {{{tls}}}}}, expect: [\"{expect}\"]");
