@@ -149,6 +149,11 @@ impl Book {
         self.due
     }
 
+    /// Whether a run of it goes on.
+    pub fn is_running(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// Whether there is something that is not stored.
     pub fn is_dirty(&self) -> bool {
         self.is_dirty

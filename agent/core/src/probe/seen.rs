@@ -130,6 +130,9 @@ impl Seen {
     /// `status = 503`, cut to what a person wants to read.
     pub(super) fn show(&self, path: &str) -> String {
         let value = match self.find(path) {
+            Found::Absent if path.starts_with("json.") && self.get("json").is_none() => {
+                return format!("{path} is absent: what came is no JSON");
+            }
             Found::Absent => return format!("{path} is absent"),
             Found::Null => "null".to_owned(),
             Found::Bool(b) => b.to_string(),
@@ -240,6 +243,7 @@ mod tests {
         ] {
             assert_eq!(seen().show(path), shown);
         }
+        assert_eq!(Seen::default().show("json.a"), "json.a is absent: what came is no JSON");
         assert!(seen().show("body").len() < 150);
         assert_eq!(seen().text_at("json.a.b").as_deref(), Some("2"));
         assert_eq!(seen().text_at("json.a"), None);

@@ -205,6 +205,9 @@ impl Source for HeartbeatSource {
 
     fn health(&self) -> Health {
         match (self.book.is_good(), self.book.due()) {
+            (None, _) if self.book.is_running() => {
+                Health::Waiting("its first run goes on".to_owned())
+            }
             (None, Some(due)) => {
                 let due = self.settings.plan.schedule.shown(due);
                 Health::Waiting(format!("nothing was heard of it yet; it is due at {due}"))

@@ -149,6 +149,9 @@ fn a_job_is_answered_when_what_it_said_is_durable() {
     scene.store();
     assert_eq!((started.try_recv(), again.try_recv()), (Ok("started"), Ok("known")));
     scene.pass(hours(3.1));
+    assert!(
+        matches!(scene.source.health(), Health::Waiting(why) if why == "its first run goes on")
+    );
     let mut ended = scene.say("a", SUCCESS);
     scene.poll();
     scene.store();
