@@ -17,7 +17,8 @@ pub struct Expectations {
     pub expect: Vec<Condition>,
     /// If one of these holds, it is degraded.
     pub degraded: Vec<Condition>,
-    /// In which time the answer has to be there; nobody waits for it any longer.
+    /// In which time the answer has to be there, at most as long as from one attempt to the next; nobody waits for it any
+    /// longer.
     pub within: Duration,
 }
 

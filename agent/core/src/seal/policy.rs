@@ -137,23 +137,24 @@ impl SealPolicy {
         if !something {
             return None;
         }
-        let (last, interval) = match (self.failing, self.last) {
-            (Some(failing), _) => (failing.attempt_at, failing.wait),
-            (None, None) => return Some(now),
-            (None, Some(_)) if held_bytes >= MAX_HELD_BYTES => return Some(now),
-            (None, Some(last)) => (last, self.interval()),
-        };
-        // A clock that was set back must not put off sealing until it has caught up.
-        Some(if last > now { now } else { last + interval })
+        let is_full = self.failing.is_none() && held_bytes >= MAX_HELD_BYTES;
+        Some(if is_full { now } else { self.after(self.interval(), now) })
     }
 
     /// When to seal for somebody who waits for it: soon, whatever the stage. A disk that fails is given its time.
     pub fn awaited_deadline(&self, now: Timestamp) -> Timestamp {
-        match (self.failing, self.last) {
-            (Some(failing), _) => failing.attempt_at + failing.wait,
-            (None, Some(last)) if last <= now => last + self.flush.min(AWAITED),
-            (None, _) => now,
-        }
+        self.after(self.flush.min(AWAITED), now)
+    }
+
+    /// So long after the last seal, or when one that failed is tried again.
+    fn after(&self, interval: Duration, now: Timestamp) -> Timestamp {
+        let (last, wait) = match (self.failing, self.last) {
+            (Some(failing), _) => (failing.attempt_at, failing.wait),
+            (None, Some(last)) => (last, interval),
+            (None, None) => return now,
+        };
+        // A clock that was set back must not put off sealing until it has caught up.
+        if last > now { now } else { last + wait }
     }
 
     fn interval(&self) -> Duration {

@@ -34,8 +34,6 @@ pub struct ProbeSourceSettings {
     pub head: Head,
     /// Whom it asks, and how.
     pub target: Target,
-    /// How long an answer may take; at most as long as from one attempt to the next.
-    pub timeout: Duration,
     /// How many attempts make a turn.
     pub confirm: Confirm,
     /// What is expected.
@@ -52,16 +50,16 @@ impl Kind for ProbeSourceSettings {
             let (given_name, head) = Head::read(f, EVERY);
             let target = read_target(f);
             let every = head.as_ref().map_or(EVERY, |head| head.every);
-            let timeout = read_timeout(f, every);
+            let within = read_timeout(f, every);
             let confirm = f.or("confirm", Confirm::default(), read_confirm);
             let names = target.as_ref().map(names);
             let names = names.as_deref();
             let expect = f.list("expect", |node, reader| condition(names, node, reader));
             let degraded = f.list("degraded", |node, reader| condition(names, node, reader));
             let target = target?;
-            let expectations = Expectations { expect, degraded, within: timeout };
+            let expectations = Expectations { expect, degraded, within };
             let expectations = target.expecting(expectations);
-            let settings = Self { head: head?, target, timeout, confirm, expectations };
+            let settings = Self { head: head?, target, confirm, expectations };
             Some((given_name, settings))
         })
     }

@@ -14,6 +14,7 @@ use watchkeeper_agent_core::probe::{
     Expectations, Failure, Finding, Judged, Moment, Reason, Said, Schedule, Seen, judge,
 };
 use watchkeeper_daemon::clock;
+use watchkeeper_model::Masks;
 
 use super::facts;
 use super::kinds::{Prober, Target};
@@ -45,7 +46,8 @@ pub(super) struct Asker {
     pub(super) schedule: Schedule,
     pub(super) target: Target,
     pub(super) expectations: Expectations,
-    pub(super) timeout: Duration,
+    /// What must not be told of what was seen.
+    pub(super) masks: Masks,
     pub(super) findings: mpsc::Sender<Found>,
     pub(super) soon: Soon,
 }
@@ -82,9 +84,9 @@ impl Asker {
     pub(super) async fn attempt(&self, prober: &mut Box<dyn Prober>) -> Found {
         let mut begun = moment();
         let mut seen = Seen::default();
-        seen.masks = self.target.secrets();
+        seen.masks = self.masks.clone();
         seen.waits_for = "an answer";
-        let room = timeout(self.timeout, ROOM.acquire()).await;
+        let room = timeout(self.expectations.within, ROOM.acquire()).await;
         let came = match &room {
             Ok(Ok(_)) => {
                 begun = moment();
@@ -99,12 +101,13 @@ impl Asker {
         let ended = moment();
         let took = ended.running.saturating_sub(begun.running);
         seen.say("latency", Said::Span(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX)));
-        let judged = judge(came, &seen, &self.expectations, (begun, ended), self.timeout);
+        let judged =
+            judge(came, &seen, &self.expectations, (begun, ended), self.expectations.within);
         Found { finding: finding(seen, judged, took, ended), ended }
     }
 
     async fn asked(&self, prober: &mut Box<dyn Prober>, seen: &mut Seen) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.expectations.within;
         let asking = AssertUnwindSafe(prober.ask(seen)).catch_unwind();
         match timeout_at(deadline, asking).await {
             Ok(Ok(came)) => came,
@@ -124,12 +127,12 @@ impl Asker {
         let step = match seen.parts.split_last_mut() {
             Some((last, others)) => {
                 let before: Duration = others.iter().map(|part| part.took).sum();
-                last.took = self.timeout.saturating_sub(before);
+                last.took = self.expectations.within.saturating_sub(before);
                 format!("step {}: ", last.name)
             }
             None => String::new(),
         };
-        let (seconds, waits_for) = (self.timeout.as_secs_f64(), seen.waits_for);
+        let (seconds, waits_for) = (self.expectations.within.as_secs_f64(), seen.waits_for);
         let what = format!("{step}no answer within {seconds} s: it waited for {waits_for}");
         let is_ours = seen.waits_for_room;
         Failure::new(if is_ours { Reason::Resources } else { Reason::Timeout }, what)

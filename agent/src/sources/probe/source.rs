@@ -81,7 +81,7 @@ fn begin(
         schedule: Schedule::new(&head.name, salt, head.every),
         target: settings.target.clone(),
         expectations: settings.expectations.clone(),
-        timeout: settings.timeout,
+        masks: settings.target.secrets(),
         findings: sender,
         soon: beside.soon(),
     };

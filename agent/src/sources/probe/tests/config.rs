@@ -14,7 +14,7 @@ fn keys_have_defaults() {
     let given = settings("probe: {service: shop, http: {url: 'http://a/'}}").unwrap();
     assert_eq!(given.head.every, Duration::from_secs(10));
     assert_eq!(
-        (given.timeout, given.confirm),
+        (given.expectations.within, given.confirm),
         (Duration::from_secs(2), Confirm { down: 2, up: 2 })
     );
     // What is usual stands where nothing is said of the status.
@@ -24,7 +24,10 @@ fn keys_have_defaults() {
         "probe: {service: shop, every: 1s, http: {url: 'http://a/'}, expect: ['status == 503']}",
     )
     .unwrap();
-    assert_eq!((given.timeout, given.expectations.expect.len()), (Duration::from_secs(1), 1));
+    assert_eq!(
+        (given.expectations.within, given.expectations.expect.len()),
+        (Duration::from_secs(1), 1)
+    );
 }
 
 #[test]

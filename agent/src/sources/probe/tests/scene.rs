@@ -52,7 +52,7 @@ impl Attempts {
             schedule: Schedule::new(&head.name, "", head.every),
             target: settings.target.clone(),
             expectations: settings.expectations.clone(),
-            timeout: settings.timeout,
+            masks: settings.target.secrets(),
             findings: mpsc::channel(1).0,
             soon: Beside::new(Wakes::new().waker()).soon(),
         };

@@ -74,10 +74,8 @@ fn a_service_that_goes_and_comes_back_is_counted_and_told() {
     status.store(503, std::sync::atomic::Ordering::Relaxed);
     until(&mut source, &wakes, &mut acc, "probe degraded status");
     // An edit does not forget how it stands: the second failure in a row is the turn.
-    let edited = super::super::config::ProbeSourceSettings {
-        timeout: Duration::from_millis(900),
-        ..settings.clone()
-    };
+    let mut edited = settings.clone();
+    edited.expectations.within = Duration::from_millis(900);
     assert!(source.reconfigure(&SourceSettings::new(edited), &mut acc));
     let events = until(&mut source, &wakes, &mut acc, "probe down status");
     assert_eq!(events[0].name, "down");
